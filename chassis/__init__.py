@@ -1,0 +1,1 @@
+"""Plumbing that is written once and knows no business noun (a closed list of modules)."""

@@ -1,0 +1,217 @@
+"""Everything that runs in a process: started in order on one event loop, drained in reverse by one signal handler."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 10.0
+HEALTHY_AFTER_S = 60.0
+MAX_FAILURES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a part accepts connections: a TCP host and port (0 = any free one) or the path of a unix socket.
+
+    Invariants: `path` is empty for TCP.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Listener":
+        """From "host:port", "[v6]:port" or "unix:/path". Raises ValueError."""
+        if text.startswith("unix:"):
+            path = text.removeprefix("unix:")
+            if not path:
+                raise ValueError("write unix:/path/of/the/socket")
+            return cls("", 0, path)
+        host, colon, port = text.rpartition(":")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError("write host:port (port 0 to 65535) or unix:/path")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @property
+    def target(self) -> str:
+        """As gRPC writes it: "127.0.0.1:5000" or "unix:/path"."""
+        if self.path:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def bind(self, backlog: int = 2048) -> socket.socket:
+        """A bound, listening, non-blocking socket. Raises OSError where the address is taken."""
+        if self.path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        else:
+            bound = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind(self.path or (self.host, self.port))
+            bound.listen(backlog)
+        except OSError:
+            bound.close()
+            raise
+        bound.setblocking(False)
+        return bound
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A part that has started: where it can be reached, and how to drain it.
+
+    Invariants: `stop(grace_s)` lets work in flight finish for at most `grace_s` seconds and may be called twice.
+    """
+
+    name: str
+    address: str
+    stop: Callable[[float], Awaitable[None]]
+
+    def followed_by(self, close: Callable[[], Awaitable[None]]) -> "Running":
+        """The same part, which closes something (a database) after it has drained, even when draining fails."""
+        stop = self.stop
+
+        async def stop_and_close(grace_s: float) -> None:
+            try:
+                await stop(grace_s)
+            finally:
+                await close()
+
+        return replace(self, stop=stop_and_close)
+
+
+class Lifecycle:
+    """The parts and background loops of one process.
+
+    Invariants: parts start in the order given and drain in reverse, loops among them; one SIGTERM or SIGINT
+    drains, a second one gives up the rest of the grace; nothing outlives `drain`.
+    """
+
+    def __init__(self, *, grace_s: float = 10.0) -> None:
+        self.grace_s = grace_s
+        self.failed: str | None = None  # the loop that was given up, if any
+        self._parts: list[Running] = []
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._signals: list[signal.Signals] = []
+
+    async def __aenter__(self) -> "Lifecycle":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain()
+
+    async def start(self, part: Awaitable[Running]) -> Running:
+        """Wait for a part to start and keep it. What the part raises at its start is raised here."""
+        running = await part
+        self.add(running)
+        return running
+
+    def add(self, running: Running) -> None:
+        """Keep a part that has started already."""
+        self._parts.append(running)
+        log.info("part started", part=running.name, address=running.address)
+
+    def spawn(
+        self, name: str, loop: Callable[[], Coroutine[Any, Any, None]], *, max_failures: int = MAX_FAILURES
+    ) -> None:
+        """Run a background loop until the drain; one that raises is started again with a rising pause.
+
+        After `max_failures` in a row (60 s of health reset the count) the process stops, with `failed` set: its
+        supervisor decides. A loop that returns is done.
+        """
+        task = asyncio.create_task(self._keep_running(name, loop, max_failures), name=name)
+
+        async def stop(grace_s: float) -> None:
+            task.cancel()
+            await asyncio.wait({task}, timeout=max(grace_s, 0.01))
+
+        self._parts.append(Running(name, "", stop))
+
+    async def _keep_running(
+        self, name: str, loop: Callable[[], Coroutine[Any, Any, None]], max_failures: int
+    ) -> None:
+        clock = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            started = clock.time()
+            try:
+                await loop()
+                return
+            except Exception:
+                failures = 1 if clock.time() - started > HEALTHY_AFTER_S else failures + 1
+                log.exception("background loop failed", loop=name, failures=failures)
+            if failures >= max_failures:
+                self.failed = name
+                self.request_stop()
+                return
+            await asyncio.sleep(min(FIRST_BACKOFF_S * 2 ** min(failures - 1, 10), LONGEST_BACKOFF_S))
+
+    def request_stop(self) -> None:
+        """Ask for the drain; asked a second time, give up the rest of the grace."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    def handle_signals(self) -> None:
+        """Drain on SIGTERM and SIGINT. Only the main thread's loop may do this, once per process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.request_stop)
+            self._signals.append(number)
+
+    async def run_until_stopped(self) -> None:
+        """Wait for a signal or `request_stop`, then drain."""
+        await self._stop.wait()
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Stop everything in reverse order within the grace; what does not stop in time is left and logged."""
+        self._stop.set()
+        clock = asyncio.get_running_loop()
+        end = clock.time() + self.grace_s
+        while self._parts:
+            part = self._parts.pop()
+            left = 0.0 if self._hurry.is_set() else max(end - clock.time(), 0.0)
+            try:
+                # A part bounds itself by the grace that it is given; the timeout is for one that does not.
+                async with asyncio.timeout(left + 2.0):
+                    await part.stop(left)
+            except TimeoutError:
+                log.error("part did not stop in time", part=part.name, grace_s=self.grace_s)
+            except Exception:
+                log.exception("part failed to stop", part=part.name)
+        for number in self._signals:
+            asyncio.get_running_loop().remove_signal_handler(number)
+        self._signals.clear()
+
+
+def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `main` on the one event loop of this process (uvloop where it is there) until it returns."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None
+    try:
+        import uvloop
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main())

@@ -1,0 +1,1 @@
+"""Pure words that every context shares with the same meaning (a closed list of modules)."""
