@@ -147,9 +147,7 @@ class Lifecycle:
 
         self._parts.append(Running(name, "", stop))
 
-    async def _keep_running(
-        self, name: str, loop: Callable[[], Coroutine[Any, Any, None]], max_failures: int
-    ) -> None:
+    async def _keep_running(self, name: str, loop: Callable[[], Coroutine[Any, Any, None]], max_failures: int) -> None:
         clock = asyncio.get_running_loop()
         failures = 0
         while True:

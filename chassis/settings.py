@@ -1,0 +1,252 @@
+"""What this process was told by its environment (MUSTER_*), read once and checked as a whole."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from chassis.lifecycle import Listener
+
+T = TypeVar("T")
+
+PREFIX = "MUSTER_"
+SERVICE_SUFFIXES = ("DATABASE_URL", "ADDRESS", "LISTEN")
+SCHEMES = ("sqlite+aiosqlite", "mysql+asyncmy", "mariadb+asyncmy")
+
+
+class SettingsProblem(Exception):
+    """The environment cannot be used; every problem is listed, with the variable and what to do."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("the environment needs mending:\n" + "\n".join(f"- {problem}" for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process.
+
+    Invariants: every number is within its bounds; secrets are paths or URLs, never shown by `repr`; a context
+    without a database URL of its own lives in an SQLite file in `data_dir`.
+    """
+
+    data_dir: Path = Path("muster-data")
+    database_urls: Mapping[str, str] = field(default_factory=dict, repr=False)  # by service name
+    addresses: Mapping[str, str] = field(default_factory=dict)  # gRPC targets by service name
+    listeners: Mapping[str, Listener] = field(default_factory=dict)  # by service name
+    redis_url: str | None = field(default=None, repr=False)
+    keyring_path: Path | None = None  # None: beside the data directory, never inside
+    assertion_key_path: Path | None = None  # the private key that signs inner calls; only the application has it
+    assertion_jwks_path: Path | None = None  # the public keys that data services accept
+    server_settle_margin_s: float = 6.0  # of server databases; SQLite needs none
+    request_deadline_s: float = 10.0  # of one HTTP request, carried to SQL
+    longest_deadline_s: float = 30.0  # what a data service grants at most
+    pool_size: int = 10
+    pool_overflow: int = 5
+    pool_timeout_s: float = 2.0
+    workers: int = 0  # processes for long computation; 0 = inline
+    concurrent_calls: int = 256  # inner calls in flight per data service; more are refused
+    message_bytes: int = 4 * 1024 * 1024
+    http_listener: Listener = field(default=Listener("127.0.0.1", 8080))
+    http_concurrency: int = 512  # HTTP requests in flight; more are answered 503
+    body_bytes: int = 1024 * 1024
+    import_bytes: int = 32 * 1024 * 1024
+    grace_s: float = 10.0
+    reflection: bool = False
+    tracing: bool = False
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    @classmethod
+    def embedded(cls, data_dir: Path, **changes: object) -> "Settings":
+        """For one process with everything inside: SQLite files in `data_dir`, reflection on, computation inline."""
+        return cls(data_dir=data_dir, reflection=True, **changes)  # type: ignore[arg-type]
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None, services: Iterable[str] = ()) -> "Settings":
+        """From the environment. `services`, if given, are the only names accepted in MUSTER_<SERVICE>_*.
+
+        Raises SettingsProblem, which lists everything that is wrong at once.
+        """
+        reader = _Reader(os.environ if environ is None else environ, tuple(services))
+        return reader.settings()
+
+    def database_url(self, service: str) -> str:
+        """The service's database: the one it was given, else its SQLite file in `data_dir`."""
+        given = self.database_urls.get(service)
+        return given or f"sqlite+aiosqlite:///{self.data_dir.absolute() / service}.sqlite3"
+
+    def settle_margin_s(self, service: str) -> float:
+        """Seconds until a fact of that service's database is settled: 0 on SQLite, which has one writer."""
+        return 0.0 if self.database_url(service).startswith("sqlite") else self.server_settle_margin_s
+
+    def address(self, service: str) -> str:
+        """The service's gRPC target. Raises SettingsProblem where none was given."""
+        try:
+            return self.addresses[service]
+        except KeyError:
+            name = f"{PREFIX}{service.upper()}_ADDRESS"
+            raise SettingsProblem([f"{name} is missing: write host:port or unix:/path of {service}"]) from None
+
+    def listener(self, service: str) -> Listener:
+        """Where the service listens: what it was given, else any free local port."""
+        return self.listeners.get(service, Listener())
+
+    @property
+    def keyring(self) -> Path:
+        """The keyring file: what was given, else beside the data directory."""
+        data = self.data_dir.absolute()
+        return self.keyring_path or data.with_name(data.name + ".keyring")
+
+
+class _Reader:
+    """Takes variables out of the environment one by one and remembers what is wrong and what was never asked for."""
+
+    def __init__(self, environ: Mapping[str, str], services: tuple[str, ...]) -> None:
+        self.left = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        self.services = services
+        self.problems: list[str] = []
+
+    def settings(self) -> Settings:
+        default = Settings()
+        database_urls, addresses, listeners = self._services()
+        found = Settings(
+            data_dir=self._take("DATA_DIR", Path, default.data_dir, "a folder"),
+            database_urls=database_urls,
+            addresses=addresses,
+            listeners=listeners,
+            redis_url=self._take("REDIS_URL", _redis, None, "redis://host:port/db, rediss://... or unix://path"),
+            keyring_path=self._take("KEYRING_PATH", Path, None, "a file"),
+            assertion_key_path=self._take("ASSERTION_KEY_PATH", Path, None, "a file"),
+            assertion_jwks_path=self._take("ASSERTION_JWKS_PATH", Path, None, "a file"),
+            server_settle_margin_s=self._seconds("SETTLE_MARGIN_S", default.server_settle_margin_s, 0, 60),
+            request_deadline_s=self._seconds("REQUEST_DEADLINE_S", default.request_deadline_s, 0.1, 300),
+            longest_deadline_s=self._seconds("LONGEST_DEADLINE_S", default.longest_deadline_s, 0.1, 300),
+            pool_size=self._count("POOL_SIZE", default.pool_size, 1, 200),
+            pool_overflow=self._count("POOL_OVERFLOW", default.pool_overflow, 0, 200),
+            pool_timeout_s=self._seconds("POOL_TIMEOUT_S", default.pool_timeout_s, 0.05, 60),
+            workers=self._count("WORKERS", max((os.cpu_count() or 1) - 1, 0), 0, 256),
+            concurrent_calls=self._count("CONCURRENT_CALLS", default.concurrent_calls, 1, 10_000),
+            message_bytes=self._count("MESSAGE_BYTES", default.message_bytes, 64 * 1024, 64 * 1024 * 1024),
+            http_listener=self._take("HTTP_LISTEN", Listener.parse, default.http_listener, "host:port or unix:/path"),
+            http_concurrency=self._count("HTTP_CONCURRENCY", default.http_concurrency, 1, 100_000),
+            body_bytes=self._count("BODY_BYTES", default.body_bytes, 1024, 64 * 1024 * 1024),
+            import_bytes=self._count("IMPORT_BYTES", default.import_bytes, 1024, 1024 * 1024 * 1024),
+            grace_s=self._seconds("GRACE_S", default.grace_s, 0, 600),
+            reflection=self._take("REFLECTION", _switch, default.reflection, "on or off"),
+            tracing=self._take("TRACING", _switch, default.tracing, "on or off"),
+            log_level=self._take("LOG_LEVEL", _level, default.log_level, "DEBUG, INFO, WARNING or ERROR"),
+            log_json=self._take("LOG_JSON", _switch, default.log_json, "on or off"),
+        )
+        for name in sorted(self.left):
+            self.problems.append(f"{name} is not a setting: check its spelling or remove it")
+        self._check(found)
+        if self.problems:
+            raise SettingsProblem(self.problems)
+        return found
+
+    def _services(self) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, Listener]]:
+        urls: dict[str, str] = {}
+        addresses: dict[str, str] = {}
+        listeners: dict[str, Listener] = {}
+        for variable in sorted(self.left):
+            match = re.fullmatch(rf"{PREFIX}([A-Z][A-Z0-9_]*?)_({'|'.join(SERVICE_SUFFIXES)})", variable)
+            if match is None:
+                continue
+            service = match[1].lower()
+            if self.services and service not in self.services:
+                known = ", ".join(self.services)
+                self.problems.append(f"{variable} names no service: write one of {known} after {PREFIX}")
+                del self.left[variable]
+            elif match[2] == "DATABASE_URL":
+                shape = "mysql+asyncmy://user:password@host:port/database or sqlite+aiosqlite:///path"
+                urls[service] = self._take(variable.removeprefix(PREFIX), _database, "", shape)
+            elif match[2] == "ADDRESS":
+                shape = "host:port, unix:/path, or a gRPC target such as dns:///host:port"
+                addresses[service] = self._take(variable.removeprefix(PREFIX), _target, "", shape)
+            else:
+                shape = "host:port or unix:/path"
+                listeners[service] = self._take(variable.removeprefix(PREFIX), Listener.parse, Listener(), shape)
+        return MappingProxyType(urls), MappingProxyType(addresses), MappingProxyType(listeners)
+
+    def _check(self, found: Settings) -> None:
+        keyring, data = found.keyring.absolute(), found.data_dir.absolute()
+        if keyring.is_relative_to(data):
+            self.problems.append(
+                f"{PREFIX}KEYRING_PATH lies inside {PREFIX}DATA_DIR: put it elsewhere, so that a copy of the data"
+                " does not carry its keys"
+            )
+        if found.request_deadline_s > found.longest_deadline_s:
+            self.problems.append(
+                f"{PREFIX}REQUEST_DEADLINE_S is longer than {PREFIX}LONGEST_DEADLINE_S: data services would cut it"
+                " short; lower the one or raise the other"
+            )
+
+    def _take(self, name: str, parse: Callable[[str], T], default: T | None, shape: str) -> T:
+        text = self.left.pop(PREFIX + name, None)
+        if text is None:
+            return default  # type: ignore[return-value]
+        try:
+            if not text.strip():
+                raise ValueError("empty")
+            return parse(text.strip())
+        except ValueError:
+            # The value may be a secret (a URL with a password), so only its shape is told.
+            self.problems.append(f"{PREFIX}{name} has {len(text)} characters that cannot be read: write {shape}")
+            return default  # type: ignore[return-value]
+
+    def _seconds(self, name: str, default: float, least: float, most: float) -> float:
+        def parse(text: str) -> float:
+            if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not least <= float(text) <= most:
+                raise ValueError(text)
+            return float(text)
+
+        return self._take(name, parse, default, f"seconds from {least:g} to {most:g}, such as {default:g}")
+
+    def _count(self, name: str, default: int, least: int, most: int) -> int:
+        def parse(text: str) -> int:
+            if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
+                raise ValueError(text)
+            return int(text)
+
+        return self._take(name, parse, default, f"a whole number from {least} to {most}, such as {default}")
+
+
+def _switch(text: str) -> bool:
+    try:
+        return {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}[text.lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+def _level(text: str) -> str:
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError(text)
+    return text.upper()
+
+
+def _database(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in SCHEMES or not parts.path.strip("/"):
+        raise ValueError(text)
+    return text
+
+
+def _redis(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.netloc or parts.path):
+        raise ValueError(text)
+    return text
+
+
+def _target(text: str) -> str:
+    if re.match(r"(dns|ipv4|ipv6|xds):", text):
+        return text
+    listener = Listener.parse(text)
+    if not listener.path and listener.port == 0:
+        raise ValueError(text)
+    return listener.target
