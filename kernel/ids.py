@@ -27,3 +27,11 @@ def uuid7(instant: datetime, entropy: bytes) -> UUID:
 def derived_id(*parts: object) -> UUID:
     """The version 5 UUID of what it stands for: the same parts give the same id, for ever."""
     return uuid5(NAMESPACE, "|".join(str(part) for part in parts))
+
+
+def tenant_id_of(code: str) -> TenantId:
+    """The tenant that a code names: codes are unique and never change, so the id follows from them."""
+    return TenantId(derived_id("tenant", code))
+
+
+INSTALLATION = TenantId(derived_id("installation"))  # keeps what belongs to no company, such as signing keys

@@ -1,0 +1,1 @@
+"""Who may come in to a tenant, as whom, and what they were granted."""

@@ -1,0 +1,1 @@
+"""Accounts, sessions, tenants and signing keys, without I/O."""
