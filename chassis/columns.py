@@ -1,0 +1,100 @@
+"""Column types that store the same value in the same order on SQLite, MySQL and MariaDB."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Dialect, LargeBinary, Numeric, String
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Id(TypeDecorator[UUID]):
+    """A UUID as 16 bytes, so that rows sort and page alike everywhere."""
+
+    impl = LargeBinary(16)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(mysql.BINARY(16) if dialect.name != "sqlite" else LargeBinary(16))
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else value.bytes
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> UUID | None:
+        return None if value is None else UUID(bytes=bytes(value))
+
+
+class Instant(TypeDecorator[datetime]):
+    """An instant in UTC to the microsecond: DATETIME(6), on SQLite microseconds since 1970. Refuses naive input."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else mysql.DATETIME(fsp=6))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        if dialect.name == "sqlite":
+            return (value - _EPOCH) // _MICROSECOND
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return _EPOCH + timedelta(microseconds=value)
+        stored: datetime = value
+        return stored.replace(tzinfo=UTC)
+
+
+class ExactDecimal(TypeDecorator[Decimal]):
+    """A Decimal with a stated scale: NUMERIC, on SQLite (whose NUMERIC is a float) a scaled integer."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def __init__(self, precision: int, scale: int) -> None:
+        super().__init__(precision, scale)
+        self.precision, self.scale = precision, scale
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(
+            BigInteger() if dialect.name == "sqlite" else Numeric(self.precision, self.scale, asdecimal=True)
+        )
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        scaled = value.scaleb(self.scale)
+        if scaled != scaled.to_integral_value() or abs(scaled) >= 10**self.precision:
+            raise ValueError(f"{value} does not fit {self.precision} digits, {self.scale} of them after the point")
+        return int(scaled) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
+        if value is None:
+            return None
+        return Decimal(value).scaleb(-self.scale) if dialect.name == "sqlite" else Decimal(value)
+
+
+def Code(length: int) -> String:
+    """A code compared byte by byte (utf8mb4_bin), at most `length` characters."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
+
+
+def Document() -> LargeBinary:
+    """Encoded bytes up to 16 MiB."""
+    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
+
+
+def tenant_column() -> Column[UUID]:
+    """The first column of every tenant's row; keys start with it."""
+    return Column("tenant_id", Id, primary_key=True, nullable=False)

@@ -1,0 +1,419 @@
+"""Connections to SQLite (a thread beside the loop) and to MySQL or MariaDB (asyncmy): pools, deadlines, clean-up."""
+
+import asyncio
+import contextlib
+import re
+import sqlite3
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+T = TypeVar("T")
+Check = Callable[[str], None]
+
+OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
+SQLITE_READERS = 4
+OVERFLOW = 5
+LOCK_WAIT_S = 2
+CLEAN_UP_S = 0.1
+_STATEMENT_TIMES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_UNGUARDED = "muster_unguarded"
+_TRY_AGAIN = {1213, 1205, 1020}  # deadlock, lock wait, snapshot changed
+_AWAY = {1040, 1053, 1129, 1158, 1159, 1160, 1161, 1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 3024}
+
+
+class Duplicate(Exception):
+    """A unique key refused a row; `touches` tells which."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"duplicate row for {key}")
+        self.key = key
+
+    def touches(self, name: str) -> bool:
+        """Whether the key's name holds this column or table name."""
+        return name in self.key
+
+
+class Unavailable(Exception):
+    """The database cannot be used now; the same call may succeed later."""
+
+
+class Contention(Unavailable):
+    """A deadlock or lock wait: the whole transaction may be tried again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a statement gave: its rows, or how many rows it matched."""
+
+    rows: Sequence[RowMapping]
+    matched: int
+
+    def only_row(self) -> RowMapping | None:
+        """The one row, None for none. Raises RuntimeError for more."""
+        if len(self.rows) > 1:
+            raise RuntimeError(f"a query for one row gave {len(self.rows)}")
+        return self.rows[0] if self.rows else None
+
+
+def _answer(result: sa.CursorResult[Any]) -> Answer:
+    if result.returns_rows:
+        return Answer(result.mappings().all(), 0)
+    return Answer((), result.rowcount)
+
+
+class Connection(Protocol):
+    """One connection, in the hands of one task."""
+
+    async def run(self, statement: Any, values: Any) -> Answer:
+        """Execute one statement (executemany for a list of values). Raises Duplicate, Contention, Unavailable."""
+        ...
+
+    def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
+        """Lift the tenant guard inside the block."""
+        ...
+
+
+class Engine(Protocol):
+    """The connections of one database."""
+
+    def reading(self, deadline: float | None) -> contextlib.AbstractAsyncContextManager[Connection]: ...
+
+    def writing(self, deadline: float | None) -> contextlib.AbstractAsyncContextManager[Connection]: ...
+
+    async def now(self) -> datetime: ...
+
+    async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def _guard(engine: sa.Engine, check: Check) -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def before(connection: sa.Connection, _cursor: Any, sql: str, *_rest: Any) -> None:
+        if not connection.info.get(_UNGUARDED):
+            check(sql)
+
+
+@contextmanager
+def _lifted(info: Any, reason: str) -> Iterator[None]:
+    info[_UNGUARDED] = reason
+    try:
+        yield
+    finally:
+        info[_UNGUARDED] = None
+
+
+def translated(error: exc.DBAPIError) -> Exception:
+    """The driver's error in words that callers act on; what is not known stays as it is."""
+    if isinstance(error, exc.IntegrityError):
+        text = str(error.orig.args[-1]) if error.orig is not None else ""
+        found = re.search(r"for key '([^']+)'", text) or re.search(r"UNIQUE constraint failed: ([^)]+)", text)
+        return error if found is None else Duplicate(found.group(1))
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    if number in _TRY_AGAIN or "database is locked" in str(error.orig):
+        return Contention(f"the database asked for another try ({number})")
+    if error.connection_invalidated or isinstance(error, exc.InterfaceError) or number in _AWAY:
+        return Unavailable(f"the database cannot answer now ({number})")
+    if "interrupted" in str(error.orig) or "disk is full" in str(error.orig):
+        return Unavailable("the statement was given up")
+    return error
+
+
+def _refuse_old(started: float) -> None:
+    if time.monotonic() - started > OLDEST_WRITE_S:
+        raise Unavailable(f"the transaction took longer than {OLDEST_WRITE_S:.0f} s and was rolled back")
+
+
+# ------------------------------------------------------------------------------------------------ SQLite
+
+
+class _Turns:
+    """First come, first served: who waits leaves the queue when cancelled."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        if self._free:
+            self._free -= 1
+        else:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._queue.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._pass_on()
+                raise
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._queue:
+            waiter = self._queue.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
+
+
+class _SqliteConnection:
+    """A connection whose statements run in a thread: one hop per statement, cursor and fetch included."""
+
+    def __init__(self, engine: sa.Engine, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._connection = engine.connect()
+        driver = self._connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._driver = driver
+
+    async def run(self, statement: Any, values: Any) -> Answer:
+        try:
+            return await self.call(lambda: _answer(self._connection.execute(statement, values)))
+        except exc.DBAPIError as error:
+            raise translated(error) from error
+
+    def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
+        return _lifted(self._connection.info, reason)
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run in a thread; a cancelled caller interrupts the statement and leaves only when it has ended."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not future.done():
+                self._driver.interrupt()
+            await asyncio.wait({future})
+            if not future.cancelled():
+                future.exception()
+            raise
+
+    def begin(self) -> None:
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self._driver.commit()
+        self._connection.commit()
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+
+    def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
+        work(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class SqliteEngine:
+    """One file: readers that never wait for the writer (WAL), and one writer at a time (BEGIN IMMEDIATE)."""
+
+    def __init__(self, url: URL, check: Check, *, synchronous: str) -> None:
+        url = url.set(drivername="sqlite+pysqlite")
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        self._reads = self._engine(url, check, query_only=True, synchronous=synchronous)
+        self._writes = self._engine(url, check, query_only=False, synchronous=synchronous)
+        self._threads = ThreadPoolExecutor(SQLITE_READERS + 1, thread_name_prefix="sqlite")
+        self._read_turns, self._write_turns = _Turns(SQLITE_READERS), _Turns(1)
+        self._idle: list[_SqliteConnection] = []
+        self._writer: _SqliteConnection | None = None
+
+    @staticmethod
+    def _engine(url: URL, check: Check, *, query_only: bool, synchronous: str) -> sa.Engine:
+        engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"check_same_thread": False})
+        _guard(engine, check)
+
+        @event.listens_for(engine, "connect")
+        def connected(raw: sqlite3.Connection, _record: Any) -> None:
+            raw.isolation_level = None
+            for pragma in (
+                "journal_mode=WAL",
+                f"synchronous={synchronous}",
+                "busy_timeout=5000",
+                "foreign_keys=ON",
+                f"query_only={'ON' if query_only else 'OFF'}",
+            ):
+                raw.execute(f"PRAGMA {pragma}")
+
+        return engine
+
+    @asynccontextmanager
+    async def reading(self, deadline: float | None) -> AsyncIterator[Connection]:
+        async with self._read_turns.turn():
+            connection = self._idle.pop() if self._idle else _SqliteConnection(self._reads, self._threads)
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+                self._idle.append(connection)
+
+    @asynccontextmanager
+    async def writing(self, deadline: float | None) -> AsyncIterator[Connection]:
+        async with self._write_turns.turn():
+            if self._writer is None:
+                self._writer = _SqliteConnection(self._writes, self._threads)
+            connection = self._writer
+            started = time.monotonic()
+            try:
+                await connection.call(connection.begin)
+                yield connection
+                _refuse_old(started)
+                await connection.call(connection.commit)
+            except exc.DBAPIError as error:
+                raise translated(error) from error
+            finally:
+                connection.rollback()
+
+    async def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
+        async with self.writing(None) as connection:
+            assert isinstance(connection, _SqliteConnection)
+            with connection.unguarded("schema"):
+                await connection.call(lambda: connection.run_sync(work))
+
+    async def close(self) -> None:
+        for connection in [*self._idle, *([self._writer] if self._writer else [])]:
+            connection.close()
+        self._idle, self._writer = [], None
+        self._threads.shutdown(wait=False)
+
+
+# ------------------------------------------------------------------------------------------------ MySQL, MariaDB
+
+
+class _MySqlConnection:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def run(self, statement: Any, values: Any) -> Answer:
+        try:
+            return _answer(await self._connection.execute(statement, values))
+        except exc.DBAPIError as error:
+            raise translated(error) from error
+
+    def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
+        return _lifted(self._connection.sync_connection.info, reason)  # type: ignore[union-attr]
+
+
+class MySqlEngine:
+    """A server: one pool to read in autocommit, one to write at READ COMMITTED."""
+
+    def __init__(self, url: URL, check: Check, *, pool_size: int) -> None:
+        self._reads = self._engine(url, check, pool_size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+        self._writes = self._engine(url, check, pool_size, isolation_level="READ COMMITTED")
+
+    @staticmethod
+    def _engine(url: URL, check: Check, pool_size: int, **options: Any) -> AsyncEngine:
+        engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=OVERFLOW,
+            pool_recycle=1800,
+            connect_args={
+                "charset": "utf8mb4",
+                "init_command": f"SET SESSION innodb_lock_wait_timeout={LOCK_WAIT_S}, time_zone='+00:00', sql_mode='"
+                "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
+            },
+            **options,
+        )
+        _guard(engine.sync_engine, check)
+        return engine
+
+    @asynccontextmanager
+    async def reading(self, deadline: float | None) -> AsyncIterator[Connection]:
+        async with self._connected(self._reads, deadline) as connection:
+            yield _MySqlConnection(connection)
+
+    @asynccontextmanager
+    async def writing(self, deadline: float | None) -> AsyncIterator[Connection]:
+        async with self._connected(self._writes, deadline) as connection:
+            started = time.monotonic()
+            yield _MySqlConnection(connection)
+            _refuse_old(started)
+            await connection.commit()
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine, deadline: float | None) -> AsyncIterator[AsyncConnection]:
+        try:
+            connection = await engine.connect()
+            try:
+                await self._limit_statements(connection, deadline)
+                yield connection
+            except BaseException:
+                await self._clean_up(connection)
+                raise
+            else:
+                await connection.close()
+        except exc.DBAPIError as error:
+            raise translated(error) from error
+        except (exc.TimeoutError, ConnectionError) as error:
+            raise Unavailable("no database connection was to be had in time") from error
+
+    @staticmethod
+    async def _limit_statements(connection: AsyncConnection, deadline: float | None) -> None:
+        """The server itself ends what outlives the caller; the limit is sent again only when it changes."""
+        left = _STATEMENT_TIMES_S[-1] if deadline is None else deadline - asyncio.get_running_loop().time()
+        limit = next((step for step in _STATEMENT_TIMES_S if left <= step), _STATEMENT_TIMES_S[-1])
+        raw = await connection.get_raw_connection()
+        if raw.info.get("statement_time") == limit:
+            return
+        mariadb = getattr(connection.dialect, "is_mariadb", False)
+        setting = f"max_statement_time={limit}" if mariadb else f"max_execution_time={int(limit * 1000)}"
+
+        def send() -> None:
+            cursor = raw.cursor()
+            cursor.execute(f"SET SESSION {setting}")
+            cursor.close()
+
+        await greenlet_spawn(send)
+        raw.info["statement_time"] = limit
+
+    @staticmethod
+    async def _clean_up(connection: AsyncConnection) -> None:
+        """Roll back and give the connection back; a server that does not answer at once loses it."""
+
+        async def give_back() -> None:
+            try:
+                async with asyncio.timeout(CLEAN_UP_S):
+                    await connection.rollback()
+            except (Exception, asyncio.CancelledError):
+                await connection.invalidate()
+            await connection.close()
+
+        with contextlib.suppress(Exception):
+            await asyncio.shield(asyncio.ensure_future(give_back()))
+
+    async def now(self) -> datetime:
+        async with self._connected(self._reads, None) as connection:
+            value: datetime = (await connection.execute(sa.text("SELECT UTC_TIMESTAMP(6)"))).scalar_one()
+            return value.replace(tzinfo=UTC)
+
+    async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
+        async with self._connected(self._writes, None) as connection:
+            with _lifted(connection.sync_connection.info, "schema"):  # type: ignore[union-attr]
+                await connection.run_sync(work)
+                await connection.commit()
+
+    async def close(self) -> None:
+        await self._reads.dispose()
+        await self._writes.dispose()
