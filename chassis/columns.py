@@ -95,6 +95,11 @@ def Document() -> LargeBinary:
     return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 
+def Digest() -> LargeBinary:
+    """The 32 bytes of a SHA-256."""
+    return LargeBinary(32).with_variant(mysql.BINARY(32), "mysql")
+
+
 def tenant_column() -> Column[UUID]:
     """The first column of every tenant's row; keys start with it."""
     return Column("tenant_id", Id, primary_key=True, nullable=False)

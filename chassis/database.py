@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import Enum
@@ -257,6 +257,10 @@ class Database:
     async def now(self) -> datetime:
         """The database's clock in UTC, for leases and the skew check."""
         return await self._engine.now()
+
+    async def run_schema(self, work: Callable[[sa.Connection], None]) -> None:
+        """Run synchronous schema work (migrations) on a connection past the tenant guard."""
+        await self._engine.run_sync(work)
 
     async def create_tables(self) -> None:
         """Make every table at once, for tests; services run their migrations."""

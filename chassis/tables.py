@@ -1,8 +1,8 @@
 """The tables that plumbing keeps in every context's own database, beside the context's."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
-from chassis.columns import Code, Document, Id, Instant, tenant_column
+from chassis.columns import Code, Digest, Document, Id, Instant, tenant_column
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -27,7 +27,7 @@ idempotency = Table(
     tenant_column(),
     Column("request_id", Id, primary_key=True),
     Column("operation", Code(120), nullable=False),
-    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("fingerprint", Digest(), nullable=False),
     Column("response_type", Code(160), nullable=False),
     Column("response", Document(), nullable=False),
     Column("created_time", Instant, nullable=False, index=True),
@@ -94,10 +94,10 @@ audit = Table(
     Column("request_id", Id),
     Column("subject", Code(80)),
     Column("reason", String(500)),
-    Column("before_hash", LargeBinary(32)),
-    Column("after_hash", LargeBinary(32)),
+    Column("before_hash", Digest()),
+    Column("after_hash", Digest()),
     Column("sequence", BigInteger),  # given by the sealer afterwards, with the chain hash
-    Column("chain_hash", LargeBinary(32)),
+    Column("chain_hash", Digest()),
     Index("ix_audit_tenant_id_sequence", "tenant_id", "sequence"),
 )
 

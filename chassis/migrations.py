@@ -1,0 +1,98 @@
+"""Alembic, one tree per context (`contexts/<name>/repository/migrations/versions`); expand only, forward only."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from chassis.database import Database
+from chassis.tables import PLUMBING
+
+_ENVIRONMENT = Path(__file__).parent / "alembic"
+
+
+class SchemaBehind(Exception):
+    """The database's schema is not this program's: migrate it first."""
+
+
+def _version_table(context: str) -> str:
+    return f"alembic_version_{context}"
+
+
+def _config(context: str, versions: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_ENVIRONMENT))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", str(versions))
+    config.attributes["version_table"] = _version_table(context)
+    return config
+
+
+def run_environment(environment: Any) -> None:
+    """What Alembic's env.py does: run the steps on the connection that `upgrade` put into the configuration."""
+    attributes = environment.config.attributes
+    environment.configure(
+        connection=attributes["connection"],
+        version_table=attributes["version_table"],
+        target_metadata=attributes["metadata"],
+        render_as_batch=True,
+    )
+    with environment.begin_transaction():
+        environment.run_migrations()
+
+
+async def upgrade(database: Database, context: str, versions: Path) -> None:
+    """Bring the schema to this program's version; what is done already is not done again."""
+
+    def work(connection: sa.Connection) -> None:
+        config = _config(context, versions)
+        config.attributes.update(connection=connection, metadata=database.metadata)
+        command.upgrade(config, "heads")
+
+    await database.run_schema(work)
+
+
+async def check(database: Database, context: str, versions: Path) -> None:
+    """Raises SchemaBehind where the database's version is not this program's."""
+    wanted = set(ScriptDirectory.from_config(_config(context, versions)).get_heads())
+    found: set[str] = set()
+
+    def read(connection: sa.Connection) -> None:
+        migration = MigrationContext.configure(connection, opts={"version_table": _version_table(context)})
+        found.update(migration.get_current_heads())
+
+    await database.run_schema(read)
+    if found != wanted:
+        raise SchemaBehind(
+            f"{context}: the schema is at {sorted(found) or 'nothing'}, this program needs {sorted(wanted)}; "
+            f"run: muster migrate {context}"
+        )
+
+
+async def differences(database: Database, context: str) -> list[Any]:
+    """What the migrated schema lacks of the metadata or has beyond it (for the test that keeps both equal)."""
+    found: list[Any] = []
+
+    def read(connection: sa.Connection) -> None:
+        migration = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": _version_table(context),
+                "include_name": lambda name, kind, _parents: kind != "table" or name in database.metadata.tables,
+            },
+        )
+        found.extend(compare_metadata(migration, database.metadata))
+
+    await database.run_schema(read)
+    return found
+
+
+def create_plumbing(op: Any) -> None:
+    """The first step of every context's first migration: the plumbing's own tables."""
+    for table in PLUMBING.sorted_tables:
+        table.create(op.get_bind(), checkfirst=True)
