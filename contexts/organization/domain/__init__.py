@@ -1,0 +1,1 @@
+"""Employees and the org chart that they refer to: pure rules, without storage or wire."""
