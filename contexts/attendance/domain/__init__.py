@@ -1,0 +1,1 @@
+"""Timesheets and the time engine, pure: instants, plans and policies in, minutes out."""
