@@ -46,8 +46,8 @@ class Timeline(Generic[T]):
         """Each value from its date until the next one's, the last for ever; of two on one day the later given wins."""
         by_day = dict(changes)
         days = sorted(by_day)
-        ends = [*days[1:], FOREVER]
-        return cls.of((Period(day, end), by_day[day]) for day, end in zip(days, ends, strict=True))
+        ends = [*days[1:], FOREVER]  # one more than there are days when there are none
+        return cls.of((Period(day, end), by_day[day]) for day, end in zip(days, ends, strict=False))
 
     def at(self, day: date) -> T | None:
         """The value that holds on `day`, None in a gap."""

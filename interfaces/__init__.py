@@ -1,0 +1,1 @@
+"""How people and machines reach Muster: the command line, later the gateway, push and the console."""
