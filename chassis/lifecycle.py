@@ -5,12 +5,15 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
+
+if TYPE_CHECKING:
+    from chassis.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +23,7 @@ FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 10.0
 HEALTHY_AFTER_S = 60.0
 MAX_FAILURES = 50
+LEEWAY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,16 @@ class Listener:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
-    def bind(self, backlog: int = 2048) -> socket.socket:
-        """A bound, listening, non-blocking socket. Raises OSError where the address is taken."""
+    def clear(self) -> None:
+        """Remove the socket file that a process before this one left behind."""
         if self.path:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
+
+    def bind(self, backlog: int = 2048) -> socket.socket:
+        """A bound, listening, non-blocking socket. Raises OSError where the address is taken."""
+        self.clear()
+        if self.path:
             bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         else:
             bound = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
@@ -189,17 +198,81 @@ class Lifecycle:
         while self._parts:
             part = self._parts.pop()
             left = 0.0 if self._hurry.is_set() else max(end - clock.time(), 0.0)
-            try:
-                # A part bounds itself by the grace that it is given; the timeout is for one that does not.
-                async with asyncio.timeout(left + 2.0):
-                    await part.stop(left)
-            except TimeoutError:
-                log.error("part did not stop in time", part=part.name, grace_s=self.grace_s)
-            except Exception:
-                log.exception("part failed to stop", part=part.name)
+            await self._stop_part(part, left)
         for number in self._signals:
             asyncio.get_running_loop().remove_signal_handler(number)
         self._signals.clear()
+
+    async def _stop_part(self, part: Running, grace_s: float) -> None:
+        """A part bounds itself by the grace that it is given; the limits here are for one that does not."""
+        stopping = asyncio.ensure_future(part.stop(grace_s))
+        hurry = asyncio.create_task(self._hurry.wait())
+        try:
+            await asyncio.wait({stopping, hurry}, timeout=grace_s + LEEWAY_S, return_when=asyncio.FIRST_COMPLETED)
+            if not stopping.done() and hurry.done():
+                await asyncio.wait({asyncio.ensure_future(part.stop(0.0)), stopping}, timeout=LEEWAY_S)
+            if not stopping.done():
+                log.error("part did not stop in time", part=part.name, grace_s=grace_s)
+                stopping.cancel()
+            elif stopping.exception() is not None:
+                log.error("part failed to stop", part=part.name, exc_info=stopping.exception())
+        finally:
+            hurry.cancel()
+
+
+async def serve_http(app: Any, listener: Listener, settings: "Settings", *, name: str = "http") -> Running:
+    """Serve an ASGI application on this loop by uvicorn, without signal handlers of its own.
+
+    Stopping closes the listener, lets requests in flight finish within the grace, then runs the application's
+    shutdown. Raises OSError where the address is taken, RuntimeError where the application refuses to start.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # the Lifecycle has the only handlers
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            try:
+                await super().startup(sockets)
+            except SystemExit:  # would end the whole process, past every drain
+                raise RuntimeError(f"{name} did not start: its log line above says why") from None
+
+    bound = listener.bind()
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws_per_message_deflate=False,  # it multiplies the memory of a connection
+        limit_concurrency=settings.http_concurrency,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(int(settings.grace_s), 1),
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[bound]), name=name)
+    while not server.started:
+        if serving.done():
+            bound.close()
+            await serving
+        await asyncio.sleep(0.005)
+    address = listener.target if listener.path else Listener(listener.host, bound.getsockname()[1]).target
+
+    async def stop(grace_s: float) -> None:
+        config.timeout_graceful_shutdown = max(int(grace_s), 1)
+        server.should_exit = True
+        await asyncio.wait({serving}, timeout=grace_s + 1.0)
+        if not serving.done():
+            server.force_exit = True
+            await asyncio.wait({serving}, timeout=1.0)
+        listener.clear()
+
+    return Running(name, address, stop)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

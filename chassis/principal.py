@@ -56,9 +56,19 @@ def current_call() -> Call:
     return call
 
 
+def call_or_none() -> Call | None:
+    """The call that this task serves, None outside one (for log lines and metrics)."""
+    return _current.get()
+
+
+def begin(call: Call) -> None:
+    """Make `call` the current one for the rest of this task: the server gives each request a task of its own."""
+    _current.set(call)
+
+
 @contextmanager
 def serving(call: Call) -> Iterator[Call]:
-    """Make `call` the current one inside the block (the server interceptor and tests)."""
+    """Make `call` the current one inside the block (processes, loops and tests)."""
     token = _current.set(call)
     try:
         yield call

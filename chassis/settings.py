@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -99,8 +98,21 @@ class Settings:
     @property
     def keyring(self) -> Path:
         """The keyring file: what was given, else beside the data directory."""
+        return self.keyring_path or self._beside("keyring")
+
+    @property
+    def assertion_key(self) -> Path:
+        """The private signing key (JWK): what was given, else beside the data directory."""
+        return self.assertion_key_path or self._beside("signing-key.json")
+
+    @property
+    def assertion_jwks(self) -> Path:
+        """The public keys (JWKS): what was given, else beside the data directory."""
+        return self.assertion_jwks_path or self._beside("signing-keys.public.json")
+
+    def _beside(self, suffix: str) -> Path:
         data = self.data_dir.absolute()
-        return self.keyring_path or data.with_name(data.name + ".keyring")
+        return data.with_name(f"{data.name}.{suffix}")
 
 
 class _Reader:
@@ -171,7 +183,7 @@ class _Reader:
             else:
                 shape = "host:port or unix:/path"
                 listeners[service] = self._take(variable.removeprefix(PREFIX), Listener.parse, Listener(), shape)
-        return MappingProxyType(urls), MappingProxyType(addresses), MappingProxyType(listeners)
+        return urls, addresses, listeners
 
     def _check(self, found: Settings) -> None:
         keyring, data = found.keyring.absolute(), found.data_dir.absolute()

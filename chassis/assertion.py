@@ -1,0 +1,250 @@
+"""Inner assertions: a signed word from the application to one data service about who calls, valid for a minute."""
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet
+
+from chassis.keyring import write_whole
+from chassis.principal import Principal
+from chassis.settings import Settings
+from kernel.ids import EmployeeId, TenantId
+
+ALGORITHM = "ES256"
+TYPE = "muster+jwt"
+ISSUER = "application"
+METADATA_KEY = "muster-assertion"
+LIFETIME_S = 60
+REUSE_S = 30.0
+SKEW_S = 5
+MOST_CACHED = 4096
+LONGEST_TOKEN = 4096
+MOST_ROLES = 32
+
+# The feed and other plumbing serve all tenants at once; only their services accept this one.
+ALL_TENANTS = TenantId(UUID(int=0))
+
+
+class AssertionRefused(Exception):
+    """A token that is not an assertion of ours for this service. The text names the check that failed, no content."""
+
+
+class KeyFileProblem(Exception):
+    """A key file that cannot be used, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What an accepted assertion says.
+
+    Invariants: `request_id` and `fingerprint` come together and belong to one write, both None for a read.
+    """
+
+    principal: Principal
+    request_id: UUID | None
+    fingerprint: bytes | None
+    expires_s: int  # seconds since 1970
+
+
+class Signer:
+    """Signs assertions with one ES256 key.
+
+    Invariants: a read's assertion is used again for 30 s by the same principal and audience; a write's never.
+    """
+
+    def __init__(self, key: ECKey, *, issuer: str = ISSUER, now_s: Callable[[], float] = time.time) -> None:
+        key.ensure_kid()
+        self._key = key
+        self._header = {"alg": ALGORITHM, "kid": key.kid, "typ": TYPE}
+        self._issuer = issuer
+        self._now_s = now_s
+        self._reads: OrderedDict[tuple[Principal, str], tuple[str, float]] = OrderedDict()
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Signer":
+        """With the private key that the settings name. Raises KeyFileProblem."""
+        return cls(_private_key(settings.assertion_key))
+
+    def public_keys(self) -> dict[str, Any]:
+        """The JWKS with which others verify."""
+        return dict(KeySet([self._key]).as_dict(private=False))
+
+    def for_read(self, principal: Principal, audience: str) -> str:
+        """An assertion without a request id, signed at most 30 s ago."""
+        now = self._now_s()
+        key = (principal, audience)
+        cached = self._reads.get(key)
+        if cached is not None and cached[1] > now:
+            return cached[0]
+        token = self._sign(principal, audience, now, {})
+        self._reads[key] = token, now + REUSE_S
+        self._reads.move_to_end(key)
+        if len(self._reads) > MOST_CACHED:
+            self._reads.popitem(last=False)
+        return token
+
+    def for_write(self, principal: Principal, audience: str, request_id: UUID, fingerprint: bytes) -> str:
+        """An assertion for one write. `fingerprint`: 32 bytes, see `fingerprint_of`."""
+        if len(fingerprint) != 32:
+            raise ValueError("a fingerprint has 32 bytes")
+        bound = {"request_id": str(request_id), "fingerprint": fingerprint.hex()}
+        return self._sign(principal, audience, self._now_s(), bound)
+
+    def _sign(self, principal: Principal, audience: str, now: float, bound: Mapping[str, str]) -> str:
+        claims: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": audience,
+            "iat": int(now),
+            "exp": int(now) + LIFETIME_S,
+            "tenant": str(principal.tenant_id),
+            "sub": principal.subject,
+            "roles": sorted(principal.roles),
+            **bound,
+        }
+        if principal.on_behalf_of is not None:
+            claims["on_behalf_of"] = principal.on_behalf_of
+        if principal.employee_id is not None:
+            claims["employee_id"] = str(principal.employee_id)
+        return jwt.encode(self._header, claims, self._key, algorithms=[ALGORITHM])
+
+
+class Verifier:
+    """Accepts assertions that our application made for one audience.
+
+    Invariants: one algorithm and one type of token; the keys are those of our JWKS, never one that a token names or
+    carries; a token that was accepted is remembered by its bytes until it expires, at most 4,096 of them.
+    """
+
+    def __init__(
+        self, jwks: Mapping[str, Any], audience: str, *, issuer: str = ISSUER, now_s: Callable[[], float] = time.time
+    ) -> None:
+        self._keys = KeySet.import_key_set({"keys": list(jwks["keys"])})
+        if not self._keys.keys or any(key.key_type != "EC" or key.is_private for key in self._keys.keys):
+            raise KeyFileProblem("the JWKS must hold public EC keys and nothing else")
+        self._known = frozenset(key.kid for key in self._keys.keys)
+        self._audience = audience
+        self._issuer = issuer
+        self._now_s = now_s
+        self._accepted: OrderedDict[str, Verified] = OrderedDict()
+
+    @classmethod
+    def open(cls, settings: Settings, audience: str) -> "Verifier":
+        """With the public keys that the settings name. Raises KeyFileProblem."""
+        path = settings.assertion_jwks
+        try:
+            return cls(json.loads(path.read_bytes()), audience)
+        except FileNotFoundError:
+            raise KeyFileProblem(
+                f"{path} is missing: copy the application's public JWKS there, or set MUSTER_ASSERTION_JWKS_PATH"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+            raise KeyFileProblem(f"{path} is not a readable JWKS of public EC keys: write it anew") from error
+
+    def verify(self, token: str) -> Verified:
+        """What the assertion says. Raises AssertionRefused."""
+        known = self._accepted.get(token)
+        now = self._now_s()
+        if known is not None:
+            if known.expires_s + SKEW_S > now:
+                return known
+            del self._accepted[token]
+            raise AssertionRefused("expired")
+        verified = self._verify(token, now)
+        self._accepted[token] = verified
+        if len(self._accepted) > MOST_CACHED:
+            self._accepted.popitem(last=False)
+        return verified
+
+    def _verify(self, token: str, now: float) -> Verified:
+        if len(token) > LONGEST_TOKEN or token.count(".") != 2:
+            raise AssertionRefused("shape")
+        try:
+            decoded = jwt.decode(token, self._key_for, algorithms=[ALGORITHM])
+        except (JoseError, ValueError, TypeError, KeyError, UnicodeError, RecursionError) as error:
+            raise AssertionRefused("signature") from error
+        header, claims = decoded.header, decoded.claims
+        if header.get("typ") != TYPE or header.get("kid") not in self._known or set(header) != {"alg", "kid", "typ"}:
+            raise AssertionRefused("header")
+        if claims.get("iss") != self._issuer or claims.get("aud") != self._audience:
+            raise AssertionRefused("issuer or audience")
+        issued, expires = claims.get("iat"), claims.get("exp")
+        if type(issued) is not int or type(expires) is not int or not 0 < expires - issued <= LIFETIME_S:
+            raise AssertionRefused("times")
+        if issued - SKEW_S > now or expires + SKEW_S <= now:
+            raise AssertionRefused("expired or not valid yet")
+        try:
+            return _verified(claims, expires)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise AssertionRefused("claims") from error
+
+    def _key_for(self, carrier: Any) -> ECKey:
+        kid = carrier.headers().get("kid")
+        for key in self._keys.keys:
+            if key.kid == kid and isinstance(key, ECKey):
+                return key
+        raise AssertionRefused("key")
+
+
+def _verified(claims: Mapping[str, Any], expires: int) -> Verified:
+    roles, subject = claims["roles"], claims["sub"]
+    if not isinstance(roles, list) or len(roles) > MOST_ROLES or not all(isinstance(role, str) for role in roles):
+        raise ValueError("roles")
+    if not isinstance(subject, str) or not 0 < len(subject) <= 80:
+        raise ValueError("sub")
+    behalf, employee = claims.get("on_behalf_of"), claims.get("employee_id")
+    if behalf is not None and (not isinstance(behalf, str) or len(behalf) > 80):
+        raise ValueError("on_behalf_of")
+    request_id, fingerprint = claims.get("request_id"), claims.get("fingerprint")
+    if (request_id is None) != (fingerprint is None):
+        raise ValueError("request_id and fingerprint come together")
+    digest = None if fingerprint is None else bytes.fromhex(fingerprint)
+    if digest is not None and len(digest) != 32:
+        raise ValueError("fingerprint")
+    tenant = TenantId(UUID(claims["tenant"]))
+    if tenant == ALL_TENANTS and not subject.startswith("process:"):
+        raise ValueError("only a process acts for all tenants")
+    return Verified(
+        Principal(tenant, subject, frozenset(roles), None if employee is None else EmployeeId(UUID(employee)), behalf),
+        None if request_id is None else UUID(request_id),
+        digest,
+        expires,
+    )
+
+
+def fingerprint_of(path: str, canonical_body: bytes) -> bytes:
+    """SHA-256 over the request's path and its canonical parsed body: what one idempotency key is bound to."""
+    return sha256(path.encode() + b"\x00" + canonical_body).digest()
+
+
+def prepare_keys(settings: Settings) -> None:
+    """Make the signing key and its public JWKS where they are missing (embedded form and set-up tools)."""
+    if not settings.assertion_key.exists():
+        key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
+        write_whole(settings.assertion_key, json.dumps(key.as_dict(private=True)).encode(), mode=0o600, replace=False)
+    signer = Signer.open(settings)
+    public = json.dumps(signer.public_keys(), sort_keys=True).encode()
+    if not settings.assertion_jwks.exists() or settings.assertion_jwks.read_bytes() != public:
+        write_whole(settings.assertion_jwks, public, mode=0o644, replace=True)
+
+
+def _private_key(path: Path) -> ECKey:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeyFileProblem(f"{path} can be read by others: run chmod 600 on it")
+        key = ECKey.import_key(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise KeyFileProblem(f"{path} is missing: make a signing key there, or set MUSTER_ASSERTION_KEY_PATH") from None
+    except (OSError, ValueError, JoseError) as error:
+        raise KeyFileProblem(f"{path} is not a readable EC key (JWK): write it anew") from error
+    if not key.is_private:
+        raise KeyFileProblem(f"{path} holds no private key: the application signs with it")
+    return key

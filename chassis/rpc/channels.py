@@ -1,0 +1,249 @@
+"""Calls from the application to data services: one channel each, assertions, deadlines, retries, our errors."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, TypeVar
+from uuid import UUID
+
+import grpc
+from google.protobuf.message import Message
+
+from chassis.assertion import METADATA_KEY, Signer
+from chassis.principal import Principal
+from chassis.rpc.error_map import METADATA_BYTES, OK, RemoteError, Trouble, code_of, remote_error
+from chassis.settings import Settings
+from chassis.telemetry import CLIENT_SECONDS, span, traceparent, tracing_on
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Stub = TypeVar("Stub")
+
+REQUEST_ID_KEY = "x-request-id"
+TRACE_KEY = "traceparent"
+REPLAYED_KEY = "muster-replayed"
+
+# Every call may be repeated: reads change nothing and writes carry a request id. A deadline stands on each call, never
+# here: grpcio cuts `methodConfig.timeout` about a second short (grpc/grpc#34547). Throttling keeps attempts below 1.1
+# per request once a service is down.
+SERVICE_CONFIG = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.02s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 3,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.1},
+    }
+)
+
+
+@dataclass(slots=True)
+class Budget:
+    """What one request from outside may spend, and what its calls found out.
+
+    Invariants: `deadline` is a reading of the event loop's clock.
+    """
+
+    deadline: float
+    trace_id: str = ""
+    replayed: bool = False  # a write was answered from the stored answer of an earlier request
+
+
+_budget: ContextVar[Budget | None] = ContextVar("muster_budget", default=None)
+
+
+@contextmanager
+def spending(seconds: float, trace_id: str = "") -> Iterator[Budget]:
+    """Give the calls inside the block `seconds` in all (an inner block never gets more than the outer one has left)."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    outer = _budget.get()
+    if outer is not None:
+        deadline = min(deadline, outer.deadline)
+    token = _budget.set(budget := Budget(deadline, trace_id or (outer.trace_id if outer else "")))
+    try:
+        yield budget
+    finally:
+        _budget.reset(token)
+
+
+class Client:
+    """The calls to one data service, over one long-lived channel.
+
+    Invariants: each call has a deadline, within the budget of the request that it serves; a failure is a RemoteError.
+    """
+
+    def __init__(self, service: str, channel: grpc.aio.Channel, signer: Signer, default_timeout_s: float) -> None:
+        self.service = service
+        self._channel = channel
+        self._signer = signer
+        self._default_timeout_s = default_timeout_s
+        self._labels: dict[Any, str] = {}
+
+    def stub(self, make: Callable[[grpc.aio.Channel], Stub]) -> Stub:
+        """A generated stub on this channel: `client.stub(EmployeeServiceStub)`. Make it once and keep it."""
+        return make(self._channel)
+
+    async def call(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        *,
+        principal: Principal,
+        request_id: UUID | None = None,
+        fingerprint: bytes | None = None,
+        timeout_s: float | None = None,
+    ) -> Response:
+        """One call. A write gives its `request_id`; its fingerprint is that of the message if none is given.
+
+        `timeout_s` only shortens what the request's budget has left. Raises RemoteError.
+        """
+        loop = asyncio.get_running_loop()
+        started, code, label = loop.time(), OK, self._label(method)
+        try:
+            timeout = self._timeout(timeout_s, started)
+            metadata = self._metadata(label, request, principal, request_id, fingerprint)
+            if tracing_on():
+                with span(label):
+                    running = method(request, timeout=timeout, metadata=(*metadata, (TRACE_KEY, traceparent())))
+                    answer = await running
+            else:
+                running = method(request, timeout=timeout, metadata=metadata)
+                answer = await running
+            if request_id is not None:
+                await self._note_replay(running)
+            return answer
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            raise remote_error(error) from error
+        except RemoteError as error:
+            code = code_of(error.kind).name
+            raise
+        except asyncio.CancelledError:
+            code = code_of(Trouble.CANCELLED).name
+            raise
+        finally:
+            CLIENT_SECONDS.labels(label, code).observe(loop.time() - started)
+
+    async def stream(
+        self,
+        method: "grpc.aio.UnaryStreamMultiCallable[Request, Response]",
+        request: Request,
+        *,
+        principal: Principal,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Response]:
+        """The answers of a streaming read; the deadline is that of the whole stream. Raises RemoteError."""
+        loop = asyncio.get_running_loop()
+        started, code, label = loop.time(), OK, self._label(method)
+        try:
+            timeout = self._timeout(timeout_s, started)
+            metadata = self._metadata(label, request, principal, None, None)
+            async for answer in method(request, timeout=timeout, metadata=metadata):
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            raise remote_error(error) from error
+        finally:
+            CLIENT_SECONDS.labels(label, code).observe(loop.time() - started)
+
+    def _timeout(self, asked: float | None, now: float) -> float:
+        budget = _budget.get()
+        timeout = self._default_timeout_s if asked is None else asked
+        if budget is not None:
+            timeout = min(timeout, budget.deadline - now)
+        if timeout <= 0:
+            raise RemoteError.of(Trouble.TIMEOUT)
+        return timeout
+
+    def _metadata(
+        self, label: str, request: Message, principal: Principal, request_id: UUID | None, fingerprint: bytes | None
+    ) -> tuple[tuple[str, str], ...]:
+        if request_id is None:
+            token = self._signer.for_read(principal, self.service)
+        else:
+            if fingerprint is None:
+                fingerprint = sha256(label.encode() + request.SerializeToString(deterministic=True)).digest()
+            token = self._signer.for_write(principal, self.service, request_id, fingerprint)
+        budget = _budget.get()
+        metadata: tuple[tuple[str, str], ...] = ((METADATA_KEY, token),)
+        if budget is not None and budget.trace_id:
+            metadata += ((REQUEST_ID_KEY, budget.trace_id),)
+        parent = traceparent()
+        if parent and not tracing_on():
+            metadata += ((TRACE_KEY, parent),)
+        return metadata
+
+    @staticmethod
+    async def _note_replay(running: "grpc.aio.UnaryUnaryCall[Any, Any]") -> None:
+        budget = _budget.get()
+        if budget is None:
+            return
+        for key, _ in await running.trailing_metadata() or ():
+            if key == REPLAYED_KEY:
+                budget.replayed = True
+
+    def _label(self, method: Any) -> str:
+        label = self._labels.get(method)
+        if label is None:
+            # grpcio keeps the method's name in a private place only; a label "" is the worst that a change can do.
+            name = getattr(method, "_method", b"")
+            label = self._labels[method] = (name.decode() if isinstance(name, bytes) else str(name)).lstrip("/")
+        return label
+
+
+class Channels:
+    """The clients of one process, one channel per data service (many channels to one service do not balance)."""
+
+    def __init__(self, settings: Settings, signer: Signer, addresses: Mapping[str, str] | None = None) -> None:
+        """`addresses` by service name go before those of the settings (the embedded form learns them at its start)."""
+        self._settings = settings
+        self._signer = signer
+        self._addresses = dict(addresses or {})
+        self._clients: dict[str, Client] = {}
+        self._channels: list[grpc.aio.Channel] = []
+
+    def to(self, service: str) -> Client:
+        """The client of a data service. Raises SettingsProblem where its address is not known."""
+        client = self._clients.get(service)
+        if client is None:
+            address = self._addresses.get(service) or self._settings.address(service)
+            channel = grpc.aio.insecure_channel(address, options=self._options())
+            self._channels.append(channel)
+            client = Client(service, channel, self._signer, self._settings.request_deadline_s)
+            self._clients[service] = client
+        return client
+
+    async def close(self) -> None:
+        """Close all channels; calls in flight are cancelled."""
+        for channel in self._channels:
+            await channel.close()
+        self._channels.clear()
+        self._clients.clear()
+
+    def _options(self) -> list[tuple[str, Any]]:
+        return [
+            ("grpc.service_config", SERVICE_CONFIG),
+            ("grpc.enable_retries", 1),
+            ("grpc.max_receive_message_length", self._settings.message_bytes),
+            ("grpc.max_send_message_length", self._settings.message_bytes),
+            ("grpc.max_metadata_size", METADATA_BYTES),
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_timeout_ms", 2_000),
+            ("grpc.http2.ping_timeout_ms", 2_000),  # without it a hung peer is noticed by nobody
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
+        ]
