@@ -1,0 +1,1 @@
+"""FastAPI application services: REST operations that compose the contexts over gRPC; stateless."""

@@ -1,0 +1,53 @@
+"""What the edge must know of one REST operation beside its route: name, access, importance, limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Criticality(Enum):
+    """What is served first when there is too much to do."""
+
+    CRITICAL = "CRITICAL"  # people wait at a door or for their pay: punches, approvals, sign-in
+    NORMAL = "NORMAL"
+    DEFERRABLE = "DEFERRABLE"  # lists, histories, bulk: refused first
+
+
+class IfMatch(Enum):
+    """Whether a change must say which version it saw."""
+
+    NONE = "NONE"  # nothing versioned is changed
+    OPTIONAL = "OPTIONAL"
+    REQUIRED = "REQUIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the published contract.
+
+    Invariants: `action` is a row of the access table, None only for operations that need no token; `body_bytes` is
+    the most that is read.
+    """
+
+    name: str
+    action: str | None
+    criticality: Criticality = Criticality.NORMAL
+    if_match: IfMatch = IfMatch.NONE
+    body_bytes: int = 0  # 0 = the process's limit
+    accepts_key: bool = False
+
+
+_OPERATIONS: dict[Callable[..., Any], Operation] = {}
+
+
+def declare(endpoint: Callable[..., Any], operation: Operation) -> None:
+    """Remember what the edge must know of `endpoint`. Raises ValueError where it is declared twice."""
+    if endpoint in _OPERATIONS:
+        raise ValueError(f"{operation.name} is declared twice")
+    _OPERATIONS[endpoint] = operation
+
+
+def operation_of(endpoint: Callable[..., Any]) -> Operation:
+    """What was declared of `endpoint`. Raises KeyError where nothing was: such a route must not be served."""
+    return _OPERATIONS[endpoint]

@@ -1,0 +1,70 @@
+"""Between JSON values and protobuf values: dates, instants, money and enum names."""
+
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import date_pb2
+from muster.type.v1 import money_pb2
+
+from application.edge.fields import MoneyView
+from kernel.money import Money
+
+
+class _Enum(Protocol):
+    def Name(self, number: Any) -> str: ...
+    def Value(self, name: str) -> Any: ...
+
+
+def to_date(day: date | None) -> date_pb2.Date | None:
+    """A civil date for the wire, None for none."""
+    return None if day is None else date_pb2.Date(year=day.year, month=day.month, day=day.day)
+
+
+def from_date(day: date_pb2.Date) -> date | None:
+    """A civil date from the wire; a message that was not set gives None."""
+    return date(day.year, day.month, day.day) if day.year else None
+
+
+def to_instant(instant: datetime | None) -> Timestamp | None:
+    """An instant for the wire, None for none."""
+    if instant is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp
+
+
+def from_instant(stamp: Timestamp) -> datetime | None:
+    """An instant from the wire in UTC; a message that was not set gives None."""
+    return stamp.ToDatetime(tzinfo=UTC) if stamp.seconds or stamp.nanos else None
+
+
+def to_money(money: Money) -> money_pb2.Money:
+    """Money for the wire."""
+    return money_pb2.Money(currency=money.currency, minor_units=money.minor)
+
+
+def from_money(money: money_pb2.Money) -> MoneyView | None:
+    """Money as answers write it; a message that was not set gives None."""
+    return MoneyView.of(Money(money.minor_units, money.currency)) if money.currency else None
+
+
+def to_enum(kind: _Enum, prefix: str, name: str | None) -> Any:
+    """The number of an enum value whose name in JSON lacks the prefix; None is UNSPECIFIED."""
+    return 0 if name is None else kind.Value(prefix + name)
+
+
+def from_enum(kind: _Enum, prefix: str, number: int) -> str | None:
+    """The name of an enum value without its prefix; UNSPECIFIED is None, a newer one its number."""
+    if number == 0:
+        return None
+    try:
+        return kind.Name(number).removeprefix(prefix)
+    except ValueError:
+        return f"UNKNOWN_{number}"
+
+
+def blank(text: str) -> str | None:
+    """Empty text of the wire as null."""
+    return text or None

@@ -1,0 +1,1 @@
+"""Identity: signing in, accounts and grants."""

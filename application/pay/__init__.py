@@ -1,0 +1,1 @@
+"""Pay: the payroll process from pay groups to payslips."""

@@ -1,0 +1,1 @@
+"""People: org chart, hires and the life of an employment."""

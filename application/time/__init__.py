@@ -1,0 +1,1 @@
+"""Time: schedules, punches, timesheets and their closing."""
