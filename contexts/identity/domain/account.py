@@ -25,7 +25,7 @@ AccountId = NewType("AccountId", UUID)
 GrantId = NewType("GrantId", UUID)
 Login = NewType("Login", str)
 
-MAX_GRANTS = 50
+MAX_GRANTS = 32
 LOGIN_LENGTH = range(3, 121)
 PASSWORD_LENGTH = range(10, 201)
 RESERVED = ":"  # logins of operators' tokens are "token:<role>[:<employee>]", which nobody can type
@@ -145,7 +145,7 @@ class AccountState:
 class Account(AggregateRoot[AccountState]):
     """A principal of a tenant: a person's sign-in, a device, or what an operator's token stands for.
 
-    Invariants: at most 50 grants; no role is held twice in one scope on one day; a disabled account never changes.
+    Invariants: at most 32 grants; no role is held twice in one scope on one day; a disabled account never changes.
     """
 
     @classmethod
@@ -213,8 +213,9 @@ def claims_on(state: AccountState, day: date) -> tuple[str, ...]:
 
 
 def is_lasting_owner(state: AccountState, day: date) -> bool:
-    """Whether the account owns the whole tenant on that day with no end in sight."""
-    return state.status is Status.ACTIVE and any(owns_for_good(grant, day) for grant in state.grants)
+    """Whether somebody who can sign in owns the whole tenant on that day with no end in sight."""
+    can_sign_in = state.status is Status.ACTIVE and state.password_hash is not None
+    return can_sign_in and any(owns_for_good(grant, day) for grant in state.grants)
 
 
 def owns_for_good(grant: Grant, day: date) -> bool:

@@ -1,0 +1,1 @@
+"""Where accounts, sessions, tenants and signing keys are kept."""
