@@ -132,9 +132,9 @@ def translated(error: exc.DBAPIError) -> Exception:
     return error
 
 
-def _refuse_old(started: float) -> None:
-    if time.monotonic() - started > OLDEST_WRITE_S:
-        raise Unavailable(f"the transaction took longer than {OLDEST_WRITE_S:.0f} s and was rolled back")
+def _refuse_old(started: float, oldest_s: float) -> None:
+    if time.monotonic() - started > oldest_s:
+        raise Unavailable(f"the transaction took longer than {oldest_s:g} s and was rolled back")
 
 
 # ------------------------------------------------------------------------------------------------ SQLite
@@ -226,7 +226,8 @@ class _SqliteConnection:
 class SqliteEngine:
     """One file: readers that never wait for the writer (WAL), and one writer at a time (BEGIN IMMEDIATE)."""
 
-    def __init__(self, url: URL, check: Check, *, synchronous: str) -> None:
+    def __init__(self, url: URL, check: Check, *, synchronous: str, oldest_write_s: float) -> None:
+        self._oldest_write_s = oldest_write_s
         url = url.set(drivername="sqlite+pysqlite")
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         self._reads = self._engine(url, check, query_only=True, synchronous=synchronous)
@@ -275,7 +276,7 @@ class SqliteEngine:
             try:
                 await connection.call(connection.begin)
                 yield connection
-                _refuse_old(started)
+                _refuse_old(started, self._oldest_write_s)
                 await connection.call(connection.commit)
             except exc.DBAPIError as error:
                 raise translated(error) from error
@@ -318,7 +319,8 @@ class _MySqlConnection:
 class MySqlEngine:
     """A server: one pool to read in autocommit, one to write at READ COMMITTED."""
 
-    def __init__(self, url: URL, check: Check, *, pool_size: int) -> None:
+    def __init__(self, url: URL, check: Check, *, pool_size: int, oldest_write_s: float) -> None:
+        self._oldest_write_s = oldest_write_s
         self._reads = self._engine(url, check, pool_size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
         self._writes = self._engine(url, check, pool_size, isolation_level="READ COMMITTED")
 
@@ -349,7 +351,7 @@ class MySqlEngine:
         async with self._connected(self._writes, deadline) as connection:
             started = time.monotonic()
             yield _MySqlConnection(connection)
-            _refuse_old(started)
+            _refuse_old(started, self._oldest_write_s)
             await connection.commit()
 
     @asynccontextmanager

@@ -39,7 +39,7 @@ __all__ = [
     "update",
 ]
 
-SETTLE_MARGIN_S = OLDEST_WRITE_S + 1.0  # plus the clock difference that readiness allows
+CLOCK_DIFFERENCE_S = 1.0  # between this process and the database; readiness allows no more
 CHUNK_ROWS = 1000
 TENANT = "tenant_id"
 
@@ -216,17 +216,25 @@ class Database:
     Invariants: every statement passes the tenant guard, or a SystemScope says why not.
     """
 
-    def __init__(self, url: str, metadata: sa.MetaData, *, synchronous: str = "FULL", pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        metadata: sa.MetaData,
+        *,
+        synchronous: str = "FULL",
+        pool_size: int = 10,
+        oldest_write_s: float = OLDEST_WRITE_S,
+    ) -> None:
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.metadata = metadata
-        self.settle_margin_s = 0.0 if self.sqlite else SETTLE_MARGIN_S
+        self.settle_margin_s = 0.0 if self.sqlite else oldest_write_s + CLOCK_DIFFERENCE_S
         self._lock_row = metadata.tables["lock_row"]
         check = TenantGuard(list(metadata.tables.values())).check
         self._engine: Engine = (
-            SqliteEngine(self.url, check, synchronous=synchronous)
+            SqliteEngine(self.url, check, synchronous=synchronous, oldest_write_s=oldest_write_s)
             if self.sqlite
-            else MySqlEngine(self.url, check, pool_size=pool_size)
+            else MySqlEngine(self.url, check, pool_size=pool_size, oldest_write_s=oldest_write_s)
         )
 
     @asynccontextmanager

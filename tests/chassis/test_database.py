@@ -1,0 +1,280 @@
+"""The database's promises: tenants apart, writers in turn, deadlines kept, exact values."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from chassis.columns import Code, ExactDecimal, Id, Instant, tenant_column
+from chassis.database import Database, Duplicate, Lock, SystemScope, TenantMissing, Unavailable, select
+from chassis.tables import context_metadata
+from kernel.ids import TenantId
+from tests.support.servers import PrivateMariaDB
+
+METADATA = context_metadata()
+BADGE = sa.Table(
+    "badge",
+    METADATA,
+    tenant_column(),
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("code", Code(20), nullable=False),
+    sa.Column("count", ExactDecimal(18, 4), nullable=False),
+    sa.Column("seen_time", Instant, nullable=False),
+    sa.UniqueConstraint("tenant_id", "code"),
+)
+OTHER = BADGE.alias("other")
+OURS, THEIRS = TenantId(uuid4()), TenantId(uuid4())
+NOW = datetime(2026, 11, 23, 9, 30, 15, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'badges.sqlite3'}"
+    else:
+        url = request.getfixturevalue("mariadb").create_database("badges")
+    opened = Database(url, METADATA)
+    await opened.create_tables()
+    yield opened
+    await opened.close()
+
+
+def badge(code: str, count: str = "0") -> dict[str, object]:
+    """A row to insert."""
+    return {"id": uuid4(), "code": code, "count": Decimal(count), "seen_time": NOW}
+
+
+async def count_of(database: Database, tenant: TenantId) -> int:
+    """How many badges the tenant has."""
+    async with database.read(tenant) as tx:
+        return len(await tx.rows(tx.select(BADGE).limit(1000)))
+
+
+async def test_what_is_written_is_read_back_exactly(database: Database) -> None:
+    written = badge("A", "12345678901234.5678")
+
+    async with database.write(OURS) as tx:
+        await tx.insert(BADGE, written)
+
+    async with database.read(OURS) as tx:
+        row = await tx.row(tx.select(BADGE).where(BADGE.c.id == written["id"]))
+    assert row == {"tenant_id": OURS, **written}
+
+
+async def test_a_tenant_sees_changes_and_deletes_only_its_own_rows(database: Database) -> None:
+    theirs = badge("A")
+    async with database.write(THEIRS) as tx:
+        await tx.insert(BADGE, theirs)
+
+    async with database.write(OURS) as tx:
+        seen = await tx.row(tx.select(BADGE).where(BADGE.c.id == theirs["id"]))
+        changed = await tx.execute(tx.update(BADGE).where(BADGE.c.id == theirs["id"]).values(code="B"))
+        deleted = await tx.execute(tx.delete(BADGE).where(BADGE.c.id == theirs["id"]))
+
+    assert (seen, changed, deleted) == (None, 0, 0)
+    assert await count_of(database, THEIRS) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.select(BADGE),
+        sa.select(BADGE).where(BADGE.c.code == "A"),
+        sa.update(BADGE).values(code="B"),
+        sa.delete(BADGE).where(BADGE.c.code == "A"),
+        sa.text("SELECT code FROM badge"),
+        sa.text("SELECT b.code FROM badge AS b WHERE b.code = 'A'"),
+        sa.text("INSERT INTO badge (id, code) VALUES ('1', '2')"),
+        sa.select(OTHER).where(OTHER.c.code == "A"),
+        select(BADGE).join(OTHER, OTHER.c.code == BADGE.c.code),
+    ],
+    ids=str,
+)
+async def test_a_query_without_its_tenant_is_never_sent(database: Database, statement: sa.Select[tuple[UUID]]) -> None:
+    with pytest.raises(TenantMissing, match="badge without its tenant"):
+        async with database.write(OURS) as tx:
+            await tx.rows(statement)
+
+
+async def test_the_plumbing_may_reach_all_tenants_when_it_says_why(database: Database) -> None:
+    for tenant in (OURS, THEIRS):
+        async with database.write(tenant) as tx:
+            await tx.insert(BADGE, badge("A"))
+
+    async with database.system(SystemScope("a test of the door")) as system:
+        assert len(await system.rows(sa.select(BADGE))) == 2
+
+    with pytest.raises(TenantMissing):
+        async with database.read(OURS) as tx:
+            await tx.rows(sa.select(BADGE))
+
+
+async def test_a_refused_row_names_the_key_that_refused_it(database: Database) -> None:
+    async with database.write(OURS) as tx:
+        await tx.insert(BADGE, badge("A"))
+
+    with pytest.raises(Duplicate) as refused:
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, [badge("B"), badge("A")])
+
+    assert refused.value.touches("code")
+    assert not refused.value.touches("seen_time")
+    assert await count_of(database, OURS) == 1
+
+
+async def test_many_writers_lose_no_increment(database: Database) -> None:
+    counter = badge("COUNTER")
+    async with database.write(OURS) as tx:
+        await tx.insert(BADGE, counter)
+
+    async def add_one() -> None:
+        async with database.write(OURS) as tx:
+            row = await tx.row(tx.select(BADGE).where(BADGE.c.id == counter["id"]), lock=Lock.UPDATE)
+            assert row is not None
+            await tx.execute(tx.update(BADGE).where(BADGE.c.id == counter["id"]).values(count=row["count"] + 1))
+
+    await asyncio.gather(*(add_one() for _ in range(60)))
+
+    async with database.read(OURS) as tx:
+        row = await tx.row(tx.select(BADGE).where(BADGE.c.id == counter["id"]))
+    assert row is not None
+    assert row["count"] == 60
+
+
+async def test_a_named_lock_is_held_by_one_transaction_at_a_time(database: Database) -> None:
+    inside: list[str] = []
+
+    async def enter() -> None:
+        async with database.write(OURS) as tx:
+            await tx.lock("manager chain")
+            inside.append("in")
+            assert inside == ["in"]
+            await tx.rows(tx.select(BADGE).limit(1))
+            inside.clear()
+
+    await asyncio.gather(*(enter() for _ in range(12)))
+
+
+async def test_a_cancelled_write_leaves_nothing_and_the_next_writer_goes_on(database: Database) -> None:
+    async def slow_write() -> None:
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, badge("A"))
+            await asyncio.sleep(30)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await slow_write()
+
+    async with asyncio.timeout(2), database.write(OURS) as tx:
+        await tx.insert(BADGE, badge("A"))
+    assert await count_of(database, OURS) == 1
+
+
+async def test_a_waiting_writer_gives_up_with_its_caller(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'badges.sqlite3'}", METADATA)
+    await database.create_tables()
+
+    async with database.write(OURS) as tx:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), database.write(OURS):
+                pass
+        await tx.insert(BADGE, badge("A"))
+
+    assert await count_of(database, OURS) == 1
+    await database.close()
+
+
+async def test_a_long_statement_on_sqlite_ends_with_its_caller(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'badges.sqlite3'}", METADATA)
+    await database.create_tables()
+    endless = sa.text(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT sum(i) FROM n"
+    )
+    clock = asyncio.get_running_loop()
+    started = clock.time()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), database.read(OURS) as tx:
+            await tx.rows(endless)  # type: ignore[arg-type]
+
+    assert clock.time() - started < 1.2
+    assert await count_of(database, OURS) == 0
+    await database.close()
+
+
+async def test_a_transaction_that_grew_old_is_refused_at_commit(tmp_path: Path, mariadb: PrivateMariaDB) -> None:
+    for url in (f"sqlite:///{tmp_path / 'badges.sqlite3'}", mariadb.create_database("old_writes")):
+        database = Database(url, METADATA, oldest_write_s=0.05)
+        await database.create_tables()
+
+        with pytest.raises(Unavailable, match="took longer"):
+            async with database.write(OURS) as tx:
+                await tx.insert(BADGE, badge("A"))
+                await asyncio.sleep(0.1)
+
+        assert await count_of(database, OURS) == 0
+        await database.close()
+
+
+@pytest.mark.parametrize("writing", [False, True], ids=["read", "write"])
+async def test_a_frozen_server_costs_the_caller_no_more_than_the_deadline(
+    mariadb: PrivateMariaDB, writing: bool
+) -> None:
+    database = Database(mariadb.create_database("frozen"), METADATA)
+    await database.create_tables()
+    clock = asyncio.get_running_loop()
+    slow = sa.text("SELECT SLEEP(3)")
+
+    async def ask() -> None:
+        deadline = clock.time() + 1.0
+        async with asyncio.timeout_at(deadline):
+            if writing:
+                async with database.write(OURS, deadline) as tx:
+                    await tx.insert(BADGE, badge("A"))
+                    await asyncio.sleep(0.1)
+                    await tx.rows(slow)  # type: ignore[arg-type]
+            else:
+                async with database.read(OURS, deadline) as tx:
+                    await tx.rows(slow)  # type: ignore[arg-type]
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    await asyncio.sleep(0.3)
+    mariadb.sigstop()
+    try:
+        started = clock.time()
+        asking += [asyncio.create_task(ask()) for _ in range(40)]  # more than the pool holds
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        took = clock.time() - started
+    finally:
+        mariadb.sigcont()
+    await asyncio.sleep(1.0)
+    alive = mariadb.execute(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(3)%' AND info NOT LIKE '%list%'"
+    )
+
+    assert all(isinstance(answer, TimeoutError | Unavailable) for answer in answers), answers
+    assert took < 1.2
+    assert alive.strip() == "0"
+    assert await count_of(database, OURS) == 0
+    await database.close()
+
+
+async def test_a_restarted_server_is_found_again(mariadb: PrivateMariaDB) -> None:
+    database = Database(mariadb.create_database("restarted"), METADATA)
+    await database.create_tables()
+    async with database.write(OURS) as tx:
+        await tx.insert(BADGE, badge("A"))
+
+    mariadb.kill()
+    with pytest.raises(Unavailable):
+        await count_of(database, OURS)
+    mariadb.start()
+
+    assert await count_of(database, OURS) == 1
+    await database.close()
