@@ -1,0 +1,1 @@
+"""The statutory pack of China."""
