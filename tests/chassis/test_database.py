@@ -64,7 +64,8 @@ async def test_what_is_written_is_read_back_exactly(database: Database) -> None:
 
     async with database.read(OURS) as tx:
         row = await tx.row(tx.select(BADGE).where(BADGE.c.id == written["id"]))
-    assert row == {"tenant_id": OURS, **written}
+    assert row is not None
+    assert dict(row) == {"tenant_id": OURS, **written}
 
 
 async def test_a_tenant_sees_changes_and_deletes_only_its_own_rows(database: Database) -> None:
@@ -213,10 +214,13 @@ async def test_a_transaction_that_grew_old_is_refused_at_commit(tmp_path: Path, 
         database = Database(url, METADATA, oldest_write_s=0.05)
         await database.create_tables()
 
-        with pytest.raises(Unavailable, match="took longer"):
+        async def dawdle(database: Database = database) -> None:
             async with database.write(OURS) as tx:
                 await tx.insert(BADGE, badge("A"))
                 await asyncio.sleep(0.1)
+
+        with pytest.raises(Unavailable, match="took longer"):
+            await dawdle()
 
         assert await count_of(database, OURS) == 0
         await database.close()
