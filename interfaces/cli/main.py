@@ -1,0 +1,279 @@
+"""The `muster` command: its verbs, and nothing that a verb does not need is imported before it runs."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from chassis.rpc.channels import Client
+    from chassis.settings import Settings
+
+DATA = Path("muster-data")
+
+app = typer.Typer(
+    name="muster",
+    help="Muster: who is in the company, when they were there, and what they are paid for it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+tenant_app = typer.Typer(help="Companies on this installation.", no_args_is_help=True)
+app.add_typer(tenant_app, name="tenant")
+
+DataDir = Annotated[
+    Path, typer.Option("--data", envvar="MUSTER_DATA_DIR", help="The folder of the embedded form's databases.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what is wrong on standard error and end with a code that is not 0."""
+    typer.secho(message, err=True, fg=typer.colors.RED)
+    raise typer.Exit(code)
+
+
+def settings_for(data: Path) -> "Settings":
+    """The environment's settings, with the embedded form's defaults for what it does not say."""
+    from dataclasses import replace
+
+    from chassis.settings import Settings, SettingsProblem
+    from interfaces.cli.run import PARTS
+
+    try:
+        return replace(Settings.read(services=PARTS), data_dir=data)
+    except SettingsProblem as problem:
+        fail(str(problem), 2)
+
+
+@asynccontextmanager
+async def identity_client(data: Path) -> "AsyncIterator[Client]":
+    """Identity, as the operator of this machine calls it: the running one, else one started for this command."""
+    from chassis.assertion import Signer
+    from chassis.lifecycle import Lifecycle
+    from chassis.rpc.channels import Channels
+    from interfaces.cli.embedded import addresses_of_running, held
+    from interfaces.cli.run import start_services
+
+    settings = settings_for(data)
+    addresses = {**settings.addresses, **addresses_of_running(data)}
+    if "identity" in addresses:
+        channels = Channels(settings, Signer.open(settings), addresses)
+        try:
+            yield channels.to("identity")
+        finally:
+            await channels.close()
+        return
+    with held(data):
+        async with Lifecycle(grace_s=1.0) as lifecycle:
+            settings = await start_services(lifecycle, settings, ("identity",))
+            channels = Channels(settings, Signer.open(settings))
+            try:
+                yield channels.to("identity")
+            finally:
+                await channels.close()
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    """Run a verb on the process's event loop; expected refusals become one sentence and exit code 1."""
+    from chassis.keyring import KeyringProblem
+    from chassis.lifecycle import run as run_loop
+    from chassis.rpc.error_map import RemoteError
+    from chassis.settings import SettingsProblem
+    from interfaces.cli.embedded import FolderInUse
+    from kernel.errors import DomainError
+
+    async def main() -> None:
+        await work()
+
+    try:
+        run_loop(main)
+    except (RemoteError, DomainError, FolderInUse, SettingsProblem, KeyringProblem, OSError) as problem:
+        fail(str(problem))
+
+
+@app.command()
+def serve(
+    data: DataDir = DATA,
+    port: Annotated[int, typer.Option(help="HTTP port on 127.0.0.1.", min=0, max=65535)] = 8080,
+) -> None:
+    """Keep the whole backend up in this process (SQLite; API docs at /docs)."""
+    from chassis.lifecycle import Listener
+    from chassis.telemetry import configure_logging
+    from interfaces.cli.embedded import embedded
+
+    settings = settings_for(data)
+    configure_logging(settings)
+
+    async def work() -> None:
+        async with embedded(settings, Listener("127.0.0.1", port)) as backend:
+            backend.lifecycle.handle_signals()
+            typer.echo(f"Muster is up: {backend.base_url}   API docs: {backend.base_url}/docs   (Ctrl-C stops it)")
+            await backend.lifecycle.run_until_stopped()
+
+    run(work)
+
+
+@app.command(name="run")
+def run_command(
+    part: Annotated[str, typer.Argument(help="identity, organization, attendance, payroll, application")],
+) -> None:
+    """Run one part of the distributed form; MUSTER_* variables say where everything is."""
+    from chassis.lifecycle import Running
+    from chassis.telemetry import configure_logging
+    from interfaces.cli.run import PARTS, run_part
+
+    if part not in PARTS:
+        fail(f"{part} is no part: choose one of {', '.join(PARTS)}", 2)
+    settings = settings_for(DATA)
+    configure_logging(settings)
+
+    def ready(running: Running) -> None:
+        print(json.dumps({"part": part, "address": running.address}), flush=True)
+
+    run(lambda: run_part(part, settings, ready))
+
+
+@app.command()
+def demo(
+    keep_up: Annotated[bool, typer.Option("--serve", help="Stay up afterwards.")] = False,
+    company: Annotated[Path, typer.Option(help="The company's CSV files.")] = Path("sample"),
+    data: Annotated[Path | None, typer.Option("--data", help="Keep the data in this empty folder.")] = None,
+) -> None:
+    """The main job on a sample company: load it, close its month, calculate, approve and finalize its payroll."""
+    from interfaces.cli.demo import run_demo
+
+    run(lambda: run_demo(company, data, keep_up))
+
+
+@app.command(name="import")
+def import_command(
+    folder: Annotated[Path, typer.Argument(help="A folder of CSV files as in sample/.")],
+    base_url: Annotated[str, typer.Option(help="The backend.")] = "http://127.0.0.1:8080",
+    token: Annotated[str, typer.Option(envvar="MUSTER_TOKEN", help="A bearer token that may hire.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and check the files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load a company from CSV files through the REST API; running it again changes nothing."""
+    from interfaces.cli.company import import_company
+
+    run(lambda: import_company(folder, base_url, token, dry_run, as_json))
+
+
+@tenant_app.command("create")
+def tenant_create(
+    code: Annotated[str, typer.Argument(help="Short name in lower case, for ever: acme")],
+    name: Annotated[str, typer.Option(help="The company's name.")] = "",
+    zone: Annotated[str, typer.Option(help="Home time zone (IANA).")] = "Asia/Shanghai",
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "CNY",
+    owner: Annotated[str, typer.Option(help="The owner's login.")] = "owner",
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Create a tenant and its owner."""
+
+    async def work() -> None:
+        from interfaces.cli.operator import create_tenant
+
+        async with identity_client(data) as identity:
+            made = await create_tenant(identity, code, name or code, zone, currency, owner)
+        if as_json:
+            typer.echo(json.dumps(made))
+        else:
+            typer.echo(f"tenant {code} is {made['tenant_id']}; its owner signs in as {owner}")
+            typer.echo(f"a token for its HR work: muster token --tenant {code} --role hr_admin")
+
+    run(work)
+
+
+@app.command()
+def token(
+    tenant: Annotated[str, typer.Option(help="The tenant's code.")],
+    role: Annotated[str, typer.Option(help="owner, hr_admin, payroll_admin, payroll_approver, manager, employee, ...")],
+    employee: Annotated[str, typer.Option(help="The id of the employee that it speaks for.")] = "",
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Print an access token (15 minutes) for one role."""
+
+    async def work() -> None:
+        from interfaces.cli.operator import issue_token
+
+        async with identity_client(data) as identity:
+            issued = await issue_token(identity, tenant, role, employee)
+        typer.echo(json.dumps(issued) if as_json else issued["access_token"])
+
+    run(work)
+
+
+@app.command()
+def migrate(
+    parts: Annotated[list[str] | None, typer.Argument(help="Contexts; all when none is named.")] = None,
+    data: DataDir = DATA,
+) -> None:
+    """Bring the databases' schemas to this program's version."""
+    from interfaces.cli.run import SERVICES, migrate_part
+
+    settings = settings_for(data)
+    for part in parts or SERVICES:
+        if part not in SERVICES:
+            fail(f"{part} has no database: choose among {', '.join(SERVICES)}", 2)
+
+    async def work() -> None:
+        for part in parts or SERVICES:
+            await migrate_part(part, settings)
+            typer.echo(f"{part}: schema is up to date")
+
+    run(work)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from application.app import openapi_document
+
+    json.dump(openapi_document(), sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is missing or unsafe on this machine, and how to mend it."""
+    from interfaces.cli.doctor import examine
+
+    findings = examine()
+    if as_json:
+        typer.echo(json.dumps([finding.__dict__ for finding in findings]))
+    for finding in findings if not as_json else ():
+        mark = typer.style("ok  ", fg="green") if finding.fine else typer.style("mend", fg="red")
+        typer.echo(f"{mark} {finding.subject}: {finding.message}")
+    if not all(finding.fine for finding in findings if finding.needed):
+        raise typer.Exit(1)
+
+
+@app.command(name="verify-cases")
+def verify_cases(
+    files: Annotated[list[Path], typer.Argument(help="JSON files of worked cases.")],
+    topic: Annotated[list[str] | None, typer.Option(help="Only these topics.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute published worked cases with the functions that payslips call; exact to the last minor unit."""
+    from interfaces.cli.verify_cases import verify_cases_command
+
+    verify_cases_command(files, topic, as_json)
+
+
+def main() -> Any:
+    """The console script."""
+    asyncio.set_event_loop_policy(None)
+    return app()
+
+
+if __name__ == "__main__":
+    main()

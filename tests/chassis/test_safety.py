@@ -1,0 +1,86 @@
+"""A service refuses to start on a database that would lose or bend data, and says which setting."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis import migrations
+from chassis.database import Database
+from chassis.safety import UnsafeDatabase, open_database
+from chassis.settings import Settings
+from chassis.tables import context_metadata
+from tests.support.servers import PrivateMariaDB
+
+STEP = """
+from alembic import op
+
+from chassis.migrations import create_plumbing
+
+revision, down_revision = "0001", None
+
+
+def upgrade() -> None:
+    create_plumbing(op)
+"""
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Path:
+    """A migration tree with one step."""
+    folder = tmp_path / "versions"
+    folder.mkdir()
+    (folder / "0001_first.py").write_text(STEP)
+    return folder
+
+
+@pytest.fixture
+def careless() -> Iterator[PrivateMariaDB]:
+    """A server that acknowledges before it has written."""
+    with PrivateMariaDB(flush_at_commit=2) as server:
+        yield server
+
+
+def settings_for(url: str, tmp_path: Path) -> Settings:
+    """Settings of one context on that database."""
+    return Settings(data_dir=tmp_path / "data", database_urls={"organization": url})
+
+
+async def test_a_server_that_acknowledges_before_writing_is_refused(
+    careless: PrivateMariaDB, versions: Path, tmp_path: Path
+) -> None:
+    url = careless.create_database("careless")
+    careless.execute("ALTER DATABASE careless CHARACTER SET latin1")
+
+    with pytest.raises(UnsafeDatabase) as refused:
+        await open_database(settings_for(url, tmp_path), "organization", context_metadata(), versions)
+
+    assert "innodb_flush_log_at_trx_commit" in str(refused.value)
+    assert "utf8mb4" in str(refused.value)
+
+
+async def test_a_server_with_another_schema_is_refused_until_it_is_migrated(
+    mariadb: PrivateMariaDB, versions: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(mariadb.create_database("unmigrated"), tmp_path)
+
+    with pytest.raises(migrations.SchemaBehind, match="muster migrate organization"):
+        await open_database(settings, "organization", context_metadata(), versions)
+
+    database = Database(settings.database_url("organization"), context_metadata())
+    await migrations.upgrade(database, "organization", versions)
+    await migrations.upgrade(database, "organization", versions)
+    assert await migrations.differences(database, "organization") == []
+    await database.close()
+    opened = await open_database(settings, "organization", context_metadata(), versions)
+    await opened.close()
+
+
+async def test_the_embedded_form_makes_its_own_files(versions: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+
+    opened = await open_database(settings, "organization", context_metadata(), versions)
+
+    assert await migrations.differences(opened, "organization") == []
+    await opened.close()
+    assert (tmp_path / "data" / "organization.sqlite3").exists()
