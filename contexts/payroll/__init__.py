@@ -1,0 +1,1 @@
+"""Payroll: what people are paid, why, and that nobody is paid twice."""

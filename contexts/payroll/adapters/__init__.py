@@ -1,0 +1,1 @@
+"""How payroll meets the wire and the processor."""

@@ -1,0 +1,1 @@
+"""The rules of payroll, without storage, clock or network."""

@@ -1,0 +1,1 @@
+"""How payroll is kept."""
