@@ -178,7 +178,7 @@ class Employee(AggregateRoot[EmployeeState]):
         wrong = self._standing(change_id)
         if any((name == END_REASON) != wrong.ends for name in fields):
             raise FactOutOfRange(
-                "an end reason belongs to a termination, and a termination says nothing else: name the change that is meant",
+                "an end reason belongs to a termination, which says nothing else: name the change that is meant",
                 field="correction",
             )
         day = effective_date or wrong.effective_date

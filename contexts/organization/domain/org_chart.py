@@ -24,6 +24,7 @@ from kernel.period import FOREVER, Period
 from kernel.timeline import Timeline
 
 MAX_CHANGES = 200_000  # entries ever published in one chart
+NEVER_PUBLISHED = Version(0)
 MAX_DEPTH = 50  # departments above each other
 
 
@@ -197,7 +198,7 @@ class OrgChartState:
     """
 
     tenant_id: TenantId
-    version: Version = Version(0)
+    version: Version = NEVER_PUBLISHED
     publish_time: datetime | None = None
     change_count: int = 0
     changes: tuple[EntryChange, ...] = ()
@@ -210,8 +211,8 @@ class OrgChartState:
 class OrgChart(AggregateRoot[OrgChartState]):
     """What a tenant's employees refer to by code.
 
-    Invariants: published content never changes; an entry refers only to entries that are open on all of its own days; no
-    department stands above itself.
+    Invariants: published content never changes; an entry refers only to entries that are open on all of its own days;
+    no department stands above itself.
     """
 
     def publish(self, changes: Sequence[EntryChange], now: datetime) -> None:
@@ -312,7 +313,7 @@ def _minus(period: Period, kept: Iterable[Period]) -> list[Period]:
 
 def _refuse_dangling(before: Content, after: Content) -> None:
     for (kind, code), timeline in after.timelines.items():
-        unchanged = timeline is before.timelines.get((kind, code))
+        unchanged = timeline == before.timelines.get((kind, code))
         for piece in timeline.slices_:
             if piece.value is None:
                 continue

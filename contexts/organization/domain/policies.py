@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contexts.organization.domain.errors import ManagerCycle
 from contexts.organization.domain.history import Projection
-from contexts.organization.domain.org_chart import Content, EntryKind, Reference
-from contexts.organization.domain.values import Assignment
+from contexts.organization.domain.org_chart import Content, EntryKind
 from kernel.ids import EmployeeId
 from kernel.period import Period
 
@@ -29,51 +29,50 @@ class ReportingLine:
     days: Period
 
 
-def stretches(before: Projection, after: Projection) -> tuple[tuple[Assignment, Period], ...]:
-    """The employed days whose assignment is new in `after`, with it."""
-    known = set(_employed(before))
-    return tuple(stretch for stretch in _employed(after) if stretch not in known)
-
-
-def _employed(projection: Projection) -> tuple[tuple[Assignment, Period], ...]:
-    """The assignment of every employed day, in pieces; a change of pay alone makes no new piece."""
-    pieces: list[tuple[Assignment, Period]] = []
+def named(projection: Projection, name: str) -> tuple[tuple[Any, Period], ...]:
+    """What the assignment names under `name` (a code or the manager) on every employed day, in pieces of one value."""
+    pieces: list[tuple[Any, Period]] = []
     for segment in projection.segments:
         if segment.spell is None or segment.work is None:
             continue
         start, end = max(segment.start, segment.spell.start), min(segment.end, segment.spell.end)
         if start >= end:
             continue
-        assignment = segment.work.assignment
-        if pieces and pieces[-1][0] == assignment and pieces[-1][1].end == start:
-            pieces[-1] = (assignment, Period(pieces[-1][1].start, end))
+        value = getattr(segment.work.assignment, name)
+        if pieces and pieces[-1][0] == value and pieces[-1][1].end == start:
+            pieces[-1] = (value, Period(pieces[-1][1].start, end))
         else:
-            pieces.append((assignment, Period(start, end)))
+            pieces.append((value, Period(start, end)))
     return tuple(pieces)
 
 
-def references(pieces: Iterable[tuple[Assignment, Period]]) -> frozenset[Reference]:
-    """The entries of the org chart that these assignments name."""
-    return frozenset(
-        (kind, getattr(assignment, name))
-        for assignment, _ in pieces
-        for name, kind in REFERENCES
-        if getattr(assignment, name)
+def newly_named(before: Projection, after: Projection, name: str) -> tuple[tuple[Any, Period], ...]:
+    """The pieces of `named` that `before` did not have, those without a value left out."""
+    known = set(named(before, name))
+    return tuple(piece for piece in named(after, name) if piece[0] and piece not in known)
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """An entry of the org chart that an assignment names, with the field that names it, and on which days."""
+
+    kind: EntryKind
+    code: str
+    days: Period
+    field: str
+
+
+def namings(before: Projection, after: Projection) -> tuple[Naming, ...]:
+    """The entries that an employee newly names; a change of pay alone names nothing."""
+    return tuple(
+        Naming(kind, code, days, name) for name, kind in REFERENCES for code, days in newly_named(before, after, name)
     )
 
 
-def require_valid(content: Content, pieces: Iterable[tuple[Assignment, Period]]) -> None:
-    """Raises EntryNotValid where an assignment names an entry that is not open on all its days."""
-    for assignment, days in pieces:
-        for name, kind in REFERENCES:
-            code = getattr(assignment, name)
-            if code:
-                content.require(kind, code, days, field=name)
-
-
-def managers(pieces: Iterable[tuple[Assignment, Period]]) -> tuple[tuple[EmployeeId, Period], ...]:
-    """Who is named as manager, on which days."""
-    return tuple((assignment.manager_id, days) for assignment, days in pieces if assignment.manager_id is not None)
+def require_valid(content: Content, namings: Iterable[Naming]) -> None:
+    """Raises EntryNotValid where one names an entry that is not open on all its days."""
+    for naming in namings:
+        content.require(naming.kind, naming.code, naming.days, field=naming.field)
 
 
 def climb(

@@ -62,9 +62,13 @@ class EmployeeStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A value that was encrypted before it came here: the domain keeps it and never reads it."""
+    """A value that was encrypted before it came here: the domain keeps it and never reads it.
+
+    `index` is its blind index where it can be searched for, else empty.
+    """
 
     ciphertext: bytes
+    index: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
