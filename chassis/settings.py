@@ -54,6 +54,9 @@ class Settings:
     http_concurrency: int = 512  # HTTP requests in flight; more are answered 503
     body_bytes: int = 1024 * 1024
     import_bytes: int = 32 * 1024 * 1024
+    token_issuer: str = "muster"  # `iss` of access tokens, the same for the one that signs and those that verify
+    password_rounds: int = 3
+    password_memory_kib: int = 64 * 1024  # of one hash; lower in tests only
     grace_s: float = 10.0
     reflection: bool = False
     tracing: bool = False
@@ -148,6 +151,9 @@ class _Reader:
             http_concurrency=self._count("HTTP_CONCURRENCY", default.http_concurrency, 1, 100_000),
             body_bytes=self._count("BODY_BYTES", default.body_bytes, 1024, 64 * 1024 * 1024),
             import_bytes=self._count("IMPORT_BYTES", default.import_bytes, 1024, 1024 * 1024 * 1024),
+            token_issuer=self._take("TOKEN_ISSUER", _name, default.token_issuer, "a name or URL without spaces"),
+            password_rounds=self._count("PASSWORD_ROUNDS", default.password_rounds, 1, 100),
+            password_memory_kib=self._count("PASSWORD_MEMORY_KIB", default.password_memory_kib, 8, 4 * 1024 * 1024),
             grace_s=self._seconds("GRACE_S", default.grace_s, 0, 600),
             reflection=self._take("REFLECTION", _switch, default.reflection, "on or off"),
             tracing=self._take("TRACING", _switch, default.tracing, "on or off"),
@@ -233,6 +239,12 @@ def _switch(text: str) -> bool:
         return {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}[text.lower()]
     except KeyError:
         raise ValueError(text) from None
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,200}", text):
+        raise ValueError(text)
+    return text
 
 
 def _level(text: str) -> str:
