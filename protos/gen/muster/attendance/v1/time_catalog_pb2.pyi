@@ -85,6 +85,8 @@ class _RoundingModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rounding
     """To the mark after; down where the punch is at most the grace past a mark."""
     ROUNDING_MODE_NEAREST: _RoundingMode.ValueType  # 3
     """To the nearest mark, exactly half goes up."""
+    ROUNDING_MODE_NEAREST_WHOLE_MINUTES: _RoundingMode.ValueType  # 4
+    """Seconds dropped, then to the nearest mark, exactly half goes up."""
 
 class RoundingMode(_RoundingMode, metaclass=_RoundingModeEnumTypeWrapper):
     """How a punch is brought to a mark before minutes are counted."""
@@ -97,6 +99,8 @@ ROUNDING_MODE_UP: RoundingMode.ValueType  # 2
 """To the mark after; down where the punch is at most the grace past a mark."""
 ROUNDING_MODE_NEAREST: RoundingMode.ValueType  # 3
 """To the nearest mark, exactly half goes up."""
+ROUNDING_MODE_NEAREST_WHOLE_MINUTES: RoundingMode.ValueType  # 4
+"""Seconds dropped, then to the nearest mark, exactly half goes up."""
 Global___RoundingMode: _TypeAlias = RoundingMode  # noqa: Y015
 
 @_typing.final

@@ -1540,6 +1540,8 @@ class PeriodTotals(_message.Message):
     BUCKETS_FIELD_NUMBER: _builtins.int
     SUMS_FIELD_NUMBER: _builtins.int
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
+    PLANNED_DAYS_FIELD_NUMBER: _builtins.int
+    STANDARD_DAY_MINUTES_FIELD_NUMBER: _builtins.int
     employee_id: _builtins.str
     """Whose time (UUID)."""
     assignment_id: _builtins.str
@@ -1554,6 +1556,13 @@ class PeriodTotals(_message.Message):
     """Version of the timesheet."""
     catalog_version: _builtins.int
     """Version of the time catalog that they were computed with."""
+    planned_days: _builtins.str
+    """One character per day of the period from its first day: 1 where the assignment's schedule plans a paid working day
+    (a statutory holiday that falls on one included), 0 elsewhere. Days outside the employment follow the schedule of
+    the nearest day inside it, so that a joiner's and a leaver's share of the period can be counted.
+    """
+    standard_day_minutes: _builtins.int
+    """Planned minutes of the longest planned day of the period; 0 where nothing was planned."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First day of the period."""
@@ -1589,10 +1598,12 @@ class PeriodTotals(_message.Message):
         buckets: _abc.Iterable[Global___TimeBucket] | None = ...,
         sums: Global___PeriodSums | None = ...,
         catalog_version: _builtins.int = ...,
+        planned_days: _builtins.str = ...,
+        standard_day_minutes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "record_time", b"record_time", "start_date", b"start_date", "sums", b"sums"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_id", b"assignment_id", "buckets", b"buckets", "catalog_version", b"catalog_version", "employee_id", b"employee_id", "end_date", b"end_date", "etag", b"etag", "period", b"period", "record_time", b"record_time", "start_date", b"start_date", "status", b"status", "sums", b"sums", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_id", b"assignment_id", "buckets", b"buckets", "catalog_version", b"catalog_version", "employee_id", b"employee_id", "end_date", b"end_date", "etag", b"etag", "period", b"period", "planned_days", b"planned_days", "record_time", b"record_time", "standard_day_minutes", b"standard_day_minutes", "start_date", b"start_date", "status", b"status", "sums", b"sums", "timesheet_id", b"timesheet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
