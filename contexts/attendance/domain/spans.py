@@ -1,4 +1,4 @@
-"""Sets of time as sorted half-open spans of whole minutes since 1970 (UTC), and how instants and wall clocks map to them."""
+"""Sets of time: sorted half-open spans of whole minutes since 1970 (UTC), and how wall clocks map to them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta

@@ -1,0 +1,340 @@
+"""What came of an occurrence: minutes worked, late, absent, at night and overtime."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+from contexts.attendance.domain.catalog import DayKind
+from contexts.attendance.domain.planning import Plan, PlannedOccurrence
+from contexts.attendance.domain.punches import Direction, Pairing, Stamp, as_minutes, assign, duplicates, in_order, pair
+from contexts.attendance.domain.rounding import PunchRounding
+from contexts.attendance.domain.spans import (
+    NOTHING,
+    Span,
+    Spans,
+    difference,
+    instant_of,
+    intersection,
+    minute_of,
+    overlap,
+    total,
+    union,
+)
+from contexts.attendance.domain.totals import (
+    ABSENT,
+    EARLY_LEAVE,
+    LATE,
+    NIGHT,
+    OVERTIME,
+    REGULAR,
+    Tally,
+)
+
+_NO_STAMPS: tuple[Stamp, ...] = ()
+
+
+class OccurrenceStatus(Enum):
+    """How the work of an occurrence went."""
+
+    PLANNED = "PLANNED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETE = "COMPLETE"
+    OPEN = "OPEN"
+    ABSENT = "ABSENT"
+    ON_LEAVE = "ON_LEAVE"
+    DAY_OFF = "DAY_OFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Excuse:
+    """An absence on one work date: so many minutes, or all that is planned."""
+
+    code: str
+    paid_share: Decimal
+    minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Minutes of an occurrence that count alike."""
+
+    pay_code: str
+    day_kind: DayKind
+    minutes: int
+    paid_share: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one occurrence.
+
+    Invariants: REGULAR and OVERTIME parts add up to the tally's worked minutes; pieces of one occurrence never overlap.
+    """
+
+    planned: PlannedOccurrence
+    status: OccurrenceStatus
+    stamps: tuple[Stamp, ...]
+    duplicate_of: dict[UUID, UUID]
+    present: tuple[tuple[datetime, datetime | None], ...]
+    parts: tuple[Part, ...]
+    tally: Tally
+    missing: str = ""  # what the open occurrence lacks, as a sentence
+
+    @property
+    def work_date(self) -> date:
+        """The occurrence's work date."""
+        return self.planned.work_date
+
+
+def evaluate(
+    plan: Plan,
+    stamps: Sequence[Stamp],
+    excuses: dict[date, list[Excuse]],
+    debounce_seconds: int,
+    now: datetime | None = None,
+) -> tuple[Outcome, ...]:
+    """Every occurrence of the plan's span, by work date.
+
+    A function of the set of stamps: their order does not matter. With `now`, what has not ended by then is neither
+    absent nor open; without, the period is over.
+    """
+    ordered = in_order(stamps)
+    twins = duplicates(ordered, debounce_seconds)
+    groups = assign(plan, [stamp for stamp in ordered if stamp.punch_id not in twins])
+    shown = _with_twins(ordered, twins, groups) if twins else groups
+    now_minute = None if now is None else minute_of(now)
+    return tuple(
+        _outcome(
+            occurrence,
+            groups.get(occurrence.work_date, _NO_STAMPS),
+            tuple(shown.get(occurrence.work_date, _NO_STAMPS)),
+            twins,
+            excuses.get(occurrence.work_date, []),
+            now_minute,
+        )
+        for occurrence in plan.inside
+    )
+
+
+def _with_twins(
+    ordered: Sequence[Stamp], twins: dict[UUID, UUID], groups: dict[date, list[Stamp]]
+) -> dict[date, list[Stamp]]:
+    """The groups with each duplicate beside the stamp that it repeats."""
+    home = {stamp.punch_id: day for day, group in groups.items() for stamp in group}
+    shown: dict[date, list[Stamp]] = {}
+    for stamp in ordered:
+        day = home.get(twins.get(stamp.punch_id, stamp.punch_id))
+        if day is not None:
+            shown.setdefault(day, []).append(stamp)
+    return shown
+
+
+def _outcome(
+    planned: PlannedOccurrence,
+    stamps: Sequence[Stamp],
+    shown: tuple[Stamp, ...],
+    twins: dict[UUID, UUID],
+    excuses: Sequence[Excuse],
+    now_minute: int | None,
+) -> Outcome:
+    if planned.punch_exempt:
+        pairing = Pairing(())
+        sessions = _scheduled(planned, excuses)
+    else:
+        pairing = pair(stamps, planned.longest_presence)
+        sessions = _sessions(planned, pairing)
+    worked = _worked(planned, sessions)
+    ended = now_minute is None or not planned.spans or now_minute >= planned.spans[-1][1]
+    missing = _missing(pairing, planned, now_minute)
+    settled = ended and not missing and pairing.open_since is None
+    parts, tally = _count(planned, worked, excuses, settled)
+    return Outcome(
+        planned,
+        _status(planned, pairing, stamps, tally, ended, bool(missing)),
+        shown,
+        {stamp.punch_id: twins[stamp.punch_id] for stamp in shown if stamp.punch_id in twins} if twins else {},
+        _present(planned, pairing, sessions),
+        parts,
+        tally,
+        missing,
+    )
+
+
+def _scheduled(planned: PlannedOccurrence, excuses: Sequence[Excuse]) -> Spans:
+    """The presence of people who do not punch: the plan, less what absences take from its end."""
+    away = 0
+    for excuse in excuses:
+        away += planned.planned_minutes if excuse.minutes is None else excuse.minutes
+    if not away:
+        return planned.work
+    if away >= planned.planned_minutes:
+        return NOTHING
+    kept: list[Span] = []
+    left = total(planned.work) - away
+    for start, end in planned.work:
+        if left <= 0:
+            break
+        kept.append((start, min(end, start + left)))
+        left -= end - start
+    return tuple(kept)
+
+
+def _sessions(planned: PlannedOccurrence, pairing: Pairing) -> Spans:
+    """The presence in whole minutes: rounded where the shift says so, and at the mark within its grace."""
+    if not pairing.sessions:
+        return NOTHING
+    shift = planned.shift
+    if shift is None:
+        return union(as_minutes(session) for session in pairing.sessions)
+    found: list[Span] = []
+    for came, went in pairing.sessions:
+        start = _rounded(came, shift.in_rounding, planned)
+        end = _rounded(went, shift.out_rounding, planned)
+        for mark, until in planned.work:
+            if mark < start <= mark + shift.late_grace_minutes and start < until:
+                start = mark
+            if until - shift.early_leave_grace_minutes <= end < until and end > mark:
+                end = until
+        found.append((start, end))
+    return union(found)
+
+
+def _rounded(instant: datetime, rule: PunchRounding | None, planned: PlannedOccurrence) -> int:
+    if rule is None:
+        return minute_of(instant)
+    midnight = planned.civil_day[0]
+    elapsed = instant - instant_of(midnight)
+    return midnight + rule.seconds(elapsed.days * 86_400 + elapsed.seconds) // 60
+
+
+def _worked(planned: PlannedOccurrence, sessions: Spans) -> tuple[list[tuple[Span, str, DayKind]], int]:
+    """The pieces that count, with pay code and kind of day, and the overtime minutes that wait for approval."""
+    pieces: list[tuple[Span, str, DayKind]] = []
+    unapproved = 0
+    if not sessions:
+        return pieces, unapproved
+    pieces.extend((span, REGULAR, DayKind.WORKDAY) for span in intersection(sessions, planned.owed))
+    if sessions == planned.owed:
+        return pieces, unapproved
+    for stretch in difference(difference(sessions, planned.owed), planned.breaks):
+        minutes = stretch[1] - stretch[0]
+        for (start, end), kind in planned.by_kind((stretch,)):
+            rule = planned.policy.rule(kind)
+            if rule is None or minutes < rule.min_minutes:
+                continue
+            counted = (end - start) - (end - start) % rule.step_minutes
+            if rule.approval_required:
+                unapproved += counted
+            elif counted:
+                pieces.append(((start, start + counted), OVERTIME, kind))
+    return pieces, unapproved
+
+
+def _missing(pairing: Pairing, planned: PlannedOccurrence, now_minute: int | None) -> str:
+    if pairing.out_alone is not None:
+        return f"the punch out at {pairing.out_alone.instant.isoformat()} has no punch in before it"
+    since = pairing.open_since
+    if since is None:
+        return ""
+    if now_minute is not None and now_minute - minute_of(since.instant) <= planned.longest_presence:
+        return ""
+    return f"the punch in at {since.instant.isoformat()} has no punch out after it"
+
+
+def _count(
+    planned: PlannedOccurrence,
+    worked: tuple[list[tuple[Span, str, DayKind]], int],
+    excuses: Sequence[Excuse],
+    settled: bool,
+) -> tuple[tuple[Part, ...], Tally]:
+    pieces, unapproved = worked
+    minutes: dict[tuple[str, DayKind], int] = {}
+    night = 0
+    for span, code, kind in pieces:
+        minutes[code, kind] = minutes.get((code, kind), 0) + span[1] - span[0]
+        if planned.nights:
+            dark = overlap(span, planned.nights)
+            if dark:
+                night += dark
+                minutes[NIGHT, kind] = minutes.get((NIGHT, kind), 0) + dark
+    regular = minutes.get((REGULAR, DayKind.WORKDAY), 0)
+    late = early = absent = 0
+    owing = planned.planned_minutes - regular
+    if owing and settled:
+        if regular:
+            # Late and early are seen from the planned work that was done, whatever overtime lies around it.
+            regulars = [span for span, code, _ in pieces if code == REGULAR]
+            first, last = regulars[0][0], regulars[-1][1]
+            late = sum(min(end, first) - start for start, end in planned.owed if start < first)
+            early = sum(end - max(start, last) for start, end in planned.owed if end > last)
+        absent = owing - late - early
+    parts = [Part(code, kind, count) for (code, kind), count in minutes.items()]
+    excused = 0
+    for excuse in excuses:
+        # An absence stands for time not worked: first for the part of the day with no reason, then for its edges.
+        wanted = owing - excused if excuse.minutes is None else min(excuse.minutes, owing - excused)
+        if wanted <= 0:
+            continue
+        excused += wanted
+        parts.append(Part(excuse.code, DayKind.WORKDAY, wanted, excuse.paid_share))
+        taken = min(wanted, absent)
+        absent, wanted = absent - taken, wanted - taken
+        taken = min(wanted, late)
+        late, wanted = late - taken, wanted - taken
+        early -= min(wanted, early)
+    for code, count in ((LATE, late), (EARLY_LEAVE, early), (ABSENT, absent)):
+        if count:
+            parts.append(Part(code, DayKind.WORKDAY, count))
+    return tuple(parts), Tally(
+        planned_minutes=planned.planned_minutes,
+        planned_days=1 if planned.planned_minutes else 0,
+        regular_minutes=regular,
+        overtime_workday_minutes=minutes.get((OVERTIME, DayKind.WORKDAY), 0),
+        overtime_rest_day_minutes=minutes.get((OVERTIME, DayKind.REST_DAY), 0),
+        overtime_holiday_minutes=minutes.get((OVERTIME, DayKind.HOLIDAY), 0),
+        unapproved_overtime_minutes=unapproved,
+        night_minutes=night,
+        late_minutes=late,
+        early_leave_minutes=early,
+        absent_minutes=absent,
+        absence_minutes=excused,
+        late_count=1 if late else 0,
+        early_leave_count=1 if early else 0,
+    )
+
+
+def _status(
+    planned: PlannedOccurrence, pairing: Pairing, stamps: Sequence[Stamp], tally: Tally, ended: bool, missing: bool
+) -> OccurrenceStatus:
+    if missing:
+        return OccurrenceStatus.OPEN
+    if pairing.open_since is not None:
+        return OccurrenceStatus.IN_PROGRESS
+    if tally.absence_minutes and tally.absence_minutes >= planned.planned_minutes:
+        return OccurrenceStatus.ON_LEAVE
+    if not ended:
+        return OccurrenceStatus.IN_PROGRESS if stamps else OccurrenceStatus.PLANNED
+    if stamps or (planned.punch_exempt and planned.work):
+        return OccurrenceStatus.COMPLETE
+    return OccurrenceStatus.ABSENT if planned.planned_minutes else OccurrenceStatus.DAY_OFF
+
+
+def _present(
+    planned: PlannedOccurrence, pairing: Pairing, sessions: Spans
+) -> tuple[tuple[datetime, datetime | None], ...]:
+    if planned.punch_exempt:
+        return tuple((instant_of(start), instant_of(end)) for start, end in sessions)
+    present: list[tuple[datetime, datetime | None]] = list(pairing.sessions)
+    if pairing.open_since is not None:
+        present.append((pairing.open_since.instant, None))
+    return tuple(present)
+
+
+def direction_needed(outcome: Outcome) -> Direction | None:
+    """Which punch an open occurrence lacks, None where it lacks none."""
+    if outcome.status is not OccurrenceStatus.OPEN:
+        return None
+    return Direction.IN if "no punch in" in outcome.missing else Direction.OUT

@@ -1,0 +1,96 @@
+"""What happened to timesheets and to the catalog."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from kernel.ids import EmployeeId
+
+
+@dataclass(frozen=True, slots=True)
+class PunchRecorded:
+    """A punch was recorded."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    punch_id: UUID
+    punched_at: datetime
+    work_date: date
+    duplicate_of: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class PunchesImported:
+    """Several punches were recorded together."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    punch_count: int
+    first_work_date: date
+    last_work_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceEntered:
+    """An absence was entered."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    absence_id: UUID
+    start_date: date
+    end_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceCancelled:
+    """An absence was taken out."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    absence_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TimesheetSubmitted:
+    """A timesheet waits for approval."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimesheetApproved:
+    """A timesheet was accepted."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimesheetReopened:
+    """A timesheet takes punches again."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimesheetLocked:
+    """A timesheet is final."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCatalogPublished:
+    """A version of the time catalog was published."""
+
+    catalog_version: int
+    kind: str
+    code: str
+    effective_date: date

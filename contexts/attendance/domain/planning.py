@@ -1,0 +1,287 @@
+"""Plans: which shift occurrence is planned when, with its absolute interval, and which days are free."""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from contexts.attendance.domain.catalog import (
+    NO_OVERTIME,
+    CalendarDay,
+    DayKind,
+    HolidayCalendar,
+    MidnightRule,
+    OvertimePolicy,
+    Shift,
+    TimeCatalog,
+    WorkSchedule,
+)
+from contexts.attendance.domain.errors import PlanUnknown
+from contexts.attendance.domain.periods import NATURAL_MONTHS, TimeCalendar
+from contexts.attendance.domain.roster import Placement
+from contexts.attendance.domain.spans import (
+    DAY_MINUTES,
+    NOTHING,
+    Span,
+    Spans,
+    difference,
+    local_minute,
+    total,
+    union,
+    zone,
+)
+from kernel.period import Period
+
+MARGIN_DAYS = 2  # occurrences around a span that decide what belongs to its first and last ones
+LONGEST_PRESENCE_MINUTES = 16 * 60  # who has not punched out by then forgot to; past any shift that labour law allows
+_ONE_DAY = timedelta(days=1)
+_PLANS_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOccurrence:
+    """One work day: a shift with its absolute interval, or a day off.
+
+    Invariants: `work` is `spans` without `breaks`; `days` holds what the civil days from the one before the work date
+    on count for, each with the minute at which it starts, in order; all minutes are since 1970.
+    """
+
+    work_date: date
+    day_kind: DayKind
+    shift: Shift | None
+    spans: Spans
+    breaks: Spans
+    work: Spans
+    claim: Span
+    civil_day: Span
+    days: tuple[tuple[int, DayKind], ...]
+    nights: Spans
+    policy: OvertimePolicy
+    punch_exempt: bool
+    planned_minutes: int  # planned work on workday time: what somebody owes
+    owed: Spans  # those minutes
+
+    @property
+    def longest_presence(self) -> int:
+        """Minutes after which a missing punch out is taken as forgotten."""
+        if not self.spans:
+            return LONGEST_PRESENCE_MINUTES
+        planned = self.spans[-1][1] - self.spans[0][0]
+        return max(LONGEST_PRESENCE_MINUTES, planned + (self.shift.claim_after_minutes if self.shift else 0))
+
+    def kind_at(self, minute: int) -> DayKind:
+        """The kind of day that the minute counts for."""
+        for start, kind in reversed(self.days):
+            if minute >= start:
+                return kind
+        return self.day_kind
+
+    def by_kind(self, spans: Sequence[Span]) -> Iterator[tuple[Span, DayKind]]:
+        """The spans cut where the kind changes; the pieces are all of them."""
+        for start, end in spans:
+            kind = self.kind_at(start)
+            for mark, following in self.days:
+                if mark <= start or following is kind:
+                    continue
+                if mark >= end:
+                    break
+                yield (start, mark), kind
+                start, kind = mark, following
+            yield (start, end), kind
+
+
+class Plan:
+    """The occurrences of a span of days and a few around it, each with the time that it claims.
+
+    Invariants: occurrences are in order of their work date, at most one a day; claims of neighbours may overlap
+    between their shifts but never reach into the other's shift.
+    """
+
+    def __init__(self, span: Period, occurrences: Sequence[PlannedOccurrence], unknown: Sequence[str]) -> None:
+        self.span = span
+        self.occurrences = tuple(occurrences)
+        self.unknown = tuple(unknown)  # codes that the catalog does not hold, as "SHIFT X on 2026-11-03"
+        self._by_date = {occurrence.work_date: occurrence for occurrence in occurrences}
+        self._starts = [occurrence.civil_day[0] for occurrence in occurrences]
+
+    def on(self, day: date) -> PlannedOccurrence | None:
+        """The occurrence of a work date."""
+        return self._by_date.get(day)
+
+    @property
+    def inside(self) -> tuple[PlannedOccurrence, ...]:
+        """The occurrences of the span itself."""
+        return tuple(occurrence for occurrence in self.occurrences if occurrence.work_date in self.span)
+
+    def claiming(self, minute: int) -> list[PlannedOccurrence]:
+        """The planned shifts that claim a minute, in order; without any, the occurrence nearest to it."""
+        last = bisect_right(self._starts, minute) - 1
+        near = self.occurrences[max(0, last - MARGIN_DAYS) : last + MARGIN_DAYS]
+        claimed = [found for found in near if found.spans and found.claim[0] <= minute < found.claim[1]]
+        if claimed:
+            return claimed
+        for found in near:
+            if found.civil_day[0] <= minute < found.civil_day[1]:
+                return [found]
+        nearest = min(near or self.occurrences, key=lambda found: distance(found, minute), default=None)
+        return [] if nearest is None else [nearest]
+
+
+def distance(occurrence: PlannedOccurrence, minute: int) -> int:
+    """Minutes between a minute and the planned shift, or the day where none is planned; 0 inside it."""
+    start, end = occurrence.civil_day
+    if occurrence.spans:
+        start, end = occurrence.spans[0][0], occurrence.spans[-1][1]
+    return max(start - minute, minute - end, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    kind: DayKind
+    shift: str
+
+
+def _day(schedule: WorkSchedule, entry: CalendarDay | None, day: date) -> _Day:
+    shift = schedule.shift_on(day)
+    if entry is not None and entry.kind is DayKind.HOLIDAY:
+        return _Day(DayKind.HOLIDAY, shift if schedule.works_on_holidays else "")
+    if entry is not None and not schedule.ignores_moved_days:
+        if entry.kind is DayKind.REST_DAY:
+            return _Day(DayKind.REST_DAY, "")
+        return _Day(DayKind.WORKDAY, schedule.made_up_shift(day, entry.works_as))
+    return _Day(DayKind.WORKDAY if shift else DayKind.REST_DAY, shift)
+
+
+def _kind_past_midnight(policy: OvertimePolicy, start: DayKind, day: DayKind) -> DayKind:
+    holiday = DayKind.HOLIDAY in (start, day)
+    rule = policy.holiday_midnight if holiday else policy.rest_day_midnight
+    return day if rule is MidnightRule.SPLIT_AT_MIDNIGHT else start
+
+
+class Planner:
+    """Makes plans from one version of the catalog; equal placements share one plan.
+
+    Invariants: a plan depends on the catalog version, the placements and the span only.
+    """
+
+    def __init__(self, catalog: TimeCatalog) -> None:
+        self.catalog = catalog
+        self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
+
+    def calendar(self, placement: Placement, day: date) -> TimeCalendar:
+        """The time calendar of a placement on a day; calendar months where it names none. Raises PlanUnknown."""
+        if not placement.time_calendar:
+            return NATURAL_MONTHS
+        found = self.catalog.find(TimeCalendar, placement.time_calendar, day)
+        if found is None:
+            raise PlanUnknown(
+                f"publish the time calendar {placement.time_calendar}, or give the employee another one",
+                code=placement.time_calendar,
+                as_of=day,
+            )
+        return found
+
+    def plan(self, placements: Sequence[Placement], span: Period) -> Plan:
+        """The plan of one assignment for a span of days."""
+        wide = Period(span.start - _ONE_DAY * MARGIN_DAYS, span.end + _ONE_DAY * MARGIN_DAYS)
+        cut = [(placement, placement.span.intersection(wide)) for placement in placements]
+        slices = tuple(
+            (held, placement.work_schedule, placement.time_zone, placement.punch_exempt)
+            for placement, held in cut
+            if held is not None
+        )
+        key = (span, slices)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._make(span, slices)
+            if len(self._plans) > _PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return plan
+
+    def _make(self, span: Period, slices: Sequence[tuple[Period, str, str, bool]]) -> Plan:
+        unknown: list[str] = []
+        made = [
+            self._occurrence(day, schedule, where, exempt, unknown if day in span else [])
+            for held, schedule, where, exempt in slices
+            for day in held
+        ]
+        return Plan(span, _apart(made), unknown)
+
+    def _schedule(self, code: str, day: date, unknown: list[str]) -> WorkSchedule:
+        found = self.catalog.find(WorkSchedule, code, day) if code else None
+        if found is None:
+            if code:
+                unknown.append(f"work schedule {code} on {day}")
+            return WorkSchedule(code, ("",) * 7)
+        return found
+
+    def _policy(self, schedule: WorkSchedule, day: date, unknown: list[str]) -> OvertimePolicy:
+        if not schedule.overtime_policy:
+            return NO_OVERTIME
+        found = self.catalog.find(OvertimePolicy, schedule.overtime_policy, day)
+        if found is None:
+            unknown.append(f"overtime policy {schedule.overtime_policy} on {day}")
+        return found or NO_OVERTIME
+
+    def _planned_day(self, schedule: WorkSchedule, day: date, unknown: list[str]) -> _Day:
+        calendar = None
+        if schedule.holiday_calendar:
+            calendar = self.catalog.find(HolidayCalendar, schedule.holiday_calendar, day)
+            if calendar is None:
+                unknown.append(f"holiday calendar {schedule.holiday_calendar} on {day}")
+        return _day(schedule, calendar.by_day.get(day) if calendar else None, day)
+
+    def _occurrence(self, day: date, code: str, zone_name: str, exempt: bool, unknown: list[str]) -> PlannedOccurrence:
+        where = zone(zone_name)
+        schedule = self._schedule(code, day, unknown)
+        policy = self._policy(schedule, day, unknown)
+        planned = self._planned_day(schedule, day, unknown)
+        shift = self.catalog.find(Shift, planned.shift, day) if planned.shift else None
+        if planned.shift and shift is None:
+            unknown.append(f"shift {planned.shift} on {day}")
+        days = []
+        for offset in range(-1, MARGIN_DAYS + 2):
+            other = day + _ONE_DAY * offset
+            kind = self._planned_day(self._schedule(code, other, []), other, []).kind
+            days.append((local_minute(other, 0, where), _kind_past_midnight(policy, planned.kind, kind)))
+        civil_day = (days[1][0], days[2][0])
+        spans = _absolute(day, shift.spans, where) if shift is not None else NOTHING
+        breaks = _absolute(day, shift.breaks, where) if shift is not None else NOTHING
+        work = difference(spans, breaks)
+        claim = civil_day
+        if shift is not None and spans:
+            claim = (spans[0][0] - shift.claim_before_minutes, spans[-1][1] + shift.claim_after_minutes)
+        bare = PlannedOccurrence(
+            day, planned.kind, shift, spans, breaks, work, claim, civil_day, tuple(days), _nights(day, policy, where),
+            policy, exempt or schedule.punch_exempt, 0, NOTHING,
+        )  # fmt: skip
+        owed = union(span for span, kind in bare.by_kind(work) if kind is DayKind.WORKDAY)
+        return replace(bare, planned_minutes=total(owed), owed=owed)
+
+
+def _absolute(day: date, spans: Sequence[Span], where: ZoneInfo) -> Spans:
+    return union((local_minute(day, start, where), local_minute(day, end, where)) for start, end in spans)
+
+
+def _nights(day: date, policy: OvertimePolicy, where: ZoneInfo) -> Spans:
+    if policy.night is None:
+        return NOTHING
+    start, end = policy.night
+    length = (end - start) % DAY_MINUTES
+    marks = [start + offset * DAY_MINUTES for offset in range(-1, MARGIN_DAYS + 1)]
+    return _absolute(day, [(mark, mark + length) for mark in marks], where)
+
+
+def _apart(occurrences: Sequence[PlannedOccurrence]) -> list[PlannedOccurrence]:
+    """The occurrences with claims that leave each other's shifts alone."""
+    claims = {occurrence.work_date: occurrence.claim for occurrence in occurrences}
+    shifts = [occurrence for occurrence in occurrences if occurrence.spans]
+    for before, after in pairwise(shifts):
+        start, end = claims[before.work_date]
+        claims[before.work_date] = (start, max(min(end, after.spans[0][0]), before.spans[-1][1]))
+        start, end = claims[after.work_date]
+        claims[after.work_date] = (min(max(start, before.spans[-1][1]), after.spans[0][0]), end)
+    return [replace(occurrence, claim=claims[occurrence.work_date]) for occurrence in occurrences]
