@@ -33,6 +33,12 @@ class MinimumWageZoneNeeded(DomainError):
     kind, reason = Kind.INVALID, "MINIMUM_WAGE_ZONE_NEEDED"
 
 
+class StatutoryRuleUnknown(DomainError):
+    """A stored line names a rule that this edition of the pack does not have."""
+
+    kind, reason = Kind.NOT_FOUND, "STATUTORY_RULE_UNKNOWN"
+
+
 class StatutoryInputInvalid(DomainError):
     """An input that the rule has no answer for: negative, zero where something is divided by it, or unknown."""
 

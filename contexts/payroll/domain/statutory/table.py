@@ -70,23 +70,21 @@ class Tables:
     another date or place.
     """
 
-    __slots__ = ("_versions", "country", "edition", "fingerprint", "rows")
+    __slots__ = ("_by_key", "_versions", "country", "edition", "fingerprint", "rows")
 
     def __init__(self, country: str, edition: date, rows: Iterable[TableRow]) -> None:
         self.country = country
         self.edition = edition  # the day on which these tables were known to be right
         self.rows = tuple(rows)
+        self._by_key = {row.key: row for row in self.rows}
         self._versions = _versions_of(self.rows)
         self.fingerprint = hashlib.sha256("\n".join(map(repr, self.rows)).encode()).hexdigest()
 
     def at(self, table: str, day: date, place: str = "") -> tuple[TableRow, ...]:
         """The rows of the version in force on `day`. Raises StatutoryTableMissing."""
-        versions = self._versions.get((table, place), ())
-        index = bisect_right(versions, day, key=lambda version: version.effective_from) - 1
-        if index >= 0:
-            version = versions[index]
-            if version.effective_to is None or day <= version.effective_to:
-                return version.rows
+        version = self._version(table, day, place)
+        if version is not None:
+            return version.rows
         where = f" for {place}" if place else ""
         raise StatutoryTableMissing(
             f"no row of {table}{where} is in force on {day}; update the statutory pack or correct the date or place",
@@ -99,6 +97,17 @@ class Tables:
         """The only row of the version in force on `day`. Raises StatutoryTableMissing."""
         return self.at(table, day, place)[0]
 
+    def holds(self, table: str, day: date, place: str = "") -> bool:
+        """Whether a version of the table is in force on `day`."""
+        return self._version(table, day, place) is not None
+
+    def by_key(self, key: str) -> TableRow:
+        """The row of that name. Raises StatutoryTableMissing, where another edition had it."""
+        row = self._by_key.get(key)
+        if row is None:
+            raise StatutoryTableMissing(f"the tables of {self.edition} have no row {key}", table=key)
+        return row
+
     def published(self, table: str, place: str) -> bool:
         """Whether any version of the table exists for the place, at whatever date."""
         return (table, place) in self._versions
@@ -110,6 +119,14 @@ class Tables:
     def zones(self, city: str) -> frozenset[str]:
         """Every zone that any table of the city names."""
         return frozenset(p.partition("/")[2] for _, p in self._versions if p.startswith(f"{city}/"))
+
+    def _version(self, table: str, day: date, place: str) -> _Version | None:
+        versions = self._versions.get((table, place), ())
+        index = bisect_right(versions, day, key=lambda version: version.effective_from) - 1
+        if index < 0:
+            return None
+        found = versions[index]
+        return found if found.effective_to is None or day <= found.effective_to else None
 
     def altered(self, key: str, column: str, value: Decimal) -> "Tables":
         """The same tables with one value of one row changed. Raises KeyError for an unknown row or column."""

@@ -1,7 +1,7 @@
 """How a statutory amount explains itself: the rule, the values bound in it, and the table rows used."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -53,6 +53,11 @@ class LineSpec:
     scheme: str
     rule: Rule
     rows: tuple[TableRow, ...]
+    fragment: str = field(init=False)  # canonical JSON without braces: "rows":[...],"rule":"..."
+
+    def __post_init__(self) -> None:
+        keys = ",".join(f'"{row.key}"' for row in self.rows)
+        object.__setattr__(self, "fragment", f'"rows":[{keys}],"rule":"{self.rule.id}"')
 
 
 class Line(NamedTuple):
@@ -74,6 +79,11 @@ class Line(NamedTuple):
     def kind(self) -> LineKind:
         """Which side of the payslip it stands on."""
         return self.spec.kind
+
+    @property
+    def fragment(self) -> str:
+        """Canonical JSON of the rule and rows, the same string for all lines of one spec."""
+        return self.spec.fragment
 
     def bound(self) -> dict[str, Bound]:
         """Every leaf and intermediate value by name."""
@@ -103,14 +113,34 @@ def explained(
     return Line(spec, amount, Decimal(base), rate, quantity, tuple(values))
 
 
+class RuleText(NamedTuple):
+    """A rule with the rows that one line used, for people: nothing here depends on the person."""
+
+    leaves: tuple[tuple[str, Origin, str], ...]  # name; INPUT, ROW or LINE; path, "<row key> <column>", or which lines
+    steps: tuple[tuple[str, str], ...]  # name, formula
+    law: str
+    rows: tuple[TableRow, ...]
+
+    @classmethod
+    def of(cls, rule: Rule, rows: tuple[TableRow, ...]) -> "RuleText":
+        """The rule's words over these rows."""
+        leaves = []
+        for leaf in rule.leaves:
+            origin = leaf.of
+            if leaf.origin == "ROW":
+                index, _, column = leaf.of.partition(".")
+                origin = f"{rows[int(index)].key} {column}"
+            leaves.append((leaf.name, leaf.origin, origin))
+        return cls(tuple(leaves), rule.steps, rule.source, rows)
+
+
 def explain(line: Line) -> tuple[str, ...]:
-    """The line as sentences: each step with its numbers, then the rows and the law that it rests on."""
+    """The line as sentences: its leaves, each step with its numbers, then the rows and the law that it rests on."""
     bound = line.bound()
-    told = [f"{line.code}: {line.amount}"]
-    for leaf in line.spec.rule.leaves:
-        origin = line.spec.rows[int(leaf.of.partition(".")[0])].key if leaf.origin == "ROW" else leaf.of
-        told.append(f"{leaf.name} = {bound[leaf.name]} ({origin})")
-    told += [f"{name} = {text} = {bound.get(name, line.amount)}" for name, text in line.spec.rule.steps]
-    told += [f"table {row.key} by {row.key_date.value}: {row.source}" for row in line.spec.rows]
-    told.append(f"rule {line.spec.rule.id}: {line.spec.rule.source}")
+    text = RuleText.of(line.spec.rule, line.spec.rows)
+    told = [f"{line.code} = {line.amount}"]
+    told += [f"{name} = {bound[name]} ({origin})" for name, _, origin in text.leaves]
+    told += [f"{name} = {formula} = {bound.get(name, line.amount)}" for name, formula in text.steps]
+    told += [f"{row.key} by {row.key_date.value}: {row.source}" for row in text.rows]
+    told.append(f"{line.spec.rule.id}: {text.law}")
     return tuple(told)

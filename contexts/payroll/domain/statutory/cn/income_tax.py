@@ -183,8 +183,8 @@ class IncomeTax:
 
         Source: 国税发〔2005〕9号 item 3: once per tax year and person.
         """
-        self._tables.row("iit.annual_bonus_separate", requested)
-        return earlier is None or earlier.year != requested.year
+        in_force = self._tables.holds("iit.annual_bonus_separate", requested)
+        return in_force and (earlier is None or earlier.year != requested.year)
 
     def multi_month_bonus(self, bonus: Decimal, pay_date: date) -> Line:
         """The tax of a non-resident's bonus for several months, in yuan. Source: MOF/STA 2019 No.35 art.3."""

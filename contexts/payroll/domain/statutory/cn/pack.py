@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 
 from contexts.payroll.domain.statutory.cn.contributions import Contributions, Enrolment, SocialInsurance
 from contexts.payroll.domain.statutory.cn.income_tax import IncomeTax, TaxPosition, YearToDate
 from contexts.payroll.domain.statutory.cn.labour import DayKind, LabourStandards, Proration, WageSegment
+from contexts.payroll.domain.statutory.cn.rules import RULES
 from contexts.payroll.domain.statutory.cn.tables import TABLES
-from contexts.payroll.domain.statutory.errors import StatutoryInputInvalid
+from contexts.payroll.domain.statutory.errors import StatutoryInputInvalid, StatutoryRuleUnknown
 from contexts.payroll.domain.statutory.exact import EXACT, FEN, ZERO
 from contexts.payroll.domain.statutory.table import Tables
-from contexts.payroll.domain.statutory.trace import Line
+from contexts.payroll.domain.statutory.trace import Line, LineKind, RuleText
 
 _add, _subtract, _quantize = EXACT.add, EXACT.subtract, EXACT.quantize
 _new = tuple.__new__
@@ -106,6 +108,16 @@ class ChinaPack:
 
     country = "CN"
     currency = "CNY"
+    kinds: Mapping[str, LineKind] = MappingProxyType(
+        {
+            **dict.fromkeys(("PENSION_EMPLOYEE", "MEDICAL_EMPLOYEE", "UNEMPLOYMENT_EMPLOYEE"), "DEDUCTION"),
+            **dict.fromkeys(("HOUSING_FUND_EMPLOYEE", "HOUSING_FUND_SUPPLEMENTARY_EMPLOYEE"), "DEDUCTION"),
+            **dict.fromkeys(("PENSION_EMPLOYER", "MEDICAL_EMPLOYER", "MATERNITY_EMPLOYER"), "EMPLOYER_CONTRIBUTION"),
+            **dict.fromkeys(("UNEMPLOYMENT_EMPLOYER", "INJURY_EMPLOYER"), "EMPLOYER_CONTRIBUTION"),
+            **dict.fromkeys(("HOUSING_FUND_EMPLOYER", "HOUSING_FUND_SUPPLEMENTARY_EMPLOYER"), "EMPLOYER_CONTRIBUTION"),
+            **dict.fromkeys(("IIT", "BONUS_IIT", "SEVERANCE_IIT"), "TAX"),
+        }
+    )  # every line that assess_month may give
 
     __slots__ = ("income_tax", "labour", "social_insurance", "tables", "version")
 
@@ -115,6 +127,16 @@ class ChinaPack:
         self.social_insurance = SocialInsurance(tables)
         self.income_tax = IncomeTax(tables)
         self.labour = LabourStandards(tables)
+
+    def describe(self, rule: str, rows: Sequence[str]) -> RuleText:
+        """A stored line's rule in words, from its rule id and row keys.
+
+        Raises StatutoryRuleUnknown, StatutoryTableMissing where the line is of another edition.
+        """
+        found = RULES.get(rule)
+        if found is None:
+            raise StatutoryRuleUnknown(f"there is no statutory rule {rule} in {self.version}", rule=rule)
+        return RuleText.of(found, tuple(map(self.tables.by_key, rows)))
 
     def assess_month(
         self, enrolment: Enrolment, position: TaxPosition, pay: MonthPay, contribution_month: date, pay_date: date
@@ -188,6 +210,10 @@ class ChinaPack:
         left = _subtract(monthly_wage, own)
         floor = self.labour.minimum_wage_month(enrolment.city, enrolment.minimum_wage_zone, month)
         return MinimumWageCheck(left >= floor, left, own)
+
+    def hourly_wage_above_minimum(self, city: str, zone: str | None, hourly_rate: Decimal, work_date: date) -> bool:
+        """Whether an hourly wage in yuan reaches the floor of its place. Raises MinimumWageZoneNeeded."""
+        return hourly_rate >= self.labour.minimum_wage_hour(city, zone, work_date)
 
     def hire_duties(self, enrolment: Enrolment, monthly_wage: Decimal, hire_date: date, month: date) -> HireDuties:
         """What a hire obliges the employer to register and to remit for the month, both sides together, in yuan."""

@@ -3,7 +3,13 @@
 The computation itself stands beside each rule's use; tests evaluate these texts against every line that it makes.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from contexts.payroll.domain.statutory.trace import Leaf, Rule
+
+_BY_ID: dict[str, Rule] = {}
+RULES: Mapping[str, Rule] = MappingProxyType(_BY_ID)  # every rule of this module by its id
 
 _IIT = "IIT Law 2018 arts. 3, 6; STA Announcement 2018 No.56, No.61"
 _BONUS = "财税〔2018〕164号 art.1; MOF/STA 2023 No.30"
@@ -25,7 +31,10 @@ def _leaf(text: str) -> Leaf:
 def _rule(id: str, leaves: str, steps: str, source: str) -> Rule:
     pairs = [step.partition(" = ") for step in steps.split("; ")]
     named = tuple((name.strip(), text.strip()) for name, _, text in pairs)
-    return Rule(id, tuple(_leaf(text) for text in leaves.split()), named, source)
+    rule = Rule(id, tuple(_leaf(text) for text in leaves.split()), named, source)
+    if _BY_ID.setdefault(id, rule) is not rule:
+        raise ValueError(f"two rules are called {id}")
+    return rule
 
 
 _CLAMPED = "declared_base:enrolment.{0} floor=0.floor ceiling=0.ceiling"
