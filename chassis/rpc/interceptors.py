@@ -189,7 +189,8 @@ class _Served:
         elif isinstance(error, DomainError | RemoteError | InvalidRequest):
             log.info("call refused", method=self._operation, kind=kind.name, reason=getattr(error, "reason", ""))
         else:
-            log.warning("call not served", method=self._operation, kind=kind.name, exc_info=error)
+            # An outage is told once by its cause, not by a stack for each of its thousand victims.
+            log.warning("call not served", method=self._operation, kind=kind.name, error=type(error).__name__)
         await context.abort_with_status(rpc_status.to_status(status_of(error, incident=incident)))
 
     def _observe(self, code: str, seconds: float) -> None:
