@@ -85,7 +85,7 @@ def _complete(entry: dict[str, Any], operation: Operation, method: str, route: A
             _header(
                 "Idempotency-Key",
                 "One intended effect. The same key with the same body and path gives the same answer with"
-                " `Idempotent-Replayed: true`, for at least 7 days; with another body 422. Without it each call is new.",
+                " `Idempotent-Replayed: true`, for at least 7 days; with another body 422. Without it each is new.",
                 {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
                 "3f0e5c1a-hire-E0001",
             )

@@ -29,7 +29,6 @@ class Exchange:
     request_id: UUID | None = None
     fingerprint: bytes | None = None
     if_match: str = ""  # the version the client saw, as decimal text; "" = it did not say
-    replayed: bool = False  # the data service answered from its idempotency record
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)  # sent with the answer
 
     @property

@@ -1,7 +1,6 @@
 """The gate of every operation: admission, token, one meaning, strict body, idempotency; then the endpoint."""
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
@@ -26,6 +25,7 @@ from application.edge.refusal import (
     UnreadableBody,
     UnsupportedMediaType,
 )
+from chassis.assertion import fingerprint_of
 from chassis.principal import Principal
 from kernel.ids import derived_id
 
@@ -205,7 +205,7 @@ def _identify(exchange: Exchange, operation: Operation, path: str, body: Any) ->
                 "write 1 to 255 printable ASCII characters, no space at either end", field="Idempotency-Key"
             )
         exchange.request_id = request_id(exchange.principal, operation, key)
-    exchange.fingerprint = hashlib.sha256(path.encode("utf-8", "replace") + b"\n" + canonical(body)).digest()
+    exchange.fingerprint = fingerprint_of(path, canonical(body))
     if_match = exchange.received.get("if-match")
     if operation.if_match is not IfMatch.NONE and if_match is not None:
         match = _ETAG.fullmatch(if_match)

@@ -20,6 +20,8 @@ from application.edge.refusal import (
     InvalidHeader,
     Refusal,
 )
+from chassis.rpc.channels import Budget, spending
+from chassis.telemetry import INCIDENTS, follow_trace, new_traceparent
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +71,10 @@ class Edge:
             await self.app(scope, receive, send)
             return
         clock = asyncio.get_running_loop()
-        exchange = Exchange(trace_id="", deadline=clock.time() + self.deadline_s)
+        now = clock.time()
+        exchange = Exchange(trace_id="", deadline=now + self.deadline_s)
         token = enter(exchange)
+        budget: Budget | None = None
         started = False
 
         async def answer(message: MutableMapping[str, Any]) -> None:
@@ -79,7 +83,7 @@ class Edge:
                 started = True
                 headers = message["headers"] = [*message.get("headers", ()), *exchange.headers, *_ALWAYS]
                 headers.append((b"x-request-id", exchange.trace_id.encode("ascii")))
-                if exchange.replayed and message["status"] < 300:
+                if budget is not None and budget.replayed and message["status"] < 300:
                     headers.append((b"idempotent-replayed", b"true"))
                 if exchange.principal is not None:
                     headers.append((b"cache-control", b"no-store"))
@@ -91,15 +95,18 @@ class Edge:
                 await refusal_response(refusal, exchange.trace_id)(scope, receive, answer)
 
         try:
-            self._receive(scope, exchange, clock.time())
-            async with asyncio.timeout_at(exchange.deadline + GRACE_S) as bound:
-                await self.app(scope, receive, answer)
+            self._receive(scope, exchange, now)
+            follow_trace(exchange.traceparent or new_traceparent())
+            with spending(exchange.deadline - clock.time(), exchange.trace_id) as budget:
+                async with asyncio.timeout_at(exchange.deadline + GRACE_S):
+                    await self.app(scope, receive, answer)
         except Refusal as refusal:
             await refuse(refusal)
         except Exception as error:
-            if isinstance(error, TimeoutError) and bound.expired():
+            if isinstance(error, TimeoutError) and clock.time() >= exchange.deadline:
                 await refuse(DeadlineExceeded("the answer took too long; ask again with the same Idempotency-Key"))
                 return
+            INCIDENTS.labels(_name(exchange)).inc()
             log.exception("request failed", incident=exchange.trace_id, operation=_name(exchange))
             if started:
                 raise

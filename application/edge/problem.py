@@ -124,7 +124,7 @@ def _explained(kind: str, ctx: Mapping[str, Any]) -> tuple[str, str]:
             return "WRONG_TYPE", "send a string"
         case "bool_type" | "bool_parsing":
             return "WRONG_TYPE", "send true or false"
-        case "list_type":
+        case "list_type" | "tuple_type":
             return "WRONG_TYPE", "send a list"
         case "dict_type" | "model_type" | "model_attributes_type" | "dataclass_type":
             return "WRONG_TYPE", "send an object"

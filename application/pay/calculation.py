@@ -1,0 +1,249 @@
+"""The calculation of one payroll run: facts are read page by page and handed to payroll in fenced chunks."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import structlog
+from google.type.date_pb2 import Date
+from muster.attendance.v1 import timesheet_pb2, timesheet_pb2_grpc
+from muster.organization.v1 import employee_pb2, employee_pb2_grpc
+from muster.payroll.v1 import employee_facts_pb2, payroll_run_pb2, payroll_run_pb2_grpc
+
+from application.edge.calls import Calls
+from application.pay.facts import employee_facts
+from chassis.principal import Principal
+from chassis.rpc.error_map import RemoteError, Trouble
+from kernel.ids import TenantId
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+CHUNK = 500
+PREFETCHED = 2  # pages read ahead of the one that payroll computes: at most three in memory
+TRIES = 6
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+SETTLING_S, SETTLING_STEP_S = 15.0, 0.25
+CALL_S = 10.0
+_PASSING = {Trouble.UNAVAILABLE, Trouble.TIMEOUT, Trouble.OVERLOADED}
+
+
+def payroll_process(tenant_id: TenantId) -> Principal:
+    """The process that calculates runs, in the tenant whose run it is."""
+    return Principal(tenant_id, "process:payroll", frozenset({"process:payroll"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One chunk's facts."""
+
+    after_employee_id: str
+    facts: list[employee_facts_pb2.EmployeeFacts]
+    last: bool
+
+
+class RunCalculation:
+    """Claims runs and carries them to CALCULATED.
+
+    Invariants: it keeps nothing; what is done stands in payroll, so any process may go on where another one stopped.
+    """
+
+    def __init__(self, organization: Calls, attendance: Calls, payroll: Calls, worker_id: str) -> None:
+        self._organization = organization
+        self._attendance = attendance
+        self._payroll = payroll
+        self._employees = organization.client.stub(employee_pb2_grpc.EmployeeServiceStub)
+        self._timesheets = attendance.client.stub(timesheet_pb2_grpc.TimesheetServiceStub)
+        self._runs = payroll.client.stub(payroll_run_pb2_grpc.PayrollRunServiceStub)
+        self._worker_id = worker_id
+
+    async def claim(self, tenant_id: TenantId, run_id: UUID) -> payroll_run_pb2.ClaimCalculationResponse | None:
+        """The claimed run; None where there is nothing to claim (done, void, or another worker has it).
+
+        Raises RemoteError where a service cannot answer.
+        """
+        caller = payroll_process(tenant_id)
+        found = await self._payroll.read_as(
+            caller, self._runs.GetPayrollRun, payroll_run_pb2.GetPayrollRunRequest(run_id=str(run_id))
+        )
+        positions = await self.frontier(caller, found.run.pay_group)
+        try:
+            return await self._payroll.write_as(
+                caller,
+                self._runs.ClaimCalculation,
+                payroll_run_pb2.ClaimCalculationRequest(
+                    run_id=str(run_id), worker_id=self._worker_id, source_positions=positions
+                ),
+                uuid4(),
+            )
+        except RemoteError as error:
+            if error.kind in _PASSING or error.kind is Trouble.INTERNAL:
+                raise
+            log.info("run not claimed", run_id=str(run_id), reason=error.reason)
+            return None
+
+    async def frontier(self, caller: Principal, pay_group: str) -> list[payroll_run_pb2.SourcePosition]:
+        """Where the feeds of both sources stand now."""
+        people, time = await asyncio.gather(
+            self._organization.read_as(
+                caller, self._employees.GetFrontier, employee_pb2.GetFrontierRequest(pay_group=pay_group)
+            ),
+            self._attendance.read_as(
+                caller, self._timesheets.GetFrontier, timesheet_pb2.GetFrontierRequest(pay_group=pay_group)
+            ),
+        )
+        return [
+            payroll_run_pb2.SourcePosition(source="organization", position=people.position),
+            payroll_run_pb2.SourcePosition(source="attendance", position=time.feed_position),
+        ]
+
+    async def carry_on(self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
+        """Submit every chunk that is left. Ends quietly when another worker took over; raises RemoteError."""
+        caller = payroll_process(tenant_id)
+        pages: asyncio.Queue[Page | None] = asyncio.Queue(PREFETCHED - 1)
+
+        async def read_ahead() -> None:
+            async for page in self._pages(caller, claim):
+                await pages.put(page)
+
+        reading = asyncio.create_task(read_ahead())
+        try:
+            chunk_no = claim.next_chunk_no
+            while True:
+                page = await self._next(pages, reading)
+                await self._submit(caller, claim, chunk_no, page)
+                chunk_no += 1
+                if page.last:
+                    return
+        except RemoteError as error:
+            if error.reason not in ("RUN_FENCED", "RUN_NOT_CALCULATING"):
+                raise
+            log.info("run taken over", run_id=claim.run_id, reason=error.reason)
+        finally:
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError, RemoteError):
+                await reading
+
+    @staticmethod
+    async def _next(pages: "asyncio.Queue[Page | None]", reading: "asyncio.Task[None]") -> Page:
+        """The next page, or the reader's failure."""
+        getting = asyncio.ensure_future(pages.get())
+        await asyncio.wait({getting, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if not getting.done():
+            getting.cancel()
+            await reading  # it ended without a last page, so it raises
+            raise AssertionError("the reader always ends with a last page")
+        page = getting.result()
+        assert page is not None
+        return page
+
+    async def _submit(
+        self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse, chunk_no: int, page: Page
+    ) -> None:
+        request = payroll_run_pb2.SubmitChunkRequest(
+            run_id=claim.run_id,
+            attempt=claim.attempt,
+            fence=claim.fence,
+            chunk_no=chunk_no,
+            after_employee_id=page.after_employee_id,
+            facts=page.facts,
+            last=page.last,
+        )
+        request_id = uuid4()  # the chunk number makes the chunk idempotent; this only names the call
+        await _patiently(
+            lambda: self._payroll.write_as(caller, self._runs.SubmitChunk, request, request_id, timeout_s=CALL_S)
+        )
+
+    async def _pages(self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse) -> AsyncIterator[Page]:
+        run = claim.run
+        after = claim.after_employee_id
+        # Off-cycle runs name their employees: at most 1,000, in pages of their own.
+        named = sorted(run.employee_ids)
+        while True:
+            asked = [employee for employee in named if employee > after][:CHUNK]
+            if named and not asked:
+                yield Page(after, [], True)
+                return
+            answer = await _patiently(lambda after=after, asked=asked: self._slice(caller, claim, after, asked))
+            ids = [employee.employee_id for employee in answer.employees]
+            totals = await self._totals(caller, claim, ids)
+            if named:
+                following = asked[-1] if asked[-1] != named[-1] else ""
+            else:
+                following = answer.next_after_employee_id
+            first_day, end_day = _day(run.start_date), _day(run.end_date)
+            facts = [
+                employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, run.country)
+                for employee in answer.employees
+            ]
+            if facts or not following:
+                yield Page(after, facts, not following)
+            if not following:
+                return
+            after = following
+
+    async def _slice(
+        self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse, after: str, asked: list[str]
+    ) -> employee_pb2.ListPaySliceResponse:
+        run = claim.run
+        return await self._organization.read_as(
+            caller,
+            self._employees.ListPaySlice,
+            employee_pb2.ListPaySliceRequest(
+                pay_group=run.pay_group,
+                period_start=run.start_date,
+                period_end=run.end_date,
+                known_at=claim.known_at,
+                after_employee_id=after,
+                limit=CHUNK,
+                employee_ids=asked,
+            ),
+            timeout_s=CALL_S,
+        )
+
+    async def _totals(
+        self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse, ids: list[str]
+    ) -> dict[str, list[timesheet_pb2.PeriodTotals]]:
+        """The locked time of exactly these employees, by employee, over every time period that the run pays."""
+        found: dict[str, list[timesheet_pb2.PeriodTotals]] = {}
+        if not ids:
+            return found
+        for period in claim.run.time_periods or [claim.run.period]:
+            request = timesheet_pb2.BatchGetPeriodTotalsRequest(
+                employee_ids=ids, period=period, known_at=claim.known_at
+            )
+            answer = await _patiently(
+                lambda request=request: self._attendance.read_as(
+                    caller, self._timesheets.BatchGetPeriodTotals, request, timeout_s=CALL_S
+                )
+            )
+            for totals in answer.totals:
+                found.setdefault(totals.employee_id, []).append(totals)
+        return found
+
+
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """The call's answer; a service that is away or facts that still settle are waited for, within limits."""
+    clock = asyncio.get_running_loop()
+    settled_by = clock.time() + SETTLING_S
+    failures = 0
+    while True:
+        try:
+            return await call()
+        except RemoteError as error:
+            if error.reason == "NOT_SETTLED" and clock.time() < settled_by:
+                await asyncio.sleep(SETTLING_STEP_S)
+                continue
+            failures += 1
+            if error.kind not in _PASSING or failures >= TRIES:
+                raise
+        await asyncio.sleep(min(FIRST_PAUSE_S * 2**failures, LONGEST_PAUSE_S))
+
+
+def _day(day: Date) -> date:
+    return date(day.year, day.month, day.day)

@@ -1,0 +1,405 @@
+"""Between the JSON of people and organization's messages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from muster.organization.v1 import employee_pb2 as wire
+from muster.organization.v1 import org_chart_pb2 as chart
+
+from application.access import FieldClass
+from application.edge.wire import blank, from_date, from_enum, from_instant, to_date, to_enum
+from application.people import schemas
+
+MASK = "***"
+
+# Which class of field each recorded fact belongs to; a fact that is not named here is hidden from who reads no pay.
+FACT_CLASSES: Mapping[str, FieldClass] = {
+    **dict.fromkeys(
+        (
+            "employee_number",
+            "legal_name",
+            "preferred_name",
+            "hire_date",
+            "end_date",
+            "end_reason",
+            "assignment_id",
+            "legal_entity",
+            "department",
+            "position",
+            "location",
+            "manager_id",
+            "work_schedule",
+            "pay_group",
+            "fte",
+            "flsa_status",
+            "employment_type",
+        ),
+        FieldClass.PUBLIC,
+    ),
+    **dict.fromkeys(("birth_date", "email", "phone"), FieldClass.PERSONAL),
+    **dict.fromkeys(("national_id", "bank_accounts"), FieldClass.SENSITIVE),
+}
+
+
+# ---- what clients send ----
+
+
+def to_compensation(body: schemas.CompensationBody | None) -> wire.Compensation | None:
+    """The contractual pay for the wire."""
+    if body is None:
+        return None
+    return wire.Compensation(
+        amount=body.amount, currency=body.currency, unit=to_enum(wire.PayUnit, "PAY_UNIT_", body.unit)
+    )
+
+
+def to_allowances(bodies: Sequence[schemas.AllowanceBody]) -> list[wire.Allowance]:
+    """Allowances for the wire."""
+    return [
+        wire.Allowance(
+            code=body.code,
+            amount=body.amount,
+            currency=body.currency,
+            unit=to_enum(wire.PayUnit, "PAY_UNIT_", body.unit),
+        )
+        for body in bodies
+    ]
+
+
+def to_allowance_changes(bodies: Sequence[schemas.AllowanceChangeBody]) -> list[wire.AllowanceChange]:
+    """Allowances that start, change or end, for the wire."""
+    return [wire.AllowanceChange(code=body.code, amount=to_compensation(body.amount)) for body in bodies]
+
+
+def to_profile(body: schemas.StatutoryProfileBody | None) -> wire.StatutoryProfile | None:
+    """Statutory answers for the wire."""
+    return None if body is None else wire.StatutoryProfile(country=body.country, values=body.values)
+
+
+def to_profiles(body: schemas.StatutoryProfileBody | None) -> list[wire.StatutoryProfile]:
+    """Statutory answers as the list of one that a hire takes."""
+    profile = to_profile(body)
+    return [] if profile is None else [profile]
+
+
+def to_bank_accounts(bodies: Sequence[schemas.BankAccountBody]) -> list[wire.BankAccount]:
+    """Bank accounts for the wire."""
+    return [wire.BankAccount(**body.model_dump()) for body in bodies]
+
+
+def to_person(body: schemas.PersonBody) -> wire.Person:
+    """A person for the wire."""
+    return wire.Person(
+        legal_name=body.legal_name,
+        preferred_name=body.preferred_name or "",
+        birth_date=to_date(body.birth_date),
+        national_id=body.national_id or "",
+        email=body.email or "",
+        phone=body.phone or "",
+        bank_accounts=to_bank_accounts(body.bank_accounts),
+    )
+
+
+def to_assignment(body: schemas.AssignmentBody, employment_type: str) -> wire.Assignment:
+    """An assignment for the wire."""
+    return wire.Assignment(
+        legal_entity=body.legal_entity,
+        department=body.department,
+        position=body.position or "",
+        location=body.location,
+        manager_id=str(body.manager_id or ""),
+        work_schedule=body.work_schedule or "",
+        pay_group=body.pay_group or "",
+        fte=body.fte,
+        flsa_status=to_enum(wire.FlsaStatus, "FLSA_STATUS_", body.flsa_status),
+        employment_type=to_enum(wire.EmploymentType, "EMPLOYMENT_TYPE_", employment_type),
+    )
+
+
+def to_assignment_change(body: schemas.AssignmentChangeBody) -> wire.AssignmentChange:
+    """The named facts only; null becomes empty, which means none."""
+    change = wire.AssignmentChange()
+    for name in body.model_fields_set:
+        value = getattr(body, name)
+        if name == "flsa_status":
+            change.flsa_status = to_enum(wire.FlsaStatus, "FLSA_STATUS_", value)
+        elif name == "employment_type":
+            change.employment_type = to_enum(wire.EmploymentType, "EMPLOYMENT_TYPE_", value)
+        else:
+            setattr(change, name, "" if value is None else str(value))
+    return change
+
+
+def to_person_change(body: schemas.PersonChangeBody) -> wire.PersonChange:
+    """The named facts only; null becomes empty, which means none."""
+    change = wire.PersonChange()
+    for name in body.model_fields_set:
+        value = getattr(body, name)
+        if name == "birth_date":
+            change.birth_date.CopyFrom(to_date(value))  # type: ignore[arg-type]
+        else:
+            setattr(change, name, value or "")
+    return change
+
+
+def to_hire(body: schemas.HireBody) -> wire.Hire:
+    """A hire for the wire."""
+    return wire.Hire(
+        employee_number=body.employee_number,
+        person=to_person(body.person),
+        hire_date=to_date(body.hire_date),
+        end_date=to_date(body.end_date),
+        assignment=to_assignment(body.assignment, body.employment_type),
+        compensation=to_compensation(body.compensation),
+        allowances=to_allowances(body.allowances),
+        statutory_profiles=to_profiles(body.statutory_profile),
+    )
+
+
+def to_correction(body: schemas.CorrectionBody) -> wire.Correction:
+    """What a corrected change should have said, for the wire."""
+    return wire.Correction(
+        effective_date=to_date(body.effective_date),
+        assignment=None if body.assignment is None else to_assignment_change(body.assignment),
+        compensation=to_compensation(body.compensation),
+        allowances=to_allowance_changes(body.allowances),
+        statutory_profile=to_profile(body.statutory_profile),
+        person=None if body.person is None else to_person_change(body.person),
+        end_reason=to_enum(wire.EndReason, "END_REASON_", body.end_reason),
+    )
+
+
+# ---- what clients receive ----
+
+
+def employee_view(employee: wire.Employee, shown: frozenset[FieldClass]) -> schemas.EmployeeView:
+    """An employee with null for what is not shown."""
+    assignment = employee.work.assignment
+    pay = FieldClass.PAY in shown
+    return schemas.EmployeeView.model_construct(
+        id=UUID(employee.employee_id),
+        employee_number=employee.employee_number,
+        status=from_enum(wire.EmployeeStatus, "EMPLOYEE_STATUS_", employee.status),
+        as_of=from_date(employee.as_of),
+        version=int(employee.etag or 0),
+        person=_person_view(employee.person, shown),
+        employment=employment_view(employee.employment),
+        employment_type=from_enum(wire.EmploymentType, "EMPLOYMENT_TYPE_", assignment.employment_type),
+        assignment=_assignment_view(assignment) if assignment.assignment_id else None,
+        compensation=_compensation_view(employee.work.compensation) if pay else None,
+        allowances=[_allowance_view(one) for one in employee.work.allowances] if pay else None,
+        statutory_profiles=[_profile_view(one) for one in employee.work.statutory_profiles] if pay else None,
+        updated_at=from_instant(employee.update_time),
+    )
+
+
+def _person_view(person: wire.Person, shown: frozenset[FieldClass]) -> schemas.PersonView:
+    personal, sensitive = FieldClass.PERSONAL in shown, FieldClass.SENSITIVE in shown
+    return schemas.PersonView.model_construct(
+        legal_name=person.legal_name,
+        preferred_name=blank(person.preferred_name),
+        birth_date=from_date(person.birth_date) if personal else None,
+        national_id=blank(person.national_id) if sensitive else None,
+        email=blank(person.email) if personal else None,
+        phone=blank(person.phone) if personal else None,
+        bank_accounts=[
+            schemas.BankAccountView.model_construct(
+                holder_name=account.holder_name,
+                account_number=account.account_number,
+                bank_code=account.bank_code,
+                bank_name=account.bank_name,
+                share_percent=account.share_percent,
+            )
+            for account in person.bank_accounts
+        ]
+        if sensitive
+        else None,
+    )
+
+
+def employment_view(employment: wire.Employment) -> schemas.EmploymentView:
+    """A spell."""
+    return schemas.EmploymentView.model_construct(
+        hire_date=from_date(employment.hire_date),
+        end_date=from_date(employment.end_date),
+        end_reason=from_enum(wire.EndReason, "END_REASON_", employment.end_reason),
+    )
+
+
+def _assignment_view(assignment: wire.Assignment) -> schemas.AssignmentView:
+    return schemas.AssignmentView.model_construct(
+        id=UUID(assignment.assignment_id),
+        legal_entity=assignment.legal_entity,
+        department=assignment.department,
+        position=blank(assignment.position),
+        location=assignment.location,
+        manager_id=UUID(assignment.manager_id) if assignment.manager_id else None,
+        work_schedule=blank(assignment.work_schedule),
+        pay_group=blank(assignment.pay_group),
+        fte=assignment.fte,
+        flsa_status=from_enum(wire.FlsaStatus, "FLSA_STATUS_", assignment.flsa_status),
+    )
+
+
+def _compensation_view(compensation: wire.Compensation) -> schemas.CompensationView | None:
+    if not compensation.currency:
+        return None
+    return schemas.CompensationView.model_construct(
+        amount=compensation.amount,
+        currency=compensation.currency,
+        unit=from_enum(wire.PayUnit, "PAY_UNIT_", compensation.unit),
+    )
+
+
+def _allowance_view(allowance: wire.Allowance) -> schemas.AllowanceView:
+    return schemas.AllowanceView.model_construct(
+        code=allowance.code,
+        amount=allowance.amount,
+        currency=allowance.currency,
+        unit=from_enum(wire.PayUnit, "PAY_UNIT_", allowance.unit),
+    )
+
+
+def _profile_view(profile: wire.StatutoryProfile) -> schemas.StatutoryProfileView:
+    # Sorted: a protobuf map has no order, and the same message must give the same bytes.
+    return schemas.StatutoryProfileView.model_construct(
+        country=profile.country, values={name: profile.values[name] for name in sorted(profile.values)}
+    )
+
+
+def change_view(change: wire.EmployeeChange, shown: frozenset[FieldClass]) -> schemas.ChangeView:
+    """A recorded change with `***` for the facts that are not shown."""
+    return schemas.ChangeView.model_construct(
+        id=UUID(change.change_id),
+        version=change.version,
+        kind=from_enum(wire.ChangeKind, "CHANGE_KIND_", change.kind),
+        effective_date=from_date(change.effective_date),
+        recorded_at=from_instant(change.record_time),
+        fields={name: change.fields[name] if _class_of(name) in shown else MASK for name in sorted(change.fields)},
+        supersedes=UUID(change.supersedes) if change.supersedes else None,
+        cancels=[UUID(one) for one in change.cancels],
+        standing=change.standing,
+        reason=change.reason,
+    )
+
+
+def _class_of(fact: str) -> FieldClass:
+    return FACT_CLASSES.get(fact.rpartition(".")[2], FieldClass.PAY)
+
+
+def hire_result_view(index: int, number: str, result: wire.HireResult) -> schemas.HireResultView:
+    """What became of one hire."""
+    refusal = result.refusal
+    return schemas.HireResultView.model_construct(
+        index=index,
+        employee_number=number,
+        id=UUID(result.employee_id) if result.employee_id else None,
+        assignment_id=UUID(result.assignment_id) if result.assignment_id else None,
+        refusal=schemas.RefusalView.model_construct(
+            reason=refusal.reason, message=refusal.message, field=blank(refusal.field)
+        )
+        if refusal.reason
+        else None,
+    )
+
+
+# ---- org chart ----
+
+
+def to_entry(code: str, body: Any) -> chart.OrgChartEntry:
+    """An entry of the org chart for the wire."""
+    entry = chart.OrgChartEntry(code=code, name=body.name)
+    if isinstance(body, schemas.LegalEntityBody):
+        entry.legal_entity.CopyFrom(
+            chart.LegalEntity(
+                country=body.country, currency=body.currency, registration_number=body.registration_number
+            )
+        )
+    elif isinstance(body, schemas.WithholdingRegistrationBody):
+        entry.withholding_registration.CopyFrom(
+            chart.WithholdingRegistration(
+                legal_entity=body.legal_entity,
+                country=body.country,
+                currency=body.currency,
+                registration_number=body.registration_number,
+            )
+        )
+    elif isinstance(body, schemas.LocationBody):
+        entry.location.CopyFrom(chart.Location(time_zone=body.time_zone, country=body.country, address=body.address))
+    elif isinstance(body, schemas.DepartmentBody):
+        entry.department.CopyFrom(chart.Department(parent=body.parent or ""))
+    else:
+        entry.position.CopyFrom(chart.Position(department=body.department or "", headcount=body.headcount))
+    return entry
+
+
+def legal_entity_view(entry: chart.OrgChartEntry) -> schemas.LegalEntityView:
+    """A legal entity."""
+    detail = entry.legal_entity
+    return schemas.LegalEntityView.model_construct(
+        **_entry(entry),
+        country=detail.country,
+        currency=detail.currency,
+        registration_number=detail.registration_number,
+    )
+
+
+def registration_view(entry: chart.OrgChartEntry) -> schemas.WithholdingRegistrationView:
+    """A withholding registration."""
+    detail = entry.withholding_registration
+    return schemas.WithholdingRegistrationView.model_construct(
+        **_entry(entry),
+        legal_entity=detail.legal_entity,
+        country=detail.country,
+        currency=detail.currency,
+        registration_number=detail.registration_number,
+    )
+
+
+def location_view(entry: chart.OrgChartEntry) -> schemas.LocationView:
+    """A workplace."""
+    detail = entry.location
+    return schemas.LocationView.model_construct(
+        **_entry(entry), time_zone=detail.time_zone, country=detail.country, address=detail.address
+    )
+
+
+def department_view(entry: chart.OrgChartEntry) -> schemas.DepartmentView:
+    """A department."""
+    return schemas.DepartmentView.model_construct(**_entry(entry), parent=blank(entry.department.parent))
+
+
+def position_view(entry: chart.OrgChartEntry) -> schemas.PositionView:
+    """A position."""
+    detail = entry.position
+    return schemas.PositionView.model_construct(
+        **_entry(entry), department=blank(detail.department), headcount=detail.headcount
+    )
+
+
+def _entry(entry: chart.OrgChartEntry) -> dict[str, Any]:
+    return {
+        "code": entry.code,
+        "name": entry.name,
+        "effective_date": from_date(entry.effective_date),
+        "end_date": from_date(entry.end_date),
+        "version": int(entry.etag or 0),
+    }
+
+
+def org_chart_view(answer: chart.GetOrgChartResponse) -> schemas.OrgChartView:
+    """The whole chart on a date."""
+    by_kind: dict[str, list[Any]] = {}
+    for entry in answer.entries:
+        by_kind.setdefault(entry.WhichOneof("detail") or "", []).append(entry)
+    return schemas.OrgChartView.model_construct(
+        as_of=from_date(answer.as_of),
+        version=answer.catalog_version,
+        published_at=from_instant(answer.publish_time),
+        legal_entities=[legal_entity_view(one) for one in by_kind.get("legal_entity", ())],
+        withholding_registrations=[registration_view(one) for one in by_kind.get("withholding_registration", ())],
+        locations=[location_view(one) for one in by_kind.get("location", ())],
+        departments=[department_view(one) for one in by_kind.get("department", ())],
+        positions=[position_view(one) for one in by_kind.get("position", ())],
+    )
