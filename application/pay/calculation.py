@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -161,31 +162,26 @@ class RunCalculation:
 
     async def _pages(self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse) -> AsyncIterator[Page]:
         run = claim.run
-        after = claim.after_employee_id
-        # Off-cycle runs name their employees: at most 1,000, in pages of their own.
-        named = sorted(run.employee_ids)
+        first_day, end_day = _day(run.start_date), _day(run.end_date)
+        last_id = cursor = claim.after_employee_id
+        named = sorted(run.employee_ids)  # off-cycle runs name their employees, at most 1,000
         while True:
-            asked = [employee for employee in named if employee > after][:CHUNK]
+            asked = [employee for employee in named if employee > cursor][:CHUNK]
             if named and not asked:
-                yield Page(after, [], True)
+                yield Page(last_id, [], True)
                 return
-            answer = await _patiently(lambda after=after, asked=asked: self._slice(caller, claim, after, asked))
-            ids = [employee.employee_id for employee in answer.employees]
-            totals = await self._totals(caller, claim, ids)
-            if named:
-                following = asked[-1] if asked[-1] != named[-1] else ""
-            else:
-                following = answer.next_after_employee_id
-            first_day, end_day = _day(run.start_date), _day(run.end_date)
+            answer = await _patiently(partial(self._slice, caller, claim, cursor, asked))
+            totals = await self._totals(caller, claim, [employee.employee_id for employee in answer.employees])
             facts = [
                 employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, run.country)
                 for employee in answer.employees
             ]
-            if facts or not following:
-                yield Page(after, facts, not following)
-            if not following:
+            cursor = (asked[-1] if asked[-1] != named[-1] else "") if named else answer.next_after_employee_id
+            if facts or not cursor:
+                yield Page(last_id, facts, not cursor)
+            if not cursor:
                 return
-            after = following
+            last_id = facts[-1].employee_id if facts else last_id
 
     async def _slice(
         self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse, after: str, asked: list[str]
@@ -218,8 +214,12 @@ class RunCalculation:
                 employee_ids=ids, period=period, known_at=claim.known_at
             )
             answer = await _patiently(
-                lambda request=request: self._attendance.read_as(
-                    caller, self._timesheets.BatchGetPeriodTotals, request, timeout_s=CALL_S
+                partial(
+                    self._attendance.read_as,
+                    caller,
+                    self._timesheets.BatchGetPeriodTotals,
+                    request,
+                    timeout_s=CALL_S,
                 )
             )
             for totals in answer.totals:

@@ -48,10 +48,10 @@ def employee_facts(
             end_date=segment.end_date,
             compensation_amount=work.compensation.amount or "0",
             # The units have the same numbers on both sides; a test compares them.
-            compensation_unit=int(work.compensation.unit) or employee_facts_pb2.COMPENSATION_UNIT_MONTH,  # type: ignore[arg-type]
+            compensation_unit=int(work.compensation.unit) or employee_facts_pb2.COMPENSATION_UNIT_MONTH,
             currency=work.compensation.currency or "CNY",
             fte=assignment.fte or "1",
-            allowances={allowance.code: allowance.compensation.amount for allowance in work.allowances},
+            allowances={allowance.code: allowance.amount for allowance in work.allowances},
             department=assignment.department,
             planned_days=plan[0],
             standard_day_minutes=plan[1],
@@ -68,6 +68,15 @@ def employee_facts(
             else:
                 facts.time_lines.extend(_time_lines(sheet))
                 facts.sources.append(f"timesheet:{sheet.timesheet_id}:{sheet.etag}")
+    for code in sorted(
+        {
+            allowance.code
+            for segment in employee.segments
+            for allowance in segment.work.allowances
+            if allowance.unit != employee_pb2.PAY_UNIT_MONTH
+        }
+    ):
+        facts.blockers.add(reason="ALLOWANCE_NOT_MONTHLY", subject=code)
     _statutory(facts, employee.segments, country)
     _spell(facts, employee.employments, first_day, end_day)
     return facts
@@ -87,7 +96,7 @@ def _merged(segments: Sequence[employee_pb2.PaySegment]) -> Iterator[employee_pb
             work.compensation.amount,
             work.compensation.currency,
             work.compensation.unit,
-            tuple((allowance.code, allowance.compensation.amount) for allowance in work.allowances),
+            tuple((allowance.code, allowance.amount, allowance.unit) for allowance in work.allowances),
         )
         if kept is not None and key == kept_key and kept.end_date == segment.start_date:
             longer = employee_pb2.PaySegment()
