@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from contexts.payroll.adapters.worked_cases import Report
+    from contexts.payroll.adapters import worked_cases
 
 MAX_FILES = 1000
 DIFFERENT, UNREADABLE = 1, 2
@@ -21,33 +21,26 @@ def verify_cases(files: Sequence[Path], topics: Sequence[str] | None, out: TextI
     1: a case differs. 2: a file cannot be read, a topic is unknown, or there is no case at all.
     """
     # Imported here, so that starting any other command does not load the packs.
-    from contexts.payroll.adapters.worked_cases import (
-        MAX_BYTES,
-        MAX_CASES,
-        CasesUnreadable,
-        Report,
-        TopicUnknown,
-        WorkedCase,
-        check,
-        read_cases,
-    )
+    from contexts.payroll.adapters import worked_cases
 
     problems: list[str] = []
-    cases: list[WorkedCase] = []
+    cases: list[worked_cases.WorkedCase] = []
     if len(files) > MAX_FILES:
         problems.append(f"give at most {MAX_FILES} files at a time")
     for path in files[:MAX_FILES]:
         try:
             with path.open("rb") as source:
-                cases += read_cases(source.read(MAX_BYTES + 1), room=MAX_CASES - len(cases))
+                cases += worked_cases.read_cases(
+                    source.read(worked_cases.MAX_BYTES + 1), room=worked_cases.MAX_CASES - len(cases)
+                )
         except OSError as error:
             problems.append(f"{path}: {error.strerror or error}")
-        except CasesUnreadable as refused:
+        except worked_cases.CasesUnreadable as refused:
             problems.append(f"{path}: {refused.message}")
-    report = Report((), ())
+    report = worked_cases.Report((), ())
     try:
-        report = check(cases, topics)
-    except TopicUnknown as refused:
+        report = worked_cases.check(cases, topics)
+    except worked_cases.TopicUnknown as refused:
         problems.append(refused.message)
     if not report.cases and not problems:
         problems.append("there is no case to compute")
@@ -71,7 +64,7 @@ def verify_cases_command(
     raise typer.Exit(verify_cases(files, topics or None, sys.stdout, json))
 
 
-def _print_text(report: "Report", problems: Sequence[str], out: TextIO) -> None:
+def _print_text(report: "worked_cases.Report", problems: Sequence[str], out: TextIO) -> None:
     for problem in problems:
         print(f"error: {problem}", file=out)
     for found in report.differences:
@@ -85,7 +78,7 @@ def _print_text(report: "Report", problems: Sequence[str], out: TextIO) -> None:
     print(f"matched {report.matched} of {report.cases}", file=out)
 
 
-def _print_json(report: "Report", problems: Sequence[str], out: TextIO) -> None:
+def _print_json(report: "worked_cases.Report", problems: Sequence[str], out: TextIO) -> None:
     document = {
         "matched": report.matched,
         "total": report.cases,
