@@ -56,13 +56,13 @@ class Role(Enum):
     AUDITOR = "auditor"
 
 
-def login(text: str) -> Login:
-    """What was typed, so that equal logins are equal strings. Raises LoginMalformed."""
+def login(text: str, field: str = "login") -> Login:
+    """What was typed in `field`, so that equal logins are equal strings. Raises LoginMalformed."""
     folded = unicodedata.normalize("NFKC", text).strip().casefold()
     folded = unicodedata.normalize("NFKC", folded)
     printable = all(unicodedata.category(letter)[0] not in "CZ" for letter in folded)
     if len(folded) not in LOGIN_LENGTH or not printable or RESERVED in folded:
-        raise LoginMalformed("a login is 3 to 120 letters without spaces or colons", field="login")
+        raise LoginMalformed("a login is 3 to 120 letters without spaces or colons", field=field)
     return Login(folded)
 
 
@@ -72,12 +72,12 @@ def token_login(role: Role, employee_id: EmployeeId | None) -> Login:
     return Login(RESERVED.join(parts))
 
 
-def check_password(password: str, owner: Login) -> None:
-    """Raises PasswordTooWeak for one that is too short, too long, or contains nothing but the login."""
+def check_password(password: str, owner: Login, field: str = "password") -> None:
+    """Raises PasswordTooWeak for one that is too short, too long, the login, or made of fewer than four letters."""
     if len(password) not in PASSWORD_LENGTH:
-        raise PasswordTooWeak("a password is 10 to 200 characters long", field="password")
+        raise PasswordTooWeak("a password is 10 to 200 characters long", field=field)
     if password.strip().casefold() == owner or len(set(password)) < 4:
-        raise PasswordTooWeak("choose a password that is not the login and not one letter repeated", field="password")
+        raise PasswordTooWeak("choose a password that is not the login and not one letter repeated", field=field)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Session:
     generation: int
     opened_time: datetime
     expires_time: datetime
+    refreshed_by: UUID | None = None  # the request that gave the newest secret
     ended_time: datetime | None = None
     end_reason: EndReason | None = None
 
@@ -54,12 +55,22 @@ class Session:
         """Whether this is the hash of the newest secret; takes the same time either way."""
         return hmac.compare_digest(self.secret_hash, secret_hash)
 
-    def refreshed(self, presented: bytes, following: bytes, at: datetime) -> "Session":
+    def was_given(self, following: bytes, request_id: UUID | None) -> bool:
+        """Whether this very request gave the newest secret before: its answer was lost, and it came again."""
+        return request_id is not None and request_id == self.refreshed_by and self.holds(following)
+
+    def refreshed(self, presented: bytes, following: bytes, at: datetime, request_id: UUID | None = None) -> "Session":
         """With the next secret instead of the presented one. Raises SessionRefused."""
         if not self.is_live(at) or not self.holds(presented):
             raise SessionRefused("this session is over; sign in again")
         expires = min(at + IDLE, self.opened_time + LONGEST)
-        return replace(self, secret_hash=following, generation=self.generation + 1, expires_time=expires)
+        return replace(
+            self,
+            secret_hash=following,
+            generation=self.generation + 1,
+            expires_time=expires,
+            refreshed_by=request_id,
+        )
 
     def ended(self, reason: EndReason, at: datetime) -> "Session":
         """The same, over; a session that is over stays as it ended."""

@@ -5,6 +5,7 @@ None of these answers is stored for idempotency: each is a secret.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from contexts.identity.domain.account import (
     Account,
@@ -50,11 +51,12 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class RefreshSession:
-    """Use up one refresh secret for the next; both are SHA-256."""
+    """Use up one refresh secret for the next; both are SHA-256. The next one follows from the presented one."""
 
     session_id: SessionId
     presented: bytes
     following: bytes
+    request_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ async def refresh_session(cmd: RefreshSession, work: IdentityWork) -> Admitted |
         return None
     work.note(session.account_id)
     account = (await work.accounts.get(session.account_id)).state
+    if session.was_given(cmd.following, cmd.request_id) and account.status is Status.ACTIVE:
+        return Admitted(account, await _roles_today(account, work), session)
     if not session.holds(cmd.presented):
         # Its holder and a thief cannot be told apart, so neither goes on.
         await work.sessions.save(session.ended(EndReason.REUSED, now))
@@ -125,7 +129,7 @@ async def refresh_session(cmd: RefreshSession, work: IdentityWork) -> Admitted |
     if account.status is not Status.ACTIVE:
         await work.sessions.save(session.ended(EndReason.DISABLED, now))
         return None
-    refreshed = session.refreshed(cmd.presented, cmd.following, now)
+    refreshed = session.refreshed(cmd.presented, cmd.following, now, cmd.request_id)
     await work.sessions.save(refreshed)
     return Admitted(account, await _roles_today(account, work), refreshed)
 

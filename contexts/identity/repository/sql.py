@@ -267,6 +267,7 @@ class SqlSessions:
                 "generation": session.generation,
                 "opened_time": session.opened_time,
                 "expires_time": session.expires_time,
+                "refreshed_by": session.refreshed_by,
                 "ended_time": session.ended_time,
                 "end_reason": None if session.end_reason is None else session.end_reason.value,
             },
@@ -279,6 +280,7 @@ class SqlSessions:
                 secret_hash=session.secret_hash,
                 generation=session.generation,
                 expires_time=session.expires_time,
+                refreshed_by=session.refreshed_by,
                 ended_time=session.ended_time,
                 end_reason=None if session.end_reason is None else session.end_reason.value,
             )
@@ -301,6 +303,7 @@ def _session_of(row: Row) -> Session:
         row["generation"],
         row["opened_time"],
         row["expires_time"],
+        row["refreshed_by"],
         row["ended_time"],
         None if row["end_reason"] is None else EndReason(row["end_reason"]),
     )

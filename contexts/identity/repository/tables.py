@@ -61,6 +61,7 @@ session = Table(
     Column("generation", Integer, nullable=False),
     Column("opened_time", Instant, nullable=False),
     Column("expires_time", Instant, nullable=False),
+    Column("refreshed_by", Id),
     Column("ended_time", Instant),
     Column("end_reason", Code(12)),
     ForeignKeyConstraint(["tenant_id", "account_id"], ["account.tenant_id", "account.account_id"]),

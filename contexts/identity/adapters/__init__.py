@@ -1,0 +1,1 @@
+"""Identity on the wire, and the cryptography that it needs."""
