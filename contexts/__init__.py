@@ -1,0 +1,1 @@
+"""The bounded contexts: one data service each, with one aggregate root and one database."""
