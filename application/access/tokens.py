@@ -101,6 +101,14 @@ class PublishedKeys:
             raise KeysUnavailable("the issuer of tokens does not answer; try again", headers={"Retry-After": "5"})
         return self._keys.get(kid)
 
+    async def known(self) -> bool:
+        """Whether a token could be verified now."""
+        if not self._fresh():
+            async with self._turn:
+                if not self._fresh():
+                    await self._ask()
+        return bool(self._keys)
+
     def _fresh(self) -> bool:
         return self._heard is not None and self._monotonic() - self._heard <= FRESH_S
 

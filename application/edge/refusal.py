@@ -40,6 +40,19 @@ class Unauthenticated(Refusal):
     status, reason = 401, "UNAUTHENTICATED"
 
 
+class SignInRefused(Refusal):
+    """Login and password, or the refresh token, open nothing."""
+
+    status, reason = 401, "SIGN_IN_REFUSED"
+
+    @classmethod
+    def because(cls, reason: str, message: str) -> "SignInRefused":
+        """With identity's own words."""
+        refusal = cls(message)
+        refusal.reason = reason
+        return refusal
+
+
 class Forbidden(Refusal):
     """No role of the caller allows it."""
 

@@ -1,5 +1,6 @@
 """How a person relates to the caller: managers, legal entity, departments; asked only where it matters."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from muster.organization.v1 import employee_pb2, employee_pb2_grpc, org_chart_pb2, org_chart_pb2_grpc
@@ -8,6 +9,7 @@ from application.access import Because, Deny, Resource, decide
 from application.edge.authorize import refusal_of
 from application.edge.calls import Calls
 from application.edge.exchange import current_exchange
+from application.edge.refusal import NotThere
 from application.edge.tenants import Tenants
 from application.edge.wire import to_date
 from chassis.rpc.channels import Client
@@ -62,6 +64,17 @@ class Relations:
         if any("@department:" in role for role in roles):
             departments = await self._departments(employee.work.assignment.department, today)
         return Resource(EmployeeId(employee_id), managers, employee.work.assignment.legal_entity, departments)
+
+    async def exist(self, employee_ids: Sequence[UUID]) -> None:
+        """Raises NotThere where one of these employees (at most 500 at once) is not in the caller's tenant."""
+        for start in range(0, len(employee_ids), 500):
+            asked = sorted({str(one) for one in employee_ids[start : start + 500]})
+            answer = await self._calls.read(
+                self._employees.BatchGetEmployees,
+                employee_pb2.BatchGetEmployeesRequest(employee_ids=asked, as_of=to_date(await self._tenants.today())),
+            )
+            if len(answer.employees) != len(asked):
+                raise NotThere.because(EMPLOYEE_NOT_FOUND)
 
     async def below(self, departments: frozenset[str]) -> frozenset[str]:
         """These departments and all below them, today."""
