@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from contexts.payroll.domain import formula as language
 from contexts.payroll.domain.arithmetic import ARITHMETIC, EXACT_DIGITS, ZERO, plain, shown
 from contexts.payroll.domain.catalog import LineKind, PayComponent, Proration
-from contexts.payroll.domain.compiler import Writer
+from contexts.payroll.domain.compiler import module_source
 from contexts.payroll.domain.errors import Blocked, ComponentInvalid, FormulaCycle, FormulaInvalid
 from contexts.payroll.domain.formula import Formula, Name, Node, Number, Operation, Rounded
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.names import LINE_SUMS, Meaning, Origin, known_names, meaning, time_key
-from contexts.payroll.domain.segments import EPOCH, Piece, paid_ranges, split
-from contexts.payroll.domain.statutory_lines import Earned, Statutory, StatutoryLine
+from contexts.payroll.domain.segments import Piece, paid_ranges, split
+from contexts.payroll.domain.statutory_lines import Earned, Place, Statutory
 from kernel.errors import DomainError
 from kernel.money import minor_digits
 
@@ -44,7 +44,7 @@ class Computed(NamedTuple):
     net: int
     employer_cost: int
     deductions: int  # employee deductions and taxes
-    amounts: tuple[int, ...]  # by component, in the order of the payslip
+    amounts: tuple[Decimal, ...]  # by component in the order of the payslip, in major units
     paid: tuple[tuple[str, int, int], ...]  # assignment, first day, day after the last (ordinals)
 
 
@@ -92,8 +92,8 @@ class Plan:
             for code, trees in self._trees.items()
             if any(leaf.name in ("input_amount", "input_quantity") for leaf in trees.leaves)
         )
-        self.source = Writer(self).source()
-        self._payslip = self._compile()
+        self.source = module_source(self)
+        self._single, self._several = self._compile()
 
     # ------------------------------------------------------------------------------------------------------ reading
 
@@ -263,40 +263,41 @@ class Plan:
 
     # ---------------------------------------------------------------------------------------------------- computing
 
-    def _compile(self) -> Callable[[Header, Mapping[str, Any]], Computed]:
+    def _compile(self) -> tuple[Callable[..., Computed], Callable[..., Computed]]:
         statutory = self.statutory
+        places = [
+            Place(component.statutory_line, component.code, component.kind, component.hide_zero)
+            for component in self.components
+            if component.statutory_line
+        ]
         space: dict[str, Any] = {
             "D": Decimal,
             "ZERO": ZERO,
             "N": _SMALL,
             "NT": _SMALL_TEXT,
             "EXACT": Decimal(1).scaleb(-EXACT_DIGITS),
-            "TIME_KEYS": self.time_keys,
             "INPUTS": self.input_components,
             "NOTHING": {},
             "NO_INPUT": (ZERO, "0", ZERO, "0"),
             "NEGATIVE_NET": _NEGATIVE_NET,
             "plain": plain,
             "shown": shown,
-            "split": split,
             "ranges": paid_ranges,
-            "iso": _iso,
+            "written_ranges": _written_ranges,
             "monthly": monthly_wage,
             "inputs_of": _inputs_of,
             "number": _number,
             "to_date": _to_date,
-            "unmapped": _unmapped,
             "year_to_date": _year_to_date,
             "Blocked": Blocked,
             "Computed": Computed,
             "Earned": Earned,
             "statutory": statutory,
-            "assess": statutory.assess if statutory is not None else None,
+            "assess": statutory.assessor(places) if statutory is not None else None,
             "table": _table_reader(statutory) if statutory is not None else None,
         }
         exec(compile(self.source, "<pay components>", "exec"), space)
-        function: Callable[[Header, Mapping[str, Any]], Computed] = space["payslip"]
-        return function
+        return space["single"], space["several"]
 
     def compute(self, header: Header, document: Mapping[str, Any]) -> Computed:
         """One payslip from its frozen inputs. Raises Blocked."""
@@ -306,7 +307,10 @@ class Plan:
     def compute_inside(self, header: Header, document: Mapping[str, Any]) -> Computed:
         """`compute` for a caller that has entered ARITHMETIC already, once for many employees."""
         try:
-            return self._payslip(header, document)
+            pieces = split(header, document, self.time_keys)
+            if len(pieces) == 1:
+                return self._single(header, document, pieces[0])
+            return self._several(header, document, pieces)
         except decimal.DivisionByZero:
             raise Blocked("FORMULA_DIVISION_BY_ZERO", "a formula divides by zero; guard it with if()") from None
         except (decimal.InvalidOperation, decimal.Overflow):
@@ -346,8 +350,10 @@ def prorated(tree: Node, rule: Proration) -> Node:
 # ------------------------------------------------------------------------------- what the compiled function calls
 
 
-def _iso(ordinal: int) -> str:
-    return date.fromordinal(ordinal).isoformat()
+def _written_ranges(paid: Sequence[tuple[str, int, int]]) -> str:
+    iso = date.fromordinal
+    days = [f'["{assignment}","{iso(first).isoformat()}","{iso(stop).isoformat()}"]' for assignment, first, stop in paid]
+    return f',"paid":[{",".join(days)}]'
 
 
 def monthly_wage(amount: Decimal, piece: Piece, statutory: Statutory | None) -> Decimal:
@@ -372,8 +378,8 @@ def _table_reader(statutory: Statutory) -> Callable[[str, int], tuple[Decimal, s
         if found is None:
             if len(known) >= _MAX_TABLE_VALUES:
                 known.clear()
-            value, row = statutory.table_value(name, date.fromordinal(day))
-            found = known[name, day] = (value, row)
+            value = statutory.table_value(name, date.fromordinal(day))[0]
+            found = known[name, day] = (value, plain(value))
         return found
 
     return table
@@ -390,7 +396,9 @@ def _number(values: Mapping[str, str], key: str) -> Decimal:
 
 
 def _to_date(prior: Mapping[str, Any] | None, key: str) -> Decimal:
-    text = prior["totals"].get(key) if prior is not None else None
+    text = None
+    if prior is not None:
+        text = prior["totals"].get(key) or prior["statutory"].get(key)
     return ZERO if text is None else Decimal(text)
 
 
@@ -407,28 +415,15 @@ def _inputs_of(
     return {code: (amount, plain(amount), quantity, plain(quantity)) for code, (amount, quantity) in sums.items()}
 
 
-def _unmapped(lines: Mapping[str, StatutoryLine]) -> None:
-    for code, line in lines.items():
-        if line.amount:
-            raise Blocked("STATUTORY_LINE_UNMAPPED", "define a pay component that shows this statutory line", code)
-
-
 def _year_to_date(
-    header: Header,
-    prior: Mapping[str, Any] | None,
-    gross: Decimal,
-    net: Decimal,
-    deductions: Decimal,
-    statutory: Mapping[str, str],
+    header: Header, prior: Mapping[str, Any] | None, gross: Decimal, net: Decimal, deductions: Decimal, statutory: str
 ) -> str:
     if prior is not None:
         before = prior["totals"]
         gross += Decimal(before["gross"])
         net += Decimal(before["net"])
         deductions += Decimal(before["deductions"])
-    totals = {"deductions": plain(deductions), "gross": plain(gross), "net": plain(net), **statutory}
-    body = ",".join([f'"{key}":"{totals[key]}"' for key in sorted(totals)])
-    return f'{{"tax_period":{header.tax_period},"tax_year":{header.tax_year},"totals":{{{body}}}}}'
-
-
-__all__ = ["EPOCH", "ComponentTrees", "Computed", "Plan", "monthly_wage", "prorated"]
+    return (
+        f'{{"statutory":{statutory},"tax_period":{header.tax_period},"tax_year":{header.tax_year},"totals":'
+        f'{{"deductions":"{plain(deductions)}","gross":"{plain(gross)}","net":"{plain(net)}"}}}}'
+    )

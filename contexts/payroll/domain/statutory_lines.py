@@ -1,12 +1,12 @@
 """What a country's pack must give so that the engine can put its lines on a payslip."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from contexts.payroll.domain.catalog import LineKind
+from contexts.payroll.domain.statutory.trace import RuleText
 
 
 class Earned(NamedTuple):
@@ -18,56 +18,45 @@ class Earned(NamedTuple):
     exempt: Decimal
 
 
-class StatutoryLine(NamedTuple):
-    """One statutory amount with everything that explains it, its parts written already.
+class Assessment(NamedTuple):
+    """A payslip's statutory lines in the order of the places given, and what the next payslip starts from.
 
-    Invariants: `fragment` is canonical JSON of what everybody has under the same rule and rows,
-    `"rows":[...],"rule":"..."`; `trace` holds the values of the rule's leaves that are no rows, in the rule's order.
+    Invariants: a line is canonical JSON and stands where it is shown; "" where the amount is hidden; `totals` is
+    canonical JSON of one object.
     """
 
-    code: str
-    amount: Decimal
-    base: str  # "" where there is none
-    rate: str
-    quantity: str
-    fragment: str
-    trace: str
+    amounts: Sequence[Decimal]
+    lines: Sequence[str]
+    totals: str
 
 
-class Assessment(NamedTuple):
-    """A payslip's statutory lines, and the totals to date that the next payslip starts from."""
+class Place(NamedTuple):
+    """Where a statutory line is shown: the component and whether an amount of zero is left out."""
 
-    lines: tuple[StatutoryLine, ...]
-    totals: Mapping[str, str]  # decimals as stored documents write them, or codes
-
-
-@dataclass(frozen=True, slots=True)
-class RuleLeaf:
-    """A value that a statutory rule is given. `origin` is INPUT, LINE or ROW; of a row, `of` is "<index>.<column>"."""
-
-    name: str
-    origin: str
-    of: str
+    statutory_line: str
+    component: str
+    kind: LineKind
+    hide_zero: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RuleText:
-    """A statutory rule in words: its leaves, its steps (name, expression; the last is `amount`) and its law."""
+class Assess(Protocol):
+    """The statutory lines of one payslip. `profile` and `prior` are frozen inputs; the wage is that of the last piece.
 
-    name: str
-    leaves: tuple[RuleLeaf, ...]
-    steps: tuple[tuple[str, str], ...]
-    source: str
+    Raises Blocked and the pack's own errors.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class RowText:
-    """A row of a statutory table: its key, what picks it, its values and its source."""
-
-    key: str
-    key_date: str
-    values: Mapping[str, Decimal]
-    source: str
+    def __call__(
+        self,
+        start: date,
+        pay_date: date,
+        tax_period: int,
+        inputs_only: bool,
+        monthly_wage: Decimal,
+        wage_text: str,
+        profile: Mapping[str, Any],
+        earned: Earned,
+        prior: Mapping[str, Any] | None,
+    ) -> Assessment: ...
 
 
 class Statutory(Protocol):
@@ -92,26 +81,10 @@ class Statutory(Protocol):
         """The value of such a name on a day, and the key of its row. Raises the pack's errors."""
         ...
 
-    def assess(
-        self,
-        start: date,
-        pay_date: date,
-        tax_period: int,
-        inputs_only: bool,
-        profile: Mapping[str, Any],
-        earned: Earned,
-        prior: Mapping[str, Any] | None,
-    ) -> Assessment:
-        """The statutory lines of one payslip. `profile` and `prior` are frozen inputs.
-
-        Raises Blocked and the pack's own errors.
-        """
+    def assessor(self, places: Sequence[Place]) -> Assess:
+        """The function that computes and writes the lines of a payslip for a plan that shows them in these places."""
         ...
 
-    def rule(self, name: str) -> RuleText:
-        """A rule by the name that lines carry. Raises KeyError."""
-        ...
-
-    def row(self, key: str) -> RowText:
-        """A table row by the key that lines carry. Raises KeyError."""
+    def describe(self, rule: str, rows: Sequence[str]) -> RuleText:
+        """A stored line's rule in words, from its rule and row keys. Raises the pack's errors."""
         ...

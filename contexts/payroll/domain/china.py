@@ -1,0 +1,290 @@
+"""China's statutory lines on a payslip: what the pack needs of the frozen inputs, and what it gives back."""
+
+import decimal
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from contexts.payroll.domain import statutory
+from contexts.payroll.domain.arithmetic import ZERO, plain
+from contexts.payroll.domain.catalog import LineKind
+from contexts.payroll.domain.errors import Blocked
+from contexts.payroll.domain.statutory.cn.contributions import Enrolment
+from contexts.payroll.domain.statutory.cn.income_tax import BasicDeduction, TaxPosition, YearToDate
+from contexts.payroll.domain.statutory.cn.pack import ChinaPack, MonthPay
+from contexts.payroll.domain.statutory.trace import Line, LineSpec, RuleText
+from contexts.payroll.domain.statutory_lines import Assess, Assessment, Earned, Place
+
+# Names that formulas may use, with the table and column that they stand for.
+_TABLES = {
+    "paid_days_per_month": ("labour.days", "paid_days_month"),
+    "hours_per_day": ("labour.days", "hours_day"),
+    "overtime_factor_workday": ("labour.overtime", "workday"),
+    "overtime_factor_rest_day": ("labour.overtime", "rest_day"),
+    "overtime_factor_holiday": ("labour.overtime", "holiday"),
+}
+_NOT_PAID = ""  # an empty base: this scheme is not paid
+_new = tuple.__new__
+
+
+class ChinaLines:
+    """The pack of China as the engine sees it.
+
+    Invariants: pure; what it keeps for speed never changes an answer.
+    """
+
+    def __init__(self, pack: ChinaPack) -> None:
+        self._pack = pack
+        self.version = pack.version
+        self.kinds: Mapping[str, LineKind] = {code: LineKind(kind) for code, kind in pack.kinds.items()}
+        self.tables: Mapping[str, str] = {name: f"{table} {column}" for name, (table, column) in _TABLES.items()}
+
+    def table_value(self, name: str, day: date) -> tuple[Decimal, str]:
+        """The value of a name on a day, and the key of its row. Raises StatutoryTableMissing."""
+        table, column = _TABLES[name]
+        row = self._pack.tables.row(table, day)
+        return row[column], row.key
+
+    def describe(self, rule: str, rows: Sequence[str]) -> RuleText:
+        """A stored line's rule in words."""
+        return self._pack.describe(rule, rows)
+
+    def assessor(self, places: Sequence[Place]) -> Assess:
+        """The lines of a payslip whose components show them in these places."""
+        return _Assessor(self._pack, places).assess
+
+
+class _Assessor:
+    """Computes and writes the statutory lines for one plan. Texts that many payslips share are kept."""
+
+    def __init__(self, pack: ChinaPack, places: Sequence[Place]) -> None:
+        self._pack = pack
+        self._places = {place.statutory_line: (index, place) for index, place in enumerate(places)}
+        self._empty_amounts = [ZERO] * len(places)
+        self._empty_lines = [""] * len(places)
+        self._shapes: dict[int, _Shape] = {}
+
+    def assess(
+        self,
+        start: date,
+        pay_date: date,
+        tax_period: int,
+        inputs_only: bool,
+        monthly_wage: Decimal,
+        wage_text: str,
+        profile: Mapping[str, Any],
+        earned: Earned,
+        prior: Mapping[str, Any] | None,
+    ) -> Assessment:
+        """Contributions and taxes of one payslip, in yuan. Raises Blocked and what the pack refuses.
+
+        Contributions of a month are taken once, by the regular run; tax is cumulated over all payslips of the year, and
+        the month's special deductions count once, however many payslips the month has.
+        """
+        if profile["country"] != "CN":
+            raise Blocked("STATUTORY_PROFILE_MISSING", "give the employee a statutory profile for CN", profile["country"])
+        values: Mapping[str, str] = profile["values"]
+        to_date: Mapping[str, str] = prior["statutory"] if prior is not None else {}
+        month = f"{start.year:04}-{start.month:02}"
+        contributes = not inputs_only and to_date.get("contribution_month") != month
+        resident = values.get("tax_residency", "RESIDENT") == "RESIDENT"
+        special = ZERO
+        months = 1
+        # The texts of numbers that several lines store, by identity; the numbers live until the lines are written.
+        texts = {id(monthly_wage): wage_text, id(ZERO): "0"}
+        if prior is None:
+            before = _NOTHING_YET
+            special = _decimal(values, "special_additional_deduction", "0")
+        else:
+            counted = int(to_date["months"])
+            new_period = prior["tax_period"] != tax_period
+            months = counted + 1 if new_period else counted
+            if new_period:
+                special = _decimal(values, "special_additional_deduction", "0")
+            before = YearToDate(
+                Decimal(to_date["income"]),
+                Decimal(to_date["contributions"]),
+                Decimal(to_date["special_additional"]),
+                counted,
+                Decimal(to_date["tax"]),
+            )
+            texts[id(before.income)] = to_date["income"]
+            texts[id(before.contributions)] = to_date["contributions"]
+            texts[id(before.special_additional)] = to_date["special_additional"]
+            texts[id(before.tax)] = to_date["tax"]
+        if earned.separate_bonus and resident and "separate_bonus" in to_date:
+            raise Blocked("SEPARATE_BONUS_TWICE", "a bonus is taxed alone once a year; pay this one as wage", "BONUS")
+        exempt_limit = ZERO
+        if earned.severance:
+            city = _text(values, "social_insurance_city")
+            exempt_limit = self._pack.income_tax.severance_exempt_limit_of(city, pay_date)
+        assessed = self._pack.assess_month(
+            _enrolment(values, monthly_wage) if contributes else _NO_CONTRIBUTIONS,
+            TaxPosition(resident, _basic_deduction(values), special, months, before),
+            MonthPay(
+                earned.wage,
+                earned.separate_bonus if resident else ZERO,
+                ZERO if resident else earned.separate_bonus,
+                earned.severance,
+                exempt_limit,
+                earned.exempt,
+            ),
+            start,
+            pay_date,
+        )
+        amounts, lines = self._written(assessed.lines, texts)
+        insured = month if contributes else to_date.get("contribution_month")
+        bonus = earned.separate_bonus or None
+        if "separate_bonus" in to_date:
+            bonus = Decimal(to_date["separate_bonus"]) + earned.separate_bonus
+        bonus_tax = Decimal(to_date.get("bonus_tax", "0")) + assessed.bonus_iit
+        after = assessed.year_to_date
+        totals = (
+            (f'{{"bonus_tax":"{plain(bonus_tax)}",' if bonus_tax else "{")
+            + (f'"contribution_month":"{insured}",' if insured else "")
+            + f'"contributions":"{plain(after.contributions)}","income":"{plain(after.income)}","months":"{months}",'
+            + (f'"separate_bonus":"{plain(bonus)}",' if bonus else "")
+            + f'"special_additional":"{plain(after.special_additional)}","tax":"{plain(after.tax)}"}}'
+        )
+        return _new(Assessment, (amounts, lines, totals))
+
+    def _written(self, given: Sequence[Line], texts: dict[int, str]) -> tuple[list[Decimal], list[str]]:
+        amounts, lines = self._empty_amounts.copy(), self._empty_lines.copy()
+        shapes = self._shapes
+        for spec, amount, base, rate, _, values in given:
+            shape = shapes.get(id(spec))
+            if shape is None or shape.spec is not spec:
+                shape = self._shape(spec)
+            place = shape.place
+            if place < 0:
+                if amount:
+                    raise Blocked(
+                        "STATUTORY_LINE_UNMAPPED", "define a pay component that shows this statutory line", spec.code
+                    )
+                continue
+            amounts[place] = amount
+            if not amount and shape.hide_zero:
+                continue
+            trace = []
+            for index in shape.given:
+                value = values[index]
+                text = texts.get(id(value))
+                if text is None:
+                    text = texts[id(value)] = plain(value) if isinstance(value, Decimal) else str(value)
+                trace.append(text)
+            base_text = texts.get(id(base))
+            if base_text is None:
+                base_text = plain(base) if base is not None else ""
+            middle = shape.middle
+            if middle is None:
+                middle = shape.with_rate(texts.get(id(rate)) or plain(rate or ZERO))
+            joined = '","'.join(trace)
+            lines[place] = f'{{"amount":"{plain(amount)}","base":"{base_text}",{middle}"trace":[["{joined}"]]}}'
+        return amounts, lines
+
+    def _shape(self, spec: LineSpec) -> "_Shape":
+        if len(self._shapes) >= _MAX_SHAPES:
+            self._shapes.clear()
+        index, place = self._places.get(spec.code, (-1, _NOWHERE))
+        shape = self._shapes[id(spec)] = _Shape(spec, index, place)
+        return shape
+
+
+class _Shape:
+    """What is the same in all lines of one spec in one place: which values are stored, and the text between them."""
+
+    __slots__ = ("_after", "_before", "given", "hide_zero", "middle", "place", "spec")
+
+    def __init__(self, spec: LineSpec, index: int, place: Place) -> None:
+        self.spec = spec  # kept alive: shapes are found by its identity
+        self.place = index
+        self.hide_zero = place.hide_zero
+        leaves = spec.rule.leaves
+        self.given = tuple(index for index, leaf in enumerate(leaves) if leaf.origin != "ROW")
+        self._before = f'"code":"{place.component}","kind":"{place.kind.value}","rate":"'
+        self._after = f'",{spec.fragment},'
+        self.middle: str | None = None
+        rate = next((leaf for leaf in leaves if leaf.name == "rate"), None)
+        if rate is not None and rate.origin == "ROW":
+            row, _, column = rate.of.partition(".")
+            self.middle = self.with_rate(plain(spec.rows[int(row)][column]))
+
+    def with_rate(self, text: str) -> str:
+        """The text between base and trace."""
+        return f"{self._before}{text}{self._after}"
+
+
+_MAX_SHAPES = 4096
+_NOWHERE = Place("", "", LineKind.INFORMATION, True)
+_NOTHING_YET = YearToDate()
+
+
+def _enrolment(values: Mapping[str, str], monthly_wage: Decimal) -> Enrolment:
+    base = _base(values, "social_insurance_base", monthly_wage)
+    fund = _base(values, "housing_fund_base", monthly_wage)
+    return Enrolment(
+        _text(values, "social_insurance_city"),
+        base,
+        fund,
+        ZERO if fund is None else _decimal(values, "housing_fund_rate"),
+        ZERO if base is None else _decimal(values, "injury_rate"),
+        _decimal(values, "housing_fund_supplementary_rate", "0"),
+        values.get("minimum_wage_zone") or None,
+    )
+
+
+_NO_CONTRIBUTIONS = Enrolment("", None, None, ZERO, ZERO)
+
+
+def _base(values: Mapping[str, str], key: str, monthly_wage: Decimal) -> Decimal | None:
+    """The declared base; the monthly wage where none is declared, None where it is declared to be nothing."""
+    declared = values.get(key)
+    if declared is None:
+        return monthly_wage
+    return None if declared == _NOT_PAID else _decimal(values, key)
+
+
+def _text(values: Mapping[str, str], key: str) -> str:
+    found = values.get(key)
+    if not found:
+        raise Blocked("STATUTORY_VALUE_MISSING", f"the statutory profile lacks {key}", key)
+    return found
+
+
+_known_numbers: dict[str, Decimal] = {"0": ZERO}  # rates and round amounts come again and again
+_MAX_NUMBERS = 20_000
+
+
+def _decimal(values: Mapping[str, str], key: str, otherwise: str | None = None) -> Decimal:
+    text = values.get(key) or otherwise
+    if text is None:
+        raise Blocked("STATUTORY_VALUE_MISSING", f"the statutory profile lacks {key}", key)
+    known = _known_numbers.get(text)
+    if known is not None:
+        return known
+    try:
+        number = Decimal(text)
+    except decimal.InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
+        raise Blocked("STATUTORY_VALUE_INVALID", f"{key} of the statutory profile is no amount or rate", key)
+    if len(_known_numbers) < _MAX_NUMBERS:
+        _known_numbers[text] = number
+    return number
+
+
+def _basic_deduction(values: Mapping[str, str]) -> BasicDeduction:
+    named = values.get("basic_deduction_rule", "MONTHS_EMPLOYED")
+    if named not in BasicDeduction.__members__:
+        raise Blocked(
+            "STATUTORY_VALUE_INVALID",
+            f"basic_deduction_rule is one of {', '.join(BasicDeduction.__members__)}",
+            "basic_deduction_rule",
+        )
+    return BasicDeduction[named]
+
+
+def china_lines() -> ChinaLines:
+    """China's pack in its current edition."""
+    return ChinaLines(statutory.pack("CN"))
