@@ -9,6 +9,8 @@ from pathlib import Path
 
 import orjson
 
+from chassis.assertion import prepare_keys
+from chassis.keyring import FileKeyring
 from chassis.lifecycle import Lifecycle, Listener
 from chassis.settings import Settings
 from interfaces.cli.run import serve_of, start_services
@@ -39,6 +41,12 @@ def held(data_dir: Path) -> Iterator[None]:
         yield
 
 
+def prepare_secrets(settings: Settings) -> None:
+    """Make the keyring and the keys of inner assertions where they are missing; those that exist stay."""
+    FileKeyring.open_or_create(settings.keyring)
+    prepare_keys(settings)
+
+
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """A running backend: where clients reach it, and its services' gRPC addresses."""
@@ -52,6 +60,7 @@ class Embedded:
 async def embedded(settings: Settings, listener: Listener | None = None) -> AsyncIterator[Embedded]:
     """The whole backend in this process, until the block ends. Raises FolderInUse, OSError for a port taken."""
     with held(settings.data_dir):
+        prepare_secrets(settings)
         async with Lifecycle(grace_s=settings.grace_s) as lifecycle:
             settings = await start_services(lifecycle, settings)
             edge = await lifecycle.start(serve_of("application")(settings, listener or settings.http_listener))

@@ -58,7 +58,7 @@ async def identity_client(data: Path) -> "AsyncIterator[Client]":
     from chassis.assertion import Signer
     from chassis.lifecycle import Lifecycle
     from chassis.rpc.channels import Channels
-    from interfaces.cli.embedded import addresses_of_running, held
+    from interfaces.cli.embedded import addresses_of_running, held, prepare_secrets
     from interfaces.cli.run import start_services
 
     settings = settings_for(data)
@@ -71,6 +71,7 @@ async def identity_client(data: Path) -> "AsyncIterator[Client]":
             await channels.close()
         return
     with held(data):
+        prepare_secrets(settings)
         async with Lifecycle(grace_s=1.0) as lifecycle:
             settings = await start_services(lifecycle, settings, ("identity",))
             channels = Channels(settings, Signer.open(settings))
@@ -80,14 +81,18 @@ async def identity_client(data: Path) -> "AsyncIterator[Client]":
                 await channels.close()
 
 
-def run(work: Callable[[], Awaitable[None]]) -> None:
+def run(work: Callable[[], Awaitable[None]], *, quiet: bool = True) -> None:
     """Run a verb on the process's event loop; expected refusals become one sentence and exit code 1."""
     from chassis.keyring import KeyringProblem
     from chassis.lifecycle import run as run_loop
     from chassis.rpc.error_map import RemoteError
     from chassis.settings import SettingsProblem
+    from chassis.telemetry import configure_logging
     from interfaces.cli.embedded import FolderInUse
     from kernel.errors import DomainError
+
+    if quiet:
+        configure_logging(level="WARNING", json=False)
 
     async def main() -> None:
         await work()
@@ -109,7 +114,7 @@ def serve(
     from interfaces.cli.embedded import embedded
 
     settings = settings_for(data)
-    configure_logging(settings)
+    configure_logging(level=settings.log_level, json=settings.log_json)
 
     async def work() -> None:
         async with embedded(settings, Listener("127.0.0.1", port)) as backend:
@@ -117,7 +122,7 @@ def serve(
             typer.echo(f"Muster is up: {backend.base_url}   API docs: {backend.base_url}/docs   (Ctrl-C stops it)")
             await backend.lifecycle.run_until_stopped()
 
-    run(work)
+    run(work, quiet=False)
 
 
 @app.command(name="run")
@@ -132,12 +137,12 @@ def run_command(
     if part not in PARTS:
         fail(f"{part} is no part: choose one of {', '.join(PARTS)}", 2)
     settings = settings_for(DATA)
-    configure_logging(settings)
+    configure_logging(level=settings.log_level, json=settings.log_json)
 
     def ready(running: Running) -> None:
         print(json.dumps({"part": part, "address": running.address}), flush=True)
 
-    run(lambda: run_part(part, settings, ready))
+    run(lambda: run_part(part, settings, ready), quiet=False)
 
 
 @app.command()
@@ -186,7 +191,8 @@ def tenant_create(
         if as_json:
             typer.echo(json.dumps(made))
         else:
-            typer.echo(f"tenant {code} is {made['tenant_id']}; its owner signs in as {owner}")
+            typer.echo(f"tenant {code} is {made['tenant_id']}")
+            typer.echo(f"its owner signs in as {owner} with this password, shown only now: {made['owner_password']}")
             typer.echo(f"a token for its HR work: muster token --tenant {code} --role hr_admin")
 
     run(work)
@@ -231,6 +237,17 @@ def migrate(
             typer.echo(f"{part}: schema is up to date")
 
     run(work)
+
+
+@app.command()
+def keys(data: DataDir = DATA) -> None:
+    """Make the keyring and the keys of inner calls where they are missing (once per installation)."""
+    from interfaces.cli.embedded import prepare_secrets
+
+    settings = settings_for(data)
+    prepare_secrets(settings)
+    for path in (settings.keyring, settings.assertion_key, settings.assertion_jwks):
+        typer.echo(f"{path}")
 
 
 @app.command()

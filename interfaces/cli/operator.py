@@ -3,10 +3,11 @@
 import secrets
 from uuid import uuid4
 
+from muster.identity.v1 import account_pb2, account_pb2_grpc, tenant_pb2, tenant_pb2_grpc
+
 from chassis.principal import Principal
 from chassis.rpc.channels import Client
 from kernel.ids import TenantId, tenant_id_of
-from muster.identity.v1 import account_pb2, account_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 
 
 def operator(tenant_id: TenantId) -> Principal:

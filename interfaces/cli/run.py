@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import ModuleType
 
+from chassis import migrations
+from chassis.database import Database
 from chassis.lifecycle import Lifecycle, Listener, Running
+from chassis.safety import refuse_unsafe
 from chassis.settings import Settings
 
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
@@ -13,29 +17,38 @@ SERVICES = ("identity", "organization", "attendance", "payroll")
 PARTS = (*SERVICES, "application")
 
 
-def serve_of(part: str) -> Serve:
-    """The part's `serve`, imported only when it is wanted: a process loads what it runs. Raises KeyError."""
+def main_of(part: str) -> ModuleType:
+    """The part's main module, imported only when it is wanted: a process loads what it runs. Raises KeyError."""
     if part == "identity":
-        from contexts.identity.main import serve as identity
+        import contexts.identity.main as main
+    elif part == "organization":
+        import contexts.organization.main as main  # type: ignore[no-redef]
+    elif part == "attendance":
+        import contexts.attendance.main as main  # type: ignore[no-redef]
+    elif part == "payroll":
+        import contexts.payroll.main as main  # type: ignore[no-redef]
+    elif part == "application":
+        import application.app as main  # type: ignore[no-redef]
+    else:
+        raise KeyError(part)
+    return main
 
-        return identity
-    if part == "organization":
-        from contexts.organization.main import serve as organization
 
-        return organization
-    if part == "attendance":
-        from contexts.attendance.main import serve as attendance
+def serve_of(part: str) -> Serve:
+    """The part's `serve`."""
+    serve: Serve = main_of(part).serve
+    return serve
 
-        return attendance
-    if part == "payroll":
-        from contexts.payroll.main import serve as payroll
 
-        return payroll
-    if part == "application":
-        from application.app import serve as application
-
-        return application
-    raise KeyError(part)
+async def migrate_part(part: str, settings: Settings) -> None:
+    """Bring a data service's schema to this program's version. Raises UnsafeDatabase, Unavailable."""
+    main = main_of(part)
+    database = Database(settings.database_url(part), main.metadata)
+    try:
+        await refuse_unsafe(database, part)
+        await migrations.upgrade(database, part, main.VERSIONS)
+    finally:
+        await database.close()
 
 
 async def run_part(part: str, settings: Settings, ready: Callable[[Running], None]) -> None:

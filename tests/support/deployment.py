@@ -1,0 +1,233 @@
+"""The product as its users start it: one embedded process, or every part a process on MariaDB and Redis."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+
+from tests.support.servers import PrivateMariaDB, PrivateRedis, free_port
+
+D = TypeVar("D", bound="Deployment")
+
+SERVICES = ("identity", "organization", "attendance", "payroll")
+READY_S = 60.0
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Part:
+    """One process of ours, restartable with the same command, environment and port."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self._command = list(command)
+        self._environment = {**os.environ, **environment}
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running part."""
+        assert self.process is not None, f"{self.name} is not running"
+        return self.process.pid
+
+    def start(self) -> None:
+        """Start it; the log says when it is ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def terminate(self, timeout_s: float = 20.0) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(timeout_s)
+        self.process = None
+        return code
+
+
+class Deployment:
+    """A running backend.
+
+    Invariants: everything it writes is in one temporary folder, removed at its end with all its processes.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="muster-deployment-"))
+        self.parts: dict[str, Part] = {}
+        self.base_urls: list[str] = []
+        self.environment: dict[str, str] = {}
+
+    @property
+    def base_url(self) -> str:
+        """Where a client reaches it."""
+        return self.base_urls[0]
+
+    def __enter__(self: D) -> D:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all processes and remove the folder."""
+        for part in reversed(self.parts.values()):
+            part.kill()
+        subprocess.run(["rm", "-rf", str(self.folder)], check=False)
+
+    def muster(self, *arguments: str) -> str:
+        """Run a `muster` command of this deployment's operator; its output. Raises RuntimeError with its words."""
+        done = subprocess.run(
+            [sys.executable, "-m", "interfaces.cli.main", *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=ROOT,
+        )
+        if done.returncode:
+            raise RuntimeError(f"muster {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def create_tenant(self, code: str | None = None) -> str:
+        """A new tenant; its code."""
+        code = code or f"t{secrets.token_hex(5)}"
+        self.muster("tenant", "create", code, "--json")
+        return code
+
+    def token(self, tenant: str, role: str, employee: str = "") -> str:
+        """An access token of one role in a tenant."""
+        arguments = ["token", "--tenant", tenant, "--role", role]
+        return self.muster(*arguments, *(["--employee", employee] if employee else [])).strip()
+
+    def wait_ready(self, base_url: str) -> None:
+        """Until /readyz says 200. Raises TimeoutError with the ends of all logs."""
+        until = time.monotonic() + READY_S
+        while time.monotonic() < until:
+            for part in self.parts.values():
+                if part.process is not None and part.process.poll() is not None:
+                    raise RuntimeError(f"{part.name} ended at its start:\n{part.log.read_text()[-4000:]}")
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{base_url}/readyz", timeout=2.0).status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise TimeoutError("\n".join(f"== {p.name}\n{p.log.read_text()[-2000:]}" for p in self.parts.values()))
+
+    def _part(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Part:
+        command = [sys.executable, "-m", "interfaces.cli.main", *arguments]
+        part = self.parts[name] = Part(name, command, environment, self.folder / f"{name}.log")
+        part.start()
+        return part
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+
+class EmbeddedDeployment(Deployment):
+    """`muster serve`: one process, SQLite."""
+
+    name = "embedded"
+
+    def _start(self) -> None:
+        port = free_port()
+        data = self.folder / "data"
+        self.environment = {"MUSTER_DATA_DIR": str(data), **FAST_PASSWORDS}
+        self._part("serve", ["serve", "--data", str(data), "--port", str(port)], self.environment)
+        self.base_urls = [f"http://127.0.0.1:{port}"]
+        self.wait_ready(self.base_url)
+
+
+class DistributedDeployment(Deployment):
+    """`muster run <part>`: processes on one MariaDB (a database per context) and one Redis."""
+
+    name = "distributed"
+
+    def __init__(
+        self,
+        mariadb: PrivateMariaDB,
+        redis_url: str,
+        *,
+        applications: int = 1,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._mariadb = mariadb
+        self._redis_url = redis_url
+        self._applications = applications
+        self._extra = dict(environment or {})
+
+    def _start(self) -> None:
+        prefix = f"d{secrets.token_hex(4)}"
+        environment = {
+            "MUSTER_DATA_DIR": str(self.folder / "data"),
+            "MUSTER_REDIS_URL": self._redis_url,
+            "MUSTER_SETTLE_MARGIN_S": "2",
+            **FAST_PASSWORDS,
+        }
+        for service in SERVICES:
+            name = service.upper()
+            address = f"127.0.0.1:{free_port()}"
+            environment[f"MUSTER_{name}_DATABASE_URL"] = self._mariadb.create_database(f"{prefix}_{service}")
+            environment[f"MUSTER_{name}_ADDRESS"] = address
+            environment[f"MUSTER_{name}_LISTEN"] = address
+        self.environment = {**environment, **self._extra}
+        self.muster("keys")
+        self.muster("migrate")
+        for service in SERVICES:
+            self._part(service, ["run", service], self.environment)
+        for number in range(self._applications):
+            listen = f"127.0.0.1:{free_port()}"
+            name = "application" if number == 0 else f"application-{number + 1}"
+            self._part(name, ["run", "application"], {**self.environment, "MUSTER_HTTP_LISTEN": listen})
+            self.base_urls.append(f"http://{listen}")
+        for base_url in self.base_urls:
+            self.wait_ready(base_url)
+
+
+FAST_PASSWORDS = {"MUSTER_PASSWORD_ROUNDS": "1", "MUSTER_PASSWORD_MEMORY_KIB": "1024"}
+
+
+@contextlib.contextmanager
+def private_distributed(*, applications: int = 1) -> Iterator[DistributedDeployment]:
+    """A distributed deployment with servers of its own (benchmarks)."""
+    with (
+        PrivateMariaDB() as mariadb,
+        PrivateRedis() as redis,
+        DistributedDeployment(mariadb, redis.url, applications=applications) as deployment,
+    ):
+        yield deployment
+
+
+def statuses(deployment: Deployment) -> str:
+    """Which parts run, for failure messages."""
+    return json.dumps({name: part.process is not None for name, part in deployment.parts.items()})
