@@ -97,7 +97,7 @@ test: .venv/.ready-dev servers  ## all tests, with private servers of their own
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 unit: .venv/.ready-dev
-	@$(PY) -m pytest -q --fast -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -q -rfE --fast -n $(WORKERS) --dist loadfile $(ARGS)
 
 # ---- checks -----------------------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ types: .venv/.ready-dev
 	@.venv/bin/mypy --no-error-summary $(CODE)
 
 imports: .venv/.ready-dev
-	@out=$$(.venv/bin/lint-imports --no-color 2>&1) || { echo "$$out"; exit 1; }
+	@out=$$(.venv/bin/lint-imports --no-logo 2>&1) || { echo "$$out"; exit 1; }
 
 # ---- protos -----------------------------------------------------------------------------------------------------------
 
