@@ -262,6 +262,13 @@ class Database:
             with connection.unguarded(scope.reason):
                 yield SystemTx(connection)
 
+    @asynccontextmanager
+    async def system_read(self, scope: SystemScope, deadline: float | None = None) -> AsyncIterator[SystemTx]:
+        """A connection to read with, past the tenant builder."""
+        async with self._engine.reading(deadline) as connection:
+            with connection.unguarded(scope.reason):
+                yield SystemTx(connection)
+
     async def now(self) -> datetime:
         """The database's clock in UTC, for leases and the skew check."""
         return await self._engine.now()

@@ -62,6 +62,11 @@ class EventFeedServiceStub:
                 request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReplayRequest.SerializeToString,
                 response_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReplayResponse.FromString,
                 _registered_method=True)
+        self.Resolve = channel.unary_unary(
+                '/muster.event.v1.EventFeedService/Resolve',
+                request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ResolveRequest.SerializeToString,
+                response_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ResolveResponse.FromString,
+                _registered_method=True)
 
 
 class EventFeedServiceServicer:
@@ -108,6 +113,13 @@ class EventFeedServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Resolve(self, request, context):
+        """Ends a replay that was applied: the event is no longer parked. An event that is not parked is success.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EventFeedServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -135,6 +147,11 @@ def add_EventFeedServiceServicer_to_server(servicer, server):
                     servicer.Replay,
                     request_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReplayRequest.FromString,
                     response_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReplayResponse.SerializeToString,
+            ),
+            'Resolve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Resolve,
+                    request_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ResolveRequest.FromString,
+                    response_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ResolveResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -275,6 +292,33 @@ class EventFeedService:
             '/muster.event.v1.EventFeedService/Replay',
             muster_dot_event_dot_v1_dot_event__feed__pb2.ReplayRequest.SerializeToString,
             muster_dot_event_dot_v1_dot_event__feed__pb2.ReplayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resolve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.event.v1.EventFeedService/Resolve',
+            muster_dot_event_dot_v1_dot_event__feed__pb2.ResolveRequest.SerializeToString,
+            muster_dot_event_dot_v1_dot_event__feed__pb2.ResolveResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class EventFeedServiceStub:
     """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND when the
     consumer has not parked it.
     """
+    Resolve: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ResolveRequest, _event_feed_pb2.ResolveResponse]
+    """Ends a replay that was applied: the event is no longer parked. An event that is not parked is success."""
 
 @_typing.type_check_only
 class EventFeedServiceAsyncStub(EventFeedServiceStub):
@@ -77,6 +79,8 @@ class EventFeedServiceAsyncStub(EventFeedServiceStub):
     """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND when the
     consumer has not parked it.
     """
+    Resolve: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ResolveRequest, _event_feed_pb2.ResolveResponse]  # type: ignore[assignment]
+    """Ends a replay that was applied: the event is no longer parked. An event that is not parked is success."""
 
 class EventFeedServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by every data service over its own outbox: the truth of what it published, for consumers that fell behind the
@@ -129,5 +133,13 @@ class EventFeedServiceServicer(metaclass=_abc_1.ABCMeta):
         """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND when the
         consumer has not parked it.
         """
+
+    @_abc_1.abstractmethod
+    def Resolve(
+        self,
+        request: _event_feed_pb2.ResolveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_feed_pb2.ResolveResponse, _abc.Awaitable[_event_feed_pb2.ResolveResponse]]:
+        """Ends a replay that was applied: the event is no longer parked. An event that is not parked is success."""
 
 def add_EventFeedServiceServicer_to_server(servicer: EventFeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
