@@ -45,12 +45,6 @@ class NothingChanges(DomainError):
     kind, reason = Kind.INVALID, "NOTHING_CHANGES"
 
 
-class PageTokenInvalid(DomainError):
-    """A page token that this list did not give, or gave for other filters."""
-
-    kind, reason = Kind.INVALID, "PAGE_TOKEN_INVALID"
-
-
 class SpellsOverlap(DomainError):
     """Two spells of one employee would share a day."""
 

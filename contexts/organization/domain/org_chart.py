@@ -143,6 +143,7 @@ class Content:
 
     catalog_version: int = 0
     timelines: Mapping[Reference, Timeline[tuple[Entry, int] | None]] = field(default_factory=dict)
+    versions: Mapping[Reference, int] = field(default_factory=dict)  # which version last said something of the entry
 
     @classmethod
     def of(cls, changes: Iterable[EntryChange], catalog_version: int) -> "Content":
@@ -155,7 +156,9 @@ class Content:
         for change in known:
             said = None if change.entry is None else (change.entry, change.catalog_version)
             dated.setdefault((change.kind, change.code), []).append((change.effective_date, said))
-        return cls(catalog_version, {reference: Timeline.from_changes(days) for reference, days in dated.items()})
+        timelines = {reference: Timeline.from_changes(days) for reference, days in dated.items()}
+        versions = {(change.kind, change.code): change.catalog_version for change in known}
+        return cls(catalog_version, timelines, versions)
 
     def at(self, kind: EntryKind, code: str, day: date) -> Entry | None:
         """What the entry says on `day`, None where it is not open."""

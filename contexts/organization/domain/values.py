@@ -71,6 +71,20 @@ class Sealed:
     index: bytes = b""
 
 
+SEALED_FIELDS = ("national_id", "email", "phone", "bank_accounts")
+
+
+@dataclass(frozen=True, slots=True)
+class BankAccount:
+    """Where a share of the net pay goes, in percent of it."""
+
+    holder_name: str
+    account_number: str
+    bank_code: str
+    bank_name: str
+    share_percent: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class Compensation:
     """An agreed amount in major units (at most 4 digits after the point) per hour, day, week, month or year."""

@@ -13,6 +13,7 @@ import orjson
 from contexts.organization.domain import org_chart
 from contexts.organization.domain.history import ALLOWANCE, END_REASON
 from contexts.organization.domain.values import (
+    SEALED_FIELDS,
     Compensation,
     EmploymentType,
     EndReason,
@@ -23,7 +24,6 @@ from contexts.organization.domain.values import (
     Sealed,
 )
 
-SEALED_FIELDS = ("national_id", "email", "phone", "bank_accounts")
 _DETAILS: Mapping[int, Any] = {kind.value: detail for detail, kind in org_chart.KINDS.items()}
 
 

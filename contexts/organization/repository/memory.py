@@ -17,8 +17,7 @@ from contexts.organization.domain.org_chart import (
     Reference,
 )
 from contexts.organization.domain.policies import ReportingLine, named
-from contexts.organization.domain.values import BEGINNING
-from contexts.organization.repository.documents import SEALED_FIELDS
+from contexts.organization.domain.values import BEGINNING, SEALED_FIELDS
 from contexts.organization.repository.port import (
     Changed,
     ChangedPage,
@@ -187,7 +186,7 @@ class MemoryEmployeeReadings:
         sealed = {name: value for name in SEALED_FIELDS if (value := getattr(segment.person, name)) is not None}
         time = state.last_record_time
         assert time is not None
-        return EmployeeReading(state.id, state.number, state.version, time, segment.spell, person, work, sealed)
+        return EmployeeReading(state.id, state.number, state.version, time, segment.spell, person, work, lambda: sealed)
 
     async def one(self, id: EmployeeId, as_of: date, known_at: datetime | None) -> EmployeeReading | None:
         return (await self.many([id], as_of, known_at)).get(id)
@@ -386,5 +385,7 @@ class MemoryOrgChartReadings:
     ) -> tuple[Content, str | None]:
         content = await self.content(catalog_version, kinds=[kind])
         codes = sorted(code for _, code in content.timelines if code > after_code)[:limit]
-        timelines = {(kind, code): content.timelines[(kind, code)] for code in codes}
-        return Content(catalog_version, timelines), codes[-1] if len(codes) == limit else None
+        if not codes:
+            return Content(catalog_version), None
+        page = await self.content(catalog_version, references=[(kind, code) for code in codes])
+        return page, codes[-1] if len(codes) == limit else None

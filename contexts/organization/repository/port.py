@@ -1,6 +1,6 @@
 """The questions that handlers and queries ask of storage."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -138,7 +138,7 @@ class Documents(Protocol):
 class EmployeeReading:
     """One employee on one date, as stored.
 
-    `work` and `person` are documents that `Documents` encoded; `sealed` holds the encrypted fields, unopened.
+    `work` and `person` are documents that `Documents` encoded; `sealed` gives the encrypted fields, unopened.
     """
 
     employee_id: EmployeeId
@@ -148,7 +148,7 @@ class EmployeeReading:
     spell: Spell | None
     person: bytes
     work: bytes | None
-    sealed: Mapping[str, Sealed]
+    sealed: Callable[[], Mapping[str, Sealed]]
 
     def status(self, day: date) -> EmployeeStatus:
         """Where the employee stands on `day`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -213,7 +214,7 @@ def _reading(row: RowMapping) -> EmployeeReading:
         _spell(row),
         row["person"],
         row["work"],
-        sealed_from_json(row["sealed"]),
+        partial(sealed_from_json, row["sealed"]),
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Table,
 )
 
-from chassis.columns import Code, Document, Id, Instant, tenant_column
+from chassis.columns import Code, Digest, Document, Id, Instant, tenant_column
 from chassis.tables import context_metadata
 
 metadata = context_metadata()
@@ -76,7 +76,7 @@ employee_segment = Table(
     Column("location", Code(40), nullable=False),
     Column("pay_group", Code(40), nullable=False),
     Column("manager_id", Id),
-    Column("national_id_index", LargeBinary(32)),
+    Column("national_id_index", Digest()),
     Column("person", Document(), nullable=False),
     Column("work", Document()),
     Column("sealed", Document()),  # JSON of ciphertexts by field

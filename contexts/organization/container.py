@@ -1,0 +1,101 @@
+"""The one place where organization is wired together."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import cached_property
+
+from dependency_injector import containers, providers
+
+from chassis.clock import SystemClock
+from chassis.crypto import FieldCipher
+from chassis.database import Database, Tx
+from chassis.principal import Call
+from chassis.unit_of_work import Commands, Queries, UnitOfWork
+from contexts.organization.adapters.documents import ProtoDocuments
+from contexts.organization.adapters.published import published
+from contexts.organization.adapters.servicer import EmployeeServicer, OrgChartServicer
+from contexts.organization.adapters.vault import CipherVault
+from contexts.organization.repository.sql import SqlEmployees, SqlOrgCharts
+from contexts.organization.repository.sql_readings import SqlEmployeeReadings, SqlOrgChartReadings
+from kernel.clock import Clock
+
+
+class SqlUnit(UnitOfWork):
+    """One command's work over SQL."""
+
+    def __init__(self, tx: Tx, call: Call, clock: Clock, cipher: FieldCipher) -> None:
+        super().__init__(tx, call, clock)
+        self._cipher = cipher
+
+    @cached_property
+    def employees(self) -> SqlEmployees:
+        """Employees to be changed."""
+        return SqlEmployees(self.tx, self.outbox, ProtoDocuments())
+
+    @cached_property
+    def org_charts(self) -> SqlOrgCharts:
+        """The org chart to be published or looked up."""
+        return SqlOrgCharts(self.tx, self.outbox)
+
+    @cached_property
+    def vault(self) -> CipherVault:
+        """The tenant's encrypted fields."""
+        return CipherVault(self._cipher, self.tx.tenant_id)
+
+
+class SqlView:
+    """What a query reads from."""
+
+    def __init__(
+        self,
+        tx: Tx,
+        cipher: FieldCipher,
+        database_time: Callable[[], Awaitable[datetime]],
+        settle_margin_s: float,
+    ) -> None:
+        self._tx = tx
+        self._cipher = cipher
+        self.database_time = database_time
+        self.settle_margin_s = settle_margin_s
+
+    @cached_property
+    def employees(self) -> SqlEmployeeReadings:
+        """Employees to be read."""
+        return SqlEmployeeReadings(self._tx)
+
+    @cached_property
+    def org_charts(self) -> SqlOrgChartReadings:
+        """The org chart to be read."""
+        return SqlOrgChartReadings(self._tx)
+
+    @cached_property
+    def vault(self) -> CipherVault:
+        """The tenant's encrypted fields."""
+        return CipherVault(self._cipher, self._tx.tenant_id)
+
+
+def sql_unit(cipher: FieldCipher) -> Callable[[Tx, Call, Clock], SqlUnit]:
+    """How a unit of work is opened."""
+    return lambda tx, call, clock: SqlUnit(tx, call, clock, cipher)
+
+
+def sql_view(cipher: FieldCipher, database: Database, settle_margin_s: float) -> Callable[[Tx], SqlView]:
+    """How a view is opened."""
+    return lambda tx: SqlView(tx, cipher, database.now, settle_margin_s)
+
+
+class Container(containers.DeclarativeContainer):
+    """Organization's parts; the database, the cipher, the settle margin and `committed` are given to it."""
+
+    database: providers.Dependency[Database] = providers.Dependency(instance_of=Database)
+    cipher: providers.Dependency[FieldCipher] = providers.Dependency(instance_of=FieldCipher)
+    settle_margin_s: providers.Dependency[float] = providers.Dependency(instance_of=float)
+    committed: providers.Dependency[Callable[[], None]] = providers.Dependency(default=providers.Object(lambda: None))
+    clock = providers.Singleton(SystemClock)
+
+    commands = providers.Singleton(
+        Commands, database, providers.Singleton(sql_unit, cipher), providers.Object(published), clock, committed
+    )
+    queries = providers.Singleton(Queries, database, providers.Singleton(sql_view, cipher, database, settle_margin_s))
+    employees = providers.Singleton(EmployeeServicer, commands, queries, clock)
+    org_charts = providers.Singleton(OrgChartServicer, commands, queries, clock)
