@@ -26,7 +26,7 @@ GrantId = NewType("GrantId", UUID)
 Login = NewType("Login", str)
 
 MAX_GRANTS = 32
-LOGIN_LENGTH = range(3, 121)
+LOGIN_LENGTH = range(2, 121)
 PASSWORD_LENGTH = range(10, 201)
 RESERVED = ":"  # logins of operators' tokens are "token:<role>[:<employee>]", which nobody can type
 
@@ -62,7 +62,7 @@ def login(text: str, field: str = "login") -> Login:
     folded = unicodedata.normalize("NFKC", folded)
     printable = all(unicodedata.category(letter)[0] not in "CZ" for letter in folded)
     if len(folded) not in LOGIN_LENGTH or not printable or RESERVED in folded:
-        raise LoginMalformed("a login is 3 to 120 letters without spaces or colons", field=field)
+        raise LoginMalformed("a login is 2 to 120 letters without spaces or colons", field=field)
     return Login(folded)
 
 
