@@ -18,7 +18,7 @@ from contexts.payroll.domain.statutory.trace import Line, LineSpec, Rule
 
 SCHEMES = ("pension", "medical", "maternity", "unemployment", "injury", "housing_fund")
 _INSURANCES = ("pension", "medical", "maternity", "unemployment", "injury")
-_MAX_RESOLVED = 4096
+MAX_RESOLVED = 4096
 
 _add, _multiply, _quantize = EXACT.add, EXACT.multiply, EXACT.quantize
 _new = tuple.__new__
@@ -191,6 +191,11 @@ class SocialInsurance:
                 return row["rate"]
         raise StatutoryInputInvalid("industry classes are 1 to 8", field="injury_class")
 
+    @property
+    def resolved_months(self) -> int:
+        """How many cities and months are kept resolved, at most MAX_RESOLVED."""
+        return len(self._resolved)
+
     def _resolve(self, key: tuple[str, date, str | None]) -> _CityMonth:
         place, month, zone = key
         city, first = place.upper(), month.replace(day=1)
@@ -224,7 +229,7 @@ class SocialInsurance:
                 employer.append((group, spec, rate))
         highest = max(_multiply(row["rate"], row["highest_factor"]) for row in classes)
         resolved = _CityMonth(tuple(bounds), tuple(employee), tuple(employer), highest, self._fund(city, first, zone))
-        if len(self._resolved) >= _MAX_RESOLVED:
+        if len(self._resolved) >= MAX_RESOLVED:
             self._resolved.clear()
         self._resolved[key] = resolved
         return resolved
