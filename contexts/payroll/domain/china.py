@@ -4,7 +4,7 @@ import decimal
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from contexts.payroll.domain import statutory
 from contexts.payroll.domain.arithmetic import ZERO, plain
@@ -154,9 +154,9 @@ class _Assessor:
         shapes = self._shapes
         for spec, amount, base, rate, _, values in given:
             shape = shapes.get(id(spec))
-            if shape is None or shape.spec is not spec:
+            if shape is None or shape[0] is not spec:
                 shape = self._shape(spec)
-            place = shape.place
+            _, place, hide_zero, leaves, before, middle = shape
             if place < 0:
                 if amount:
                     raise Blocked(
@@ -164,55 +164,47 @@ class _Assessor:
                     )
                 continue
             amounts[place] = amount
-            if not amount and shape.hide_zero:
+            if hide_zero and not amount:
                 continue
-            trace = []
-            for index in shape.given:
+            trace = ""
+            for index in leaves:
                 value = values[index]
                 text = texts.get(id(value))
                 if text is None:
                     text = texts[id(value)] = plain(value) if isinstance(value, Decimal) else str(value)
-                trace.append(text)
+                trace = f'{trace}","{text}' if trace else text
             base_text = texts.get(id(base))
             if base_text is None:
                 base_text = plain(base) if base is not None else ""
-            middle = shape.middle
             if middle is None:
-                middle = shape.with_rate(texts.get(id(rate)) or plain(rate or ZERO))
-            joined = '","'.join(trace)
-            lines[place] = f'{{"amount":"{plain(amount)}","base":"{base_text}",{middle}"trace":[["{joined}"]]}}'
+                middle = f'{before}{texts.get(id(rate)) or plain(rate or ZERO)}",{spec.fragment},"trace":[["'
+            lines[place] = f'{{"amount":"{plain(amount)}","base":"{base_text}",{middle}{trace}"]]}}'
         return amounts, lines
 
     def _shape(self, spec: LineSpec) -> "_Shape":
+        """What all lines of a spec share: where it stands, which values are stored, and the text round them."""
         if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.clear()
-        index, place = self._places.get(spec.code, (-1, _NOWHERE))
-        shape = self._shapes[id(spec)] = _Shape(spec, index, place)
-        return shape
-
-
-class _Shape:
-    """What is the same in all lines of one spec in one place: which values are stored, and the text between them."""
-
-    __slots__ = ("_after", "_before", "given", "hide_zero", "middle", "place", "spec")
-
-    def __init__(self, spec: LineSpec, index: int, place: Place) -> None:
-        self.spec = spec  # kept alive: shapes are found by its identity
-        self.place = index
-        self.hide_zero = place.hide_zero
+        place, shown = self._places.get(spec.code, (-1, _NOWHERE))
         leaves = spec.rule.leaves
-        self.given = tuple(index for index, leaf in enumerate(leaves) if leaf.origin != "ROW")
-        self._before = f'"code":"{place.component}","kind":"{place.kind.value}","rate":"'
-        self._after = f'",{spec.fragment},'
-        self.middle: str | None = None
+        stored = tuple(index for index, leaf in enumerate(leaves) if leaf.origin != "ROW")
+        before = f'"code":"{shown.component}","kind":"{shown.kind.value}","rate":"'
+        middle = None
         rate = next((leaf for leaf in leaves if leaf.name == "rate"), None)
         if rate is not None and rate.origin == "ROW":
             row, _, column = rate.of.partition(".")
-            self.middle = self.with_rate(plain(spec.rows[int(row)][column]))
+            middle = f'{before}{plain(spec.rows[int(row)][column])}",{spec.fragment},"trace":[["'
+        shape = self._shapes[id(spec)] = _Shape(spec, place, shown.hide_zero, stored, before, middle)
+        return shape
 
-    def with_rate(self, text: str) -> str:
-        """The text between base and trace."""
-        return f"{self._before}{text}{self._after}"
+
+class _Shape(NamedTuple):
+    spec: LineSpec  # kept alive: shapes are found by its identity
+    place: int  # -1 where no component shows it
+    hide_zero: bool
+    leaves: tuple[int, ...]  # the values that are stored: those that no row gives
+    before: str
+    middle: str | None  # None where the rate is an input
 
 
 _MAX_SHAPES = 4096

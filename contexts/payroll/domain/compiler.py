@@ -51,6 +51,7 @@ class _Writer:
         self.wide: dict[str, tuple[str, str]] = {}  # payslip-wide names whose value and text stand in locals
         self.out: list[str] = []
         self.assessed = False
+        self.parts: dict[int, str] = {}  # trees whose value stands in a local already
         self.named = {
             leaf.name
             for component in plan.components
@@ -179,6 +180,8 @@ class _Writer:
 
     def expression(self, node: Node, values: dict[str, str]) -> str:
         """A tree as Python; `values` are the locals of its leaves."""
+        if id(node) in self.parts:
+            return self.parts[id(node)]
         if isinstance(node, Number):
             return self.constant(node.text)
         if isinstance(node, Name):
@@ -262,17 +265,22 @@ class _Writer:
             for load in loads:
                 self.add(load, depth + 1)
             for name, tree in trees.shown:
-                self.add(f"e = {self.expression(tree, values)}", depth + 1)
+                self.add(f"e_{name} = {self.expression(tree, values)}", depth + 1)
                 if name == "quantity":
-                    self.add("quantity += e", depth + 1)
+                    self.add("quantity += e_quantity", depth + 1)
                 else:
-                    same = f"same_{name} and ({name} is None or {name} == e)"
-                    self.add(f"same_{name} = {same}; {name} = e", depth + 1)
+                    same = f"same_{name} and ({name} is None or {name} == e_{name})"
+                    self.add(f"same_{name} = {same}; {name} = e_{name}", depth + 1)
+                self.parts[id(tree)] = f"e_{name}"
             self.add(f"a += {self.expression(trees.amount, values)}", depth + 1)
             self.add(f"tr.append(f'[{trace}]')", depth + 1)
             self.add("tr = ','.join(tr)", depth)
         else:
+            for name, tree in trees.shown:
+                self.add(f"e_{name} = {self.expression(tree, values)}", depth)
+                self.parts[id(tree)] = f"e_{name}"
             self.add(f"a = {self.expression(trees.amount, values)}", depth)
+        self.parts.clear()
         if trees.divides:
             self.add("a = a.quantize(EXACT)", depth)
         quantum = self.constant(_quantum(component.digits))
@@ -288,7 +296,7 @@ class _Writer:
                 condition = "" if name == "quantity" else f" if same_{name} else ''"
                 self.add(f"w_{name} = f',\"{name}\":\"{{shown({name})}}\"'{condition}", depth)
             elif name in shown:
-                self.add(f"w_{name} = f',\"{name}\":\"{{shown({self.expression(shown[name], values)})}}\"'", depth)
+                self.add(f"w_{name} = f',\"{name}\":\"{{shown(e_{name})}}\"'", depth)
         line = f'{{{{"amount":"{{n{index}}}"' + ("{w_base}" if "base" in shown else "")
         line += f',"code":"{component.code}","kind":"{component.kind.value}"'
         line += "{paid_text}" if component.pays_for_time else ""
