@@ -55,8 +55,12 @@ class SqlView:
     ) -> None:
         self._tx = tx
         self._cipher = cipher
-        self.database_time = database_time
+        self._database_time = database_time
         self.settle_margin_s = settle_margin_s
+
+    async def database_time(self) -> datetime:
+        """The database's clock."""
+        return await self._database_time()
 
     @cached_property
     def employees(self) -> SqlEmployeeReadings:

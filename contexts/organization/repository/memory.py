@@ -1,8 +1,9 @@
 """Employees and the org chart in memory: what they answer follows from the recorded changes alone, by folding them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from uuid import UUID
 
 from chassis.outbox import PendingOutbox, Saved
 from contexts.organization.domain.employee import Employee, EmployeeState
@@ -29,6 +30,7 @@ from contexts.organization.repository.port import (
     SegmentReading,
     SlicePage,
     Sort,
+    Vault,
 )
 from kernel.errors import Stale
 from kernel.ids import EmployeeId, TenantId, Version
@@ -50,9 +52,9 @@ class MemoryTenant:
 
 
 class MemoryEmployees:
-    """The employees of one tenant during one command; `commit` makes what was saved visible to others.
+    """The employees of one tenant during one command; `publish` makes what was saved visible to others.
 
-    Invariants: the second of two writers of one version is refused, when it saves or when it commits.
+    Invariants: the second of two writers of one version is refused, when it saves or in `check`.
     """
 
     def __init__(self, tenant: MemoryTenant, outbox: PendingOutbox) -> None:
@@ -61,13 +63,16 @@ class MemoryEmployees:
         self._stored: dict[EmployeeId, Version] = {}
         self._staged: dict[EmployeeId, EmployeeState] = {}
 
-    def commit(self) -> None:
-        """Make the staged states visible. Raises Stale, EmployeeNumberTaken."""
+    def check(self) -> None:
+        """Raises Stale, EmployeeNumberTaken where somebody else was first."""
         numbers = {state.number: id for id, state in self._tenant.employees.items()}
         for id, state in self._staged.items():
             self._refuse_stale(id)
             if numbers.get(state.number, id) != id:
                 raise EmployeeNumberTaken("another employee has this number: take a free one", field="employee_number")
+
+    def publish(self) -> None:
+        """Make the staged states visible."""
         self._tenant.employees.update(self._staged)
 
     def _refuse_stale(self, id: EmployeeId) -> None:
@@ -139,7 +144,7 @@ class MemoryEmployees:
 
 
 class MemoryOrgCharts:
-    """The org chart of one tenant during one command; `commit` makes what was saved visible to others."""
+    """The org chart of one tenant during one command; `publish` makes what was saved visible to others."""
 
     def __init__(self, tenant: MemoryTenant, outbox: PendingOutbox) -> None:
         self._tenant = tenant
@@ -147,10 +152,14 @@ class MemoryOrgCharts:
         self._staged: OrgChartState | None = None
         self._stored = Version(0)
 
-    def commit(self) -> None:
-        """Make the staged chart visible. Raises Stale."""
+    def check(self) -> None:
+        """Raises Stale where somebody else was first."""
         if self._staged is not None:
             self._refuse_stale()
+
+    def publish(self) -> None:
+        """Make the staged chart visible."""
+        if self._staged is not None:
             self._tenant.chart = self._staged
 
     def _refuse_stale(self) -> None:
@@ -389,3 +398,45 @@ class MemoryOrgChartReadings:
             return Content(catalog_version), None
         page = await self.content(catalog_version, references=[(kind, code) for code in codes])
         return page, codes[-1] if len(codes) == limit else None
+
+
+class MemoryUnit:
+    """One command's work in memory; `commit` makes it visible, without it nothing happened."""
+
+    def __init__(
+        self, tenant: MemoryTenant, vault: Vault, now: Callable[[], datetime], new_id: Callable[[], UUID]
+    ) -> None:
+        self.outbox = PendingOutbox()
+        self.employees = MemoryEmployees(tenant, self.outbox)
+        self.org_charts = MemoryOrgCharts(tenant, self.outbox)
+        self.vault = vault
+        self.now = now
+        self.new_id = new_id
+        self._tenant = tenant
+
+    def note(self, subject: UUID | str, reason: str | None = None, before: bytes = b"", after: bytes = b"") -> None:
+        """Nothing is audited in memory."""
+
+    def commit(self) -> None:
+        """Make everything visible at once. Raises Stale, EmployeeNumberTaken, and then nothing is."""
+        self.employees.check()
+        self.org_charts.check()
+        self.employees.publish()
+        self.org_charts.publish()
+        self._tenant.feed.extend(self.outbox.saved)
+
+
+class MemoryView:
+    """What a query reads from in memory; every fact is settled at once."""
+
+    settle_margin_s = 0.0
+
+    def __init__(self, tenant: MemoryTenant, documents: Documents, vault: Vault, now: Callable[[], datetime]) -> None:
+        self.employees = MemoryEmployeeReadings(tenant, documents)
+        self.org_charts = MemoryOrgChartReadings(tenant)
+        self.vault = vault
+        self._now = now
+
+    async def database_time(self) -> datetime:
+        """The clock."""
+        return self._now()
