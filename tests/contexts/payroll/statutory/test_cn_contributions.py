@@ -104,6 +104,12 @@ def test_a_scheme_without_a_base_is_not_paid() -> None:
     assert {line.spec.scheme for line in INSURANCE.assess(enrolled(None), NOVEMBER).lines} == {"housing_fund"}
 
 
+def test_who_pays_no_scheme_needs_no_table_of_a_city() -> None:
+    found = INSURANCE.assess(enrolled(None, None, city=""), date(1999, 1, 1))
+
+    assert (found.lines, found.employee_total, found.employer_total) == ((), Decimal(0), Decimal(0))
+
+
 @pytest.mark.parametrize(
     ("city", "month", "table"),
     [

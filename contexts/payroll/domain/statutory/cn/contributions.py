@@ -57,6 +57,8 @@ class Contributions(NamedTuple):
         return amounts
 
 
+_NOTHING = Contributions((), ZERO, ZERO)
+
 # One side of one scheme: index of its base bounds, spec, rate (None: the employer's own injury rate).
 _Share = tuple[int, LineSpec, Decimal]
 _EmployerShare = tuple[int, LineSpec, Decimal | None]
@@ -104,6 +106,8 @@ class SocialInsurance:
         Raises StatutoryTableMissing, HousingFundRateOutOfRange, InjuryRateOutOfRange, MinimumWageZoneNeeded.
         Source: Social Insurance Law; 住房公积金管理条例; the city's base notices (rows carry them).
         """
+        if enrolment.social_insurance_base is None and enrolment.housing_fund_base is None:
+            return _NOTHING  # no scheme is paid, so no table is needed: the city may be one that has none here
         key = (enrolment.city, month, enrolment.minimum_wage_zone)
         city = self._resolved.get(key) or self._resolve(key)
         own: list[Line] = []
