@@ -47,6 +47,11 @@ class EventFeedServiceStub:
                 request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.AckRequest.SerializeToString,
                 response_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.AckResponse.FromString,
                 _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/muster.event.v1.EventFeedService/Release',
+                request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseResponse.FromString,
+                _registered_method=True)
         self.Park = channel.unary_unary(
                 '/muster.event.v1.EventFeedService/Park',
                 request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ParkRequest.SerializeToString,
@@ -86,6 +91,13 @@ class EventFeedServiceServicer:
     def Ack(self, request, context):
         """Moves the consumer's position forward; an older position is success and no change. Extends the lease.
         FAILED_PRECONDITION (LEASE_LOST) when another worker holds the lease.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
+        """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +144,11 @@ def add_EventFeedServiceServicer_to_server(servicer, server):
                     servicer.Ack,
                     request_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.AckRequest.FromString,
                     response_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.AckResponse.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseRequest.FromString,
+                    response_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseResponse.SerializeToString,
             ),
             'Park': grpc.unary_unary_rpc_method_handler(
                     servicer.Park,
@@ -211,6 +228,33 @@ class EventFeedService:
             '/muster.event.v1.EventFeedService/Ack',
             muster_dot_event_dot_v1_dot_event__feed__pb2.AckRequest.SerializeToString,
             muster_dot_event_dot_v1_dot_event__feed__pb2.AckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.event.v1.EventFeedService/Release',
+            muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseRequest.SerializeToString,
+            muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

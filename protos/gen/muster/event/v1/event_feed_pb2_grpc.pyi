@@ -44,6 +44,8 @@ class EventFeedServiceStub:
     """Moves the consumer's position forward; an older position is success and no change. Extends the lease.
     FAILED_PRECONDITION (LEASE_LOST) when another worker holds the lease.
     """
+    Release: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ReleaseRequest, _event_feed_pb2.ReleaseResponse]
+    """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none."""
     Park: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ParkRequest, _event_feed_pb2.ParkResponse]
     """Sets one event aside with the reason, so that the consumer may go on past it. The same event again updates its row."""
     ListParked: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ListParkedRequest, _event_feed_pb2.ListParkedResponse]
@@ -71,6 +73,8 @@ class EventFeedServiceAsyncStub(EventFeedServiceStub):
     """Moves the consumer's position forward; an older position is success and no change. Extends the lease.
     FAILED_PRECONDITION (LEASE_LOST) when another worker holds the lease.
     """
+    Release: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ReleaseRequest, _event_feed_pb2.ReleaseResponse]  # type: ignore[assignment]
+    """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none."""
     Park: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ParkRequest, _event_feed_pb2.ParkResponse]  # type: ignore[assignment]
     """Sets one event aside with the reason, so that the consumer may go on past it. The same event again updates its row."""
     ListParked: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ListParkedRequest, _event_feed_pb2.ListParkedResponse]  # type: ignore[assignment]
@@ -107,6 +111,14 @@ class EventFeedServiceServicer(metaclass=_abc_1.ABCMeta):
         """Moves the consumer's position forward; an older position is success and no change. Extends the lease.
         FAILED_PRECONDITION (LEASE_LOST) when another worker holds the lease.
         """
+
+    @_abc_1.abstractmethod
+    def Release(
+        self,
+        request: _event_feed_pb2.ReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_feed_pb2.ReleaseResponse, _abc.Awaitable[_event_feed_pb2.ReleaseResponse]]:
+        """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none."""
 
     @_abc_1.abstractmethod
     def Park(

@@ -1,0 +1,69 @@
+"""The fast path of the embedded form: publisher and consumers share a process."""
+
+import asyncio
+import contextlib
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chassis.bus.port import Entry
+
+REMEMBERED = 1000
+
+
+@dataclass(slots=True)
+class _Stream:
+    entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class InProcessFastPath:
+    """The newest 1,000 entries of each context in memory."""
+
+    def __init__(self) -> None:
+        self._streams: defaultdict[str, _Stream] = defaultdict(_Stream)
+
+    async def adopt(self, context: str, head: int) -> None:
+        """See FastPath."""
+        stream = self._streams[context]
+        if stream.entries and stream.entries[-1].position > head:
+            stream.entries.clear()
+
+    async def publish(self, context: str, entries: Sequence[Entry]) -> None:
+        """See FastPath."""
+        stream = self._streams[context]
+        newest = stream.entries[-1].position if stream.entries else 0
+        stream.entries.extend(entry for entry in entries if entry.position > newest)
+        stream.news.set()
+        stream.news = asyncio.Event()  # whoever waited is awake; the next ones wait for the next news
+
+    async def read(self, context: str, after: int, limit: int, wait_s: float) -> Sequence[Entry]:
+        """See FastPath."""
+        stream = self._streams[context]
+        news = stream.news
+        found = self._after(stream, after, limit)
+        if not found:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await news.wait()
+            found = self._after(stream, after, limit)
+        return found
+
+    @staticmethod
+    def _after(stream: _Stream, after: int, limit: int) -> list[Entry]:
+        if not stream.entries or stream.entries[-1].position <= after:
+            return []
+        return [entry for entry in stream.entries if entry.position > after][:limit]
+
+    async def close(self) -> None:
+        """See FastPath."""
+        self._streams.clear()
+
+
+_by_folder: dict[Path, InProcessFastPath] = {}
+
+
+def in_process(data_dir: Path) -> InProcessFastPath:
+    """The one fast path of the backend that works in this data folder."""
+    return _by_folder.setdefault(data_dir.absolute(), InProcessFastPath())

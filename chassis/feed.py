@@ -1,0 +1,411 @@
+"""A context's durable feed of published events: the sequencer that gives positions, and the service that reads them."""
+
+import asyncio
+import contextlib
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from muster.event.v1 import event_feed_pb2, event_feed_pb2_grpc
+from sqlalchemy.engine import RowMapping
+
+from chassis.assertion import ALL_TENANTS
+from chassis.bus.port import FastPath
+from chassis.clock import SystemClock
+from chassis.connections import Duplicate, Unavailable
+from chassis.database import Database, Lock, SystemScope, SystemTx
+from chassis.paging import from_token, page_size, to_token
+from chassis.principal import Call, current_call
+from chassis.tables import consumer, feed_head, outbox, parked
+from kernel.clock import Clock
+from kernel.errors import DomainError, Kind
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=15)
+BATCH = 500
+UPDATE_ROWS = 100
+DEFAULT_LIMIT = 100
+PAGE_BYTES = 2 * 1024 * 1024
+QUIET_S = 1.0
+GATHER_S = 0.002  # commits of the same instant share one transaction of the sequencer
+KEPT = timedelta(days=30)
+LIVE = timedelta(days=30)
+PURGE_ROWS = 1000
+
+_ASIDE = parked.join(outbox, (outbox.c.tenant_id == parked.c.tenant_id) & (outbox.c.event_id == parked.c.event_id))
+_SCOPE = SystemScope("the feed serves every tenant's events in one order")
+
+
+class LeaseLost(DomainError):
+    """Another worker reads for this consumer now."""
+
+    kind, reason = Kind.RULE, "LEASE_LOST"
+
+
+class AheadOfFeed(DomainError):
+    """A position that the feed has not given yet."""
+
+    kind, reason = Kind.INVALID, "AHEAD_OF_FEED"
+
+
+class EventNotParked(DomainError):
+    """The consumer has not set this event aside."""
+
+    kind, reason = Kind.NOT_FOUND, "EVENT_NOT_PARKED"
+
+
+class FeedNeedsProcess(DomainError):
+    """The feed of all tenants is for processes only."""
+
+    kind, reason = Kind.FORBIDDEN, "FEED_NEEDS_PROCESS"
+
+
+def entry_of(row: RowMapping, position: int | None = None) -> event_feed_pb2.Entry:
+    """An outbox row as it is published."""
+    entry = event_feed_pb2.Entry(
+        position=row["position"] if position is None else position,
+        event_id=str(row["event_id"]),
+        tenant_id=str(row["tenant_id"]),
+        type=row["type"],
+        aggregate_type=row["aggregate_type"],
+        aggregate_id=str(row["aggregate_id"]),
+        aggregate_version=row["aggregate_version"],
+        payload=bytes(row["payload"]),
+    )
+    entry.occurred_time.FromDatetime(row["occurred_time"])
+    return entry
+
+
+# ---------------------------------------------------------------------------------------------- the sequencer
+
+
+class Sequencer:
+    """Gives committed outbox rows their positions and announces them on the fast path.
+
+    Invariants: positions of a context start at 1 and have no gap; an aggregate's rows stand in the order of their
+    versions; any number of processes may run one, the head row's lock lets them take turns.
+    """
+
+    def __init__(self, database: Database, context: str, fast_path: FastPath) -> None:
+        self._database = database
+        self._context = context
+        self._fast_path = fast_path
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be new rows (the `committed` of Commands)."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Sequence on every wake and, for rows of processes that died, every second. For `Lifecycle.spawn`."""
+        adopted = False
+        while True:
+            try:
+                if not adopted:
+                    await self._fast_path.adopt(self._context, await self.head())
+                    adopted = True
+                while await self.sequence() == BATCH:
+                    pass
+            except Unavailable as error:
+                log.warning("sequencer waits for its database", context=self._context, error=type(error).__name__)
+                await asyncio.sleep(QUIET_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_S):
+                    await self._woken.wait()
+                    await asyncio.sleep(GATHER_S)
+            self._woken.clear()
+
+    async def head(self) -> int:
+        """The newest position, 0 at the beginning."""
+        async with self._database.system_read(_SCOPE) as tx:
+            return await _head(tx)
+
+    async def sequence(self) -> int:
+        """Give positions to at most 500 waiting rows and announce them; how many. Raises Unavailable."""
+        async with self._database.system_read(_SCOPE) as tx:
+            if not await tx.rows(sa.select(outbox.c.event_id).where(outbox.c.position.is_(None)).limit(1)):
+                return 0
+        entries = await self._assign()
+        if entries:
+            await self._fast_path.publish(self._context, entries)
+        return len(entries)
+
+    async def _assign(self) -> list[event_feed_pb2.Entry]:
+        async with self._database.system(_SCOPE) as tx:
+            head = await tx.row(sa.select(feed_head.c.position).where(feed_head.c.id == 1), lock=Lock.UPDATE)
+            if head is None:
+                with contextlib.suppress(Duplicate):
+                    await tx.execute(sa.insert(feed_head).values(id=1, position=0))
+                head = await tx.row(sa.select(feed_head.c.position).where(feed_head.c.id == 1), lock=Lock.UPDATE)
+            assert head is not None
+            # Lowest versions first: a version that is visible has all its predecessors visible, so a page that is cut
+            # off never holds one without them.
+            waiting = await tx.rows(
+                sa.select(outbox)
+                .where(outbox.c.position.is_(None))
+                .order_by(outbox.c.aggregate_version, outbox.c.ordinal, outbox.c.event_id)
+                .limit(BATCH)
+            )
+            rows = in_order(waiting)
+            numbered = list(enumerate(rows, head["position"] + 1))
+            for start in range(0, len(numbered), UPDATE_ROWS):
+                part = numbered[start : start + UPDATE_ROWS]
+                values: dict[str, Any] = {}
+                for index, (position, row) in enumerate(part):
+                    values[f"p{index}"] = position
+                    values[f"t{index}"], values[f"e{index}"] = row["tenant_id"].bytes, row["event_id"].bytes
+                await tx.execute(_positions(len(part)), values)
+            if numbered:
+                moved = sa.update(feed_head).where(feed_head.c.id == 1).values(position=numbered[-1][0])
+                await tx.execute(moved)
+        return [entry_of(row, position) for position, row in numbered]
+
+
+def in_order(rows: Sequence[RowMapping]) -> list[RowMapping]:
+    """By time across aggregates (event ids are UUIDv7), by version and ordinal within one."""
+    lanes: dict[UUID, deque[RowMapping]] = defaultdict(deque)
+    for row in sorted(rows, key=lambda row: (row["aggregate_version"], row["ordinal"])):
+        lanes[row["aggregate_id"]].append(row)
+    return [lanes[row["aggregate_id"]].popleft() for row in sorted(rows, key=lambda row: row["event_id"].bytes)]
+
+
+@lru_cache(UPDATE_ROWS)
+def _positions(count: int) -> sa.TextClause:
+    """One statement for many rows: executemany would send each update alone, under the lock."""
+    cases = " ".join(f"WHEN :e{index} THEN :p{index}" for index in range(count))
+    keys = " OR ".join(f"(tenant_id = :t{index} AND event_id = :e{index})" for index in range(count))
+    return sa.text(f"UPDATE outbox SET position = CASE event_id {cases} END WHERE {keys}")
+
+
+async def _head(tx: SystemTx) -> int:
+    row = await tx.row(sa.select(feed_head.c.position).where(feed_head.c.id == 1))
+    return 0 if row is None else int(row["position"])
+
+
+async def purge(database: Database, now: datetime) -> int:
+    """Delete up to 1,000 events older than 30 days that every live consumer has acknowledged; how many.
+
+    Parked events stay. A consumer that nobody has seen for 30 days holds nothing back.
+    """
+    slowest = sa.select(sa.func.min(consumer.c.acked_position).label("position")).where(
+        consumer.c.seen_time > now - LIVE
+    )
+    aside = sa.select(parked.c.event_id).where(parked.c.event_id == outbox.c.event_id)
+    old = (
+        sa.select(outbox.c.tenant_id, outbox.c.event_id)
+        .where(outbox.c.position.is_not(None), outbox.c.occurred_time < now - KEPT, ~aside.exists())
+        .order_by(outbox.c.position)
+        .limit(PURGE_ROWS)
+    )
+    async with database.system(SystemScope("retention of published events")) as tx:
+        least = (await tx.rows(slowest))[0]["position"]
+        rows = await tx.rows(old if least is None else old.where(outbox.c.position <= least))
+        for row in rows:
+            await tx.execute(
+                sa.delete(outbox).where(outbox.c.tenant_id == row["tenant_id"], outbox.c.event_id == row["event_id"])
+            )
+    return len(rows)
+
+
+# ---------------------------------------------------------------------------------------------- the service
+
+
+class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
+    """EventFeedService over one context's database; see the proto for each method.
+
+    Invariants: one worker at a time reads for a consumer (a lease by the database's clock); an acknowledged position
+    never goes back; only processes that act for all tenants read, acknowledge and park.
+    """
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock or SystemClock()
+
+    @property
+    def registration(self) -> tuple[Callable[[Any, Any], None], object]:
+        """For `rpc.server.start`."""
+        return event_feed_pb2_grpc.add_EventFeedServiceServicer_to_server, self
+
+    async def Read(self, request: event_feed_pb2.ReadRequest, context: Any) -> event_feed_pb2.ReadResponse:
+        """Entries after the acknowledged position, replays first. Takes or extends the lease."""
+        call = _process_call()
+        limit = request.limit or DEFAULT_LIMIT
+        held = await self._hold(call, request.consumer, request.worker_id)
+        async with self._database.system_read(_SCOPE, call.deadline) as tx:
+            state = await tx.row(sa.select(consumer.c.acked_position).where(consumer.c.name == request.consumer))
+            acked = 0 if state is None else int(state["acked_position"])
+            answer = event_feed_pb2.ReadResponse(
+                head_position=await _head(tx), acked_position=acked, leased_elsewhere=not held
+            )
+            if not held:
+                return answer
+            replays = await tx.rows(_replays(request.consumer, limit))
+            newer = sa.select(outbox).where(outbox.c.position > acked).order_by(outbox.c.position)
+            rows = [*replays, *await tx.rows(newer.limit(limit - len(replays)))]
+        answer.entries.extend(_bounded(rows))
+        return answer
+
+    async def Ack(self, request: event_feed_pb2.AckRequest, context: Any) -> event_feed_pb2.AckResponse:
+        """Move the consumer forward. Raises LeaseLost, AheadOfFeed."""
+        call = _process_call()
+        now = await self._database.now()
+        async with self._database.system(_SCOPE, call.deadline) as tx:
+            state = await tx.row(sa.select(consumer).where(consumer.c.name == request.consumer), lock=Lock.UPDATE)
+            if state is None or state["lease_owner"] != request.worker_id:
+                raise LeaseLost(f"another worker reads for {request.consumer}: stop and read again")
+            if request.position > await _head(tx):
+                raise AheadOfFeed("this position was not given yet: read again", field="position")
+            acked = max(int(state["acked_position"]), request.position)
+            await tx.execute(
+                sa.update(consumer)
+                .where(consumer.c.name == request.consumer)
+                .values(acked_position=acked, lease_until=now + LEASE, seen_time=now)
+            )
+        return event_feed_pb2.AckResponse(acked_position=acked)
+
+    async def Park(self, request: event_feed_pb2.ParkRequest, context: Any) -> event_feed_pb2.ParkResponse:
+        """Set an event aside, or say anew why it still is."""
+        call = _process_call()
+        now = await self._database.now()
+        event_id = UUID(request.event_id)
+        async with self._database.system(_SCOPE, call.deadline) as tx:
+            event = await tx.row(
+                sa.select(outbox.c.tenant_id).where(
+                    outbox.c.position == request.position, outbox.c.event_id == event_id
+                )
+            )
+            if event is None:
+                raise EventNotParked("the feed has no such event at that position", field="event_id")
+            values = {"reason": request.reason, "attempts": request.attempts, "parked_time": now, "replay_time": None}
+            key = (parked.c.consumer == request.consumer) & (parked.c.event_id == event_id)
+            if await tx.row(sa.select(parked.c.event_id).where(key), lock=Lock.UPDATE) is not None:
+                await tx.execute(sa.update(parked).where(key).values(**values))
+            else:
+                new = {"consumer": request.consumer, "event_id": event_id, "position": request.position}
+                await tx.execute(sa.insert(parked).values(**new, tenant_id=event["tenant_id"], **values))
+        return event_feed_pb2.ParkResponse()
+
+    async def ListParked(
+        self, request: event_feed_pb2.ListParkedRequest, context: Any
+    ) -> event_feed_pb2.ListParkedResponse:
+        """Parked events that nobody has asked to replay, oldest position first; of the caller's tenant only."""
+        call = current_call()
+        size = page_size(request.page_size)
+        statement = (
+            sa.select(outbox, parked.c.consumer, parked.c.reason, parked.c.attempts, parked.c.parked_time)
+            .select_from(_ASIDE)
+            .where(parked.c.replay_time.is_(None))
+            .order_by(parked.c.position, parked.c.consumer)
+            .limit(size + 1)
+        )
+        if request.consumer:
+            statement = statement.where(parked.c.consumer == request.consumer)
+        if call.tenant_id != ALL_TENANTS:
+            statement = statement.where(parked.c.tenant_id == call.tenant_id)
+        after = from_token(request.page_token, (int, str))
+        if after is not None:
+            position, name = after
+            later = (parked.c.position == position) & (parked.c.consumer > name)
+            statement = statement.where((parked.c.position > position) | later)
+        async with self._database.system_read(_SCOPE, call.deadline) as tx:
+            rows = await tx.rows(statement)
+        answer = event_feed_pb2.ListParkedResponse()
+        for row in rows[:size]:
+            one = answer.parked_events.add(consumer=row["consumer"], reason=row["reason"], attempts=row["attempts"])
+            one.entry.CopyFrom(entry_of(row))
+            one.parked_time.FromDatetime(row["parked_time"])
+        if len(rows) > size:
+            last = rows[size - 1]
+            answer.next_page_token = to_token(last["position"], last["consumer"])
+        return answer
+
+    async def Replay(self, request: event_feed_pb2.ReplayRequest, context: Any) -> event_feed_pb2.ReplayResponse:
+        """Hand a parked event out again. Raises EventNotParked."""
+        call = current_call()
+        now = await self._database.now()
+        statement = sa.update(parked).where(*self._parked(call, request.consumer, request.event_id))
+        async with self._database.system(_SCOPE, call.deadline) as tx:
+            if not await tx.execute(statement.values(replay_time=now)):
+                raise EventNotParked("this consumer has not set that event aside", field="event_id")
+        return event_feed_pb2.ReplayResponse()
+
+    async def Resolve(self, request: event_feed_pb2.ResolveRequest, context: Any) -> event_feed_pb2.ResolveResponse:
+        """The replayed event was applied."""
+        call = _process_call()
+        statement = sa.delete(parked).where(*self._parked(call, request.consumer, request.event_id))
+        async with self._database.system(_SCOPE, call.deadline) as tx:
+            await tx.execute(statement)
+        return event_feed_pb2.ResolveResponse()
+
+    async def Release(self, request: event_feed_pb2.ReleaseRequest, context: Any) -> event_feed_pb2.ReleaseResponse:
+        """Give up the lease, so that another worker need not wait for its end."""
+        call = _process_call()
+        mine = (consumer.c.name == request.consumer) & (consumer.c.lease_owner == request.worker_id)
+        async with self._database.system(_SCOPE, call.deadline) as tx:
+            await tx.execute(sa.update(consumer).where(mine).values(lease_owner=None, lease_until=None))
+        return event_feed_pb2.ReleaseResponse()
+
+    @staticmethod
+    def _parked(call: Call, name: str, event_id: str) -> Iterable[sa.ColumnElement[bool]]:
+        yield parked.c.consumer == name
+        yield parked.c.event_id == UUID(event_id)
+        if call.tenant_id != ALL_TENANTS:
+            yield parked.c.tenant_id == call.tenant_id
+
+    async def _hold(self, call: Call, name: str, worker_id: str) -> bool:
+        """Take or extend the lease; a write only where half of it has passed."""
+        wanted = sa.select(consumer).where(consumer.c.name == name)
+        async with self._database.system_read(_SCOPE, call.deadline) as tx:
+            state = await tx.row(wanted)
+        fresh = self._clock.now() + LEASE / 2
+        if state is not None and state["lease_until"] is not None and state["lease_until"] > fresh:
+            return bool(state["lease_owner"] == worker_id)
+        now = await self._database.now()
+        lease = {"lease_owner": worker_id, "lease_until": now + LEASE, "seen_time": now}
+        async with self._database.system(_SCOPE, call.deadline) as tx:
+            state = await tx.row(wanted, lock=Lock.UPDATE)
+            if state is None:
+                try:
+                    await tx.execute(sa.insert(consumer).values(name=name, acked_position=0, **lease))
+                except Duplicate:
+                    return False  # another worker came at the same moment
+                return True
+            owner = state["lease_owner"]
+            if owner not in (None, worker_id) and state["lease_until"] > now:
+                return False
+            await tx.execute(sa.update(consumer).where(consumer.c.name == name).values(**lease))
+        return True
+
+
+def _process_call() -> Call:
+    call = current_call()
+    if call.tenant_id != ALL_TENANTS:
+        raise FeedNeedsProcess("only a process that acts for all tenants reads the feed")
+    return call
+
+
+def _replays(name: str, limit: int) -> sa.Select[Any]:
+    return (
+        sa.select(outbox)
+        .join(parked, (outbox.c.tenant_id == parked.c.tenant_id) & (outbox.c.event_id == parked.c.event_id))
+        .where(parked.c.consumer == name, parked.c.replay_time.is_not(None))
+        .order_by(parked.c.position)
+        .limit(limit)
+    )
+
+
+def _bounded(rows: Iterable[RowMapping]) -> Iterable[event_feed_pb2.Entry]:
+    """Entries until a page is full; what is left over comes with the next one."""
+    room = PAGE_BYTES
+    for row in rows:
+        entry = entry_of(row)
+        yield entry
+        room -= entry.ByteSize()
+        if room <= 0:
+            return
