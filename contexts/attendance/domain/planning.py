@@ -103,6 +103,7 @@ class Plan:
     def __init__(self, span: Period, occurrences: Sequence[PlannedOccurrence], unknown: Sequence[str]) -> None:
         self.span = span
         self.occurrences = tuple(occurrences)
+        self.inside = tuple(one for one in occurrences if one.work_date in span)  # those of the span itself
         self.unknown = tuple(unknown)  # codes that the catalog does not hold, as "SHIFT X on 2026-11-03"
         self._by_date = {occurrence.work_date: occurrence for occurrence in occurrences}
         self._starts = [occurrence.civil_day[0] for occurrence in occurrences]
@@ -111,23 +112,18 @@ class Plan:
         """The occurrence of a work date."""
         return self._by_date.get(day)
 
-    @property
-    def inside(self) -> tuple[PlannedOccurrence, ...]:
-        """The occurrences of the span itself."""
-        return tuple(occurrence for occurrence in self.occurrences if occurrence.work_date in self.span)
-
     def claiming(self, minute: int) -> list[PlannedOccurrence]:
-        """The planned shifts that claim a minute, in order; without any, the occurrence nearest to it."""
+        """The planned shifts that claim a minute, in order; without any, the occurrence of its civil day, if there is."""
         last = bisect_right(self._starts, minute) - 1
         near = self.occurrences[max(0, last - MARGIN_DAYS) : last + MARGIN_DAYS]
         claimed = [found for found in near if found.spans and found.claim[0] <= minute < found.claim[1]]
         if claimed:
             return claimed
-        for found in near:
-            if found.civil_day[0] <= minute < found.civil_day[1]:
-                return [found]
-        nearest = min(near or self.occurrences, key=lambda found: distance(found, minute), default=None)
-        return [] if nearest is None else [nearest]
+        return [found for found in near if found.civil_day[0] <= minute < found.civil_day[1]]
+
+    def nearest(self, minute: int) -> PlannedOccurrence | None:
+        """The occurrence of the span that is nearest to a minute."""
+        return min(self.inside, key=lambda found: distance(found, minute), default=None)
 
 
 def distance(occurrence: PlannedOccurrence, minute: int) -> int:

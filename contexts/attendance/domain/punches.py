@@ -124,15 +124,17 @@ def _home(plan: Plan, stamp: Stamp, minute: int, presence: _Presence) -> Planned
         # Somebody is in: going out ends that, unless a terminal that does not tell speaks within another shift's time.
         if own or stamp.direction is Direction.OUT:
             return still
-    if not claiming:
-        return None
-    earlier_wins = stamp.direction is Direction.OUT
-    ranked = claiming if earlier_wins else claiming[::-1]
-    return min(ranked, key=lambda found: distance(found, minute))
+    return nearer(claiming, stamp.direction, minute)
+
+
+def nearer(claiming: Sequence[PlannedOccurrence], direction: Direction, minute: int) -> PlannedOccurrence | None:
+    """The nearest of the occurrences that claim a minute; of two as near, a punch out belongs to the earlier one."""
+    ranked = claiming if direction is Direction.OUT else claiming[::-1]
+    return min(ranked, key=lambda found: distance(found, minute), default=None)
 
 
 def assign(plan: Plan, stamps: Sequence[Stamp]) -> dict[date, list[Stamp]]:
-    """The stamps (in order, without duplicates) by the work date of the occurrence that each belongs to.
+    """The stamps (in order, without duplicates) of a plan's span, by the work date of the occurrence that each is of.
 
     A stamp goes to the occurrence in which somebody is in, else to the shift that claims its instant (the nearer one
     where two do), else to the day off on which it falls.
@@ -142,6 +144,9 @@ def assign(plan: Plan, stamps: Sequence[Stamp]) -> dict[date, list[Stamp]]:
     for stamp in stamps:
         minute = minute_of(stamp.instant)
         home = _home(plan, stamp, minute, presence)
+        if home is None or home.work_date not in plan.span:
+            # It was kept with this span, so it belongs here whatever the roster says by now.
+            home = plan.nearest(minute)
         if home is None:
             continue
         presence.take(home, stamp.direction, minute)

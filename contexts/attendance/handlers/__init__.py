@@ -1,0 +1,1 @@
+"""One function per command and query: load, one verb, save."""

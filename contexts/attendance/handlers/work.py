@@ -1,0 +1,38 @@
+"""What a command works with."""
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from contexts.attendance.repository.port import Catalog, Roster, Timesheets
+from kernel.ids import EmployeeId
+
+
+class AttendanceWork(Protocol):
+    """One command's unit of work: what it changes commits together or not at all."""
+
+    timesheets: Timesheets
+    roster: Roster
+    catalog: Catalog
+
+    @property
+    def actor(self) -> str:
+        """The principal's subject."""
+        ...
+
+    @property
+    def actor_employee(self) -> EmployeeId | None:
+        """The employee that the principal is."""
+        ...
+
+    def now(self) -> datetime:
+        """The current instant, read inside the transaction."""
+        ...
+
+    def new_id(self) -> UUID:
+        """A new UUIDv7."""
+        ...
+
+    def note(self, subject: UUID | str, reason: str | None = None) -> None:
+        """What the audit row says."""
+        ...

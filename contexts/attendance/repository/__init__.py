@@ -1,0 +1,1 @@
+"""Where timesheets, punches, the roster and the time catalog are kept."""

@@ -1,0 +1,203 @@
+"""What handlers ask of storage."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from contexts.attendance.domain.catalog import CatalogEntry
+from contexts.attendance.domain.planning import Planner
+from contexts.attendance.domain.punches import Punch, Stamp
+from contexts.attendance.domain.roster import RosterEntry
+from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, TimesheetState
+from kernel.ids import AssignmentId, EmployeeId, Version
+from kernel.period import Period
+
+
+class TimesheetKey(NamedTuple):
+    """What a timesheet is of; there is one per key."""
+
+    employee_id: EmployeeId
+    assignment_id: AssignmentId
+    time_calendar: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPunch:
+    """A punch with where it went."""
+
+    punch: Punch
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    work_date: date
+    duplicate_of: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of instants of one timesheet, both ends included."""
+
+    timesheet_id: UUID
+    start: datetime
+    end: datetime
+
+
+class Timesheets(Protocol):
+    """Timesheets, held by the transaction from when they are read, and their punches."""
+
+    async def get(self, id: UUID, seen: Version | None = None) -> Timesheet:
+        """Raises TimesheetNotFound, Stale."""
+        ...
+
+    async def of_keys(self, keys: Sequence[TimesheetKey]) -> dict[TimesheetKey, Timesheet]:
+        """Those that are there."""
+        ...
+
+    async def add(self, timesheets: Sequence[Timesheet]) -> dict[TimesheetKey, Timesheet]:
+        """Keep new ones. One that somebody else opened meanwhile is answered in place of ours."""
+        ...
+
+    async def save(self, timesheets: Sequence[Timesheet]) -> None:
+        """Keep what verbs made of them, with their events. Raises Stale."""
+        ...
+
+    async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
+        """Every punch of these timesheets."""
+        ...
+
+    async def stamps_near(self, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
+        """The punches of these timesheets in at least these windows."""
+        ...
+
+    async def punches(self, punch_ids: Sequence[UUID]) -> dict[UUID, StoredPunch]:
+        """Those of these punches that are there."""
+        ...
+
+    async def add_punches(self, placed: Mapping[UUID, Sequence[Placed]], now: datetime) -> None:
+        """Keep punches by timesheet. Raises PunchIdTaken."""
+        ...
+
+
+class Roster(Protocol):
+    """Who works where, by which rules."""
+
+    async def get(self, employee_id: EmployeeId) -> RosterEntry | None:
+        """The entry, None where there is none."""
+        ...
+
+    async def get_many(self, ids: Iterable[EmployeeId]) -> dict[EmployeeId, RosterEntry]:
+        """Those that are there."""
+        ...
+
+    async def by_numbers(self, numbers: Iterable[str]) -> dict[str, EmployeeId]:
+        """The employees of these numbers; a number that two have is left out."""
+        ...
+
+    async def versions(self, ids: Sequence[EmployeeId]) -> dict[EmployeeId, int]:
+        """The source versions that are stored, held until the transaction ends."""
+        ...
+
+    async def put(self, entries: Sequence[RosterEntry], known: Mapping[EmployeeId, int], now: datetime) -> None:
+        """Keep entries; `known` are the versions that were read. Raises Stale where somebody put one meanwhile."""
+        ...
+
+    async def population(
+        self, *, pay_group: str, department: str, span: Period, after: EmployeeId | None, limit: int
+    ) -> list[EmployeeId]:
+        """Who has a placement there in part of a span, by id; give a pay group or a department."""
+        ...
+
+
+class Catalog(Protocol):
+    """The time catalog."""
+
+    async def planner(self, version: int | None = None) -> Planner:
+        """Plans by the latest version, or by the one named."""
+        ...
+
+    async def publish(self, entry: CatalogEntry) -> None:
+        """Keep the entry as the version after the latest. The head is held from `hold` on."""
+        ...
+
+    async def hold(self) -> Planner:
+        """The latest version, held against other publications until the transaction ends."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------- reading
+
+
+class TimesheetFilter(NamedTuple):
+    """Which timesheets to list; empty does not filter."""
+
+    period: str = ""
+    employee_id: EmployeeId | None = None
+    pay_group: str = ""
+    department: str = ""
+    status: Status | None = None
+    updated_since: datetime | None = None
+
+
+class ListKey(NamedTuple):
+    """Where a page of timesheets ends."""
+
+    employee_id: EmployeeId
+    period: str
+    timesheet_id: UUID
+
+
+class Change(NamedTuple):
+    """The latest change of an employee's totals."""
+
+    employee_id: EmployeeId
+    timesheet_id: UUID
+    event: str  # name of the published event, such as TimesheetLockedEvent
+    position: int  # of the event in the feed, 0 where it has none yet
+
+
+class Readings(Protocol):
+    """Timesheets and totals as they are read."""
+
+    async def get(self, id: UUID) -> TimesheetState:
+        """Raises TimesheetNotFound."""
+        ...
+
+    async def find(self, employee_id: EmployeeId, period: str) -> list[TimesheetState]:
+        """The employee's timesheets of a period; of an employee with two assignments there are two."""
+        ...
+
+    async def listing(self, wanted: TimesheetFilter, after: ListKey | None, limit: int) -> list[TimesheetState]:
+        """A page of timesheets, by employee and period."""
+        ...
+
+    async def stamps(self, id: UUID) -> list[Stamp]:
+        """Every punch of a timesheet."""
+        ...
+
+    async def totals(self, ids: Sequence[EmployeeId], period: str, known_at: datetime | None) -> list[bytes]:
+        """What the encoder made of each timesheet that was ever submitted by then, by employee."""
+        ...
+
+    async def latest_record_time(self, pay_group: str) -> datetime | None:
+        """When totals of the pay group last changed."""
+        ...
+
+    async def feed_position(self) -> int:
+        """The last position that the feed gave to an event of this tenant."""
+        ...
+
+    async def changed_since(
+        self, pay_group: str, period: str, position: int, after: EmployeeId | None, limit: int
+    ) -> list[Change]:
+        """Whose totals changed at a later position than this one, or at none yet, with the last change; by employee."""
+        ...
+
+    async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:
+        """The entry, None where there is none."""
+        ...
+
+    async def planner(self, version: int | None = None) -> Planner:
+        """Plans by the latest version of the catalog, or by the one named."""
+        ...

@@ -1,0 +1,523 @@
+"""Timesheets, punches, the roster and the catalog in SQL, for commands."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import RowMapping
+
+from chassis.database import Contention, Duplicate, Lock, Tx, delete, select, update
+from chassis.outbox import Outbox
+from contexts.attendance.domain.catalog import CatalogEntry
+from contexts.attendance.domain.errors import PunchIdTaken, TimesheetNotFound
+from contexts.attendance.domain.periods import TimePeriod
+from contexts.attendance.domain.planning import Planner
+from contexts.attendance.domain.punches import Direction, Punch, Source, Stamp
+from contexts.attendance.domain.roster import RosterEntry
+from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, TimesheetState
+from contexts.attendance.repository.documents import (
+    absences_from_json,
+    definition_from_json,
+    definition_to_json,
+    grounds_from_json,
+    placements_from_json,
+    placements_to_json,
+    timesheet_to_json,
+    totals_from_json,
+    totals_to_json,
+)
+from contexts.attendance.repository.planners import Planners
+from contexts.attendance.repository.port import StoredPunch, TimesheetKey, Window
+from contexts.attendance.repository.tables import (
+    STILL_KNOWN,
+    catalog_entry,
+    catalog_head,
+    period_total,
+    punch,
+    roster,
+    roster_placement,
+    timesheet,
+)
+from kernel.errors import Stale
+from kernel.ids import AssignmentId, EmployeeId, Version
+from kernel.period import Period
+
+EncodeTotals = Callable[[TimesheetState], bytes]
+
+_ID = timesheet.c.timesheet_id.type
+_INSTANT = timesheet.c.record_time.type
+_ids = sa.bindparam("ids", expanding=True, type_=_ID)
+
+_timesheet = select(timesheet).where(timesheet.c.timesheet_id == sa.bindparam("id", type_=_ID))
+_of_keys = select(timesheet).where(
+    timesheet.c.employee_id.in_(_ids), timesheet.c.period.in_(sa.bindparam("periods", expanding=True))
+)
+_seen = (
+    timesheet.c.timesheet_id == sa.bindparam("of_id", type_=_ID),
+    timesheet.c.version == sa.bindparam("seen"),
+)
+_counted = (
+    update(timesheet)
+    .where(*_seen)
+    .values(
+        version=sa.bindparam("to_version"),
+        record_time=sa.bindparam("at", type_=_INSTANT),
+        punch_count=sa.bindparam("punches"),
+    )
+)
+_changed = (
+    update(timesheet)
+    .where(*_seen)
+    .values(
+        version=sa.bindparam("to_version"),
+        record_time=sa.bindparam("at", type_=_INSTANT),
+        punch_count=sa.bindparam("punches"),
+        status=sa.bindparam("to_status"),
+        pay_group=sa.bindparam("to_pay_group"),
+        department=sa.bindparam("to_department"),
+        document=sa.bindparam("to_document", type_=timesheet.c.document.type),
+        totals=sa.bindparam("to_totals", type_=timesheet.c.totals.type),
+    )
+)
+_replaced_totals = (
+    update(period_total)
+    .where(
+        period_total.c.period == sa.bindparam("of_period"),
+        period_total.c.employee_id.in_(sa.bindparam("employees", expanding=True, type_=_ID)),
+        period_total.c.timesheet_id.in_(_ids),
+        period_total.c.recorded_to == STILL_KNOWN,
+    )
+    .values(recorded_to=sa.bindparam("at", type_=_INSTANT))
+)
+_stamp_columns = (punch.c.timesheet_id, punch.c.punch_id, punch.c.punched_at, punch.c.direction)
+_stamps = select(punch, *_stamp_columns).where(punch.c.timesheet_id.in_(_ids))
+_stamps_near = _stamps.where(
+    punch.c.punched_at >= sa.bindparam("start", type_=_INSTANT),
+    punch.c.punched_at <= sa.bindparam("end", type_=_INSTANT),
+)
+_punches = (
+    select(punch, punch, timesheet.c.employee_id)
+    .join(
+        timesheet,
+        sa.and_(timesheet.c.tenant_id == punch.c.tenant_id, timesheet.c.timesheet_id == punch.c.timesheet_id),
+    )
+    .where(punch.c.punch_id.in_(_ids))
+)
+_roster_of = select(roster).where(roster.c.employee_id.in_(_ids))
+_numbers = select(roster, roster.c.employee_number, roster.c.employee_id).where(
+    roster.c.employee_number.in_(sa.bindparam("numbers", expanding=True))
+)
+_versions = select(roster, roster.c.employee_id, roster.c.source_version).where(roster.c.employee_id.in_(_ids))
+_put = (
+    update(roster)
+    .where(roster.c.employee_id == sa.bindparam("of_id", type_=_ID), roster.c.source_version == sa.bindparam("seen"))
+    .values(
+        employee_number=sa.bindparam("to_number"),
+        source_version=sa.bindparam("to_version"),
+        record_time=sa.bindparam("at", type_=_INSTANT),
+        placements=sa.bindparam("to_placements", type_=roster.c.placements.type),
+    )
+)
+_left = delete(roster_placement).where(roster_placement.c.employee_id.in_(_ids))
+_head = select(catalog_head, catalog_head.c.catalog_version)
+_entries = (
+    select(catalog_entry)
+    .where(
+        catalog_entry.c.catalog_version > sa.bindparam("after"),
+        catalog_entry.c.catalog_version <= sa.bindparam("up_to"),
+    )
+    .order_by(catalog_entry.c.catalog_version)
+)
+_published = update(catalog_head).where(catalog_head.c.catalog_version == sa.bindparam("seen"))
+
+
+def state_from(row: RowMapping) -> TimesheetState:
+    """A timesheet from its row."""
+    held = orjson.loads(row["document"])
+    return TimesheetState(
+        id=row["timesheet_id"],
+        employee_id=EmployeeId(row["employee_id"]),
+        assignment_id=AssignmentId(row["assignment_id"]),
+        period=TimePeriod(row["period"], Period(row["start_date"], row["end_date"])),
+        grounds=grounds_from_json(held),
+        status=Status(row["status"]),
+        version=Version(row["version"]),
+        record_time=row["record_time"],
+        punch_count=row["punch_count"],
+        absences=absences_from_json(held),
+        totals=totals_from_json(row["totals"]),
+        submitted_by=held["submitted_by"],
+        approved_by=held["approved_by"],
+    )
+
+
+def stamps_from(rows: Iterable[RowMapping]) -> dict[UUID, list[Stamp]]:
+    """Stamps by timesheet."""
+    found: dict[UUID, list[Stamp]] = defaultdict(list)
+    for row in rows:
+        found[row["timesheet_id"]].append(Stamp(row["punched_at"], Direction(row["direction"]), row["punch_id"]))
+    return found
+
+
+def entry_from(row: RowMapping) -> RosterEntry:
+    """A roster entry from its row."""
+    return RosterEntry(
+        EmployeeId(row["employee_id"]),
+        row["source_version"],
+        placements_from_json(row["placements"]),
+        row["employee_number"],
+    )
+
+
+def key_of(state: TimesheetState) -> TimesheetKey:
+    """What the timesheet is of."""
+    return TimesheetKey(state.employee_id, state.assignment_id, state.grounds.calendar.code, state.period.name)
+
+
+class SqlTimesheets:
+    """Timesheets in one write transaction: read to be changed, each locked until it ends."""
+
+    def __init__(self, tx: Tx, outbox: Outbox, encode_totals: EncodeTotals) -> None:
+        self._tx = tx
+        self._outbox = outbox
+        self._encode_totals = encode_totals
+        self._loaded: dict[UUID, TimesheetState] = {}
+
+    def _restored(self, row: RowMapping) -> Timesheet:
+        state = state_from(row)
+        self._loaded[state.id] = state
+        return Timesheet(state)
+
+    async def get(self, id: UUID, seen: Version | None = None) -> Timesheet:
+        row = await self._tx.row(_timesheet, {"id": id}, lock=Lock.UPDATE)
+        if row is None:
+            raise TimesheetNotFound("there is no such timesheet; check the id", timesheet=id)
+        if seen is not None and row["version"] != seen:
+            raise Stale("the timesheet was changed meanwhile; read it again", timesheet=id)
+        return self._restored(row)
+
+    async def of_keys(self, keys: Sequence[TimesheetKey]) -> dict[TimesheetKey, Timesheet]:
+        if not keys:
+            return {}
+        wanted = set(keys)
+        values = {
+            "ids": sorted({key.employee_id for key in wanted}),
+            "periods": sorted({key.period for key in wanted}),
+        }
+        rows = await self._tx.rows(_of_keys, values, lock=Lock.UPDATE)
+        found = {}
+        for row in rows:
+            key = TimesheetKey(row["employee_id"], row["assignment_id"], row["time_calendar"], row["period"])
+            if key in wanted:
+                found[key] = self._restored(row)
+        return found
+
+    async def add(self, timesheets: Sequence[Timesheet]) -> dict[TimesheetKey, Timesheet]:
+        added = {key_of(one.state): one for one in timesheets}
+        if not added:
+            return {}
+        try:
+            await self._tx.insert(timesheet, [self._row(one.state) for one in added.values()])
+        except Duplicate:
+            added |= await self.of_keys(list(added))
+            missing = [one for one in added.values() if one.state.id not in self._loaded]
+            await self._tx.insert(timesheet, [self._row(one.state) for one in missing])
+        for one in added.values():
+            self._loaded.setdefault(one.state.id, one.state)
+        return added
+
+    @staticmethod
+    def _row(state: TimesheetState) -> dict[str, Any]:
+        return {
+            "timesheet_id": state.id,
+            "employee_id": state.employee_id,
+            "assignment_id": state.assignment_id,
+            "time_calendar": state.grounds.calendar.code,
+            "period": state.period.name,
+            "start_date": state.period.span.start,
+            "end_date": state.period.span.end,
+            "pay_group": state.grounds.last.pay_group,
+            "department": state.grounds.last.department,
+            "status": state.status.value,
+            "version": state.version,
+            "record_time": state.record_time,
+            "punch_count": state.punch_count,
+            "document": timesheet_to_json(state),
+            "totals": totals_to_json(state.totals),
+        }
+
+    async def save(self, timesheets: Sequence[Timesheet]) -> None:
+        counted: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        totalled: list[TimesheetState] = []
+        for one in timesheets:
+            events = one.pull_events()
+            if not events:
+                continue
+            state, loaded = one.state, self._loaded[one.state.id]
+            values = {
+                "of_id": state.id,
+                "seen": loaded.version,
+                "to_version": state.version,
+                "at": state.record_time,
+                "punches": state.punch_count,
+            }
+            if (state.status, state.absences) == (loaded.status, loaded.absences) and state.grounds is loaded.grounds:
+                counted.append(values)
+            else:
+                changed.append(
+                    values
+                    | {
+                        "to_status": state.status.value,
+                        "to_pay_group": state.grounds.last.pay_group,
+                        "to_department": state.grounds.last.department,
+                        "to_document": timesheet_to_json(state),
+                        "to_totals": totals_to_json(state.totals),
+                    }
+                )
+            if state.status is not loaded.status:
+                totalled.append(state)
+            self._outbox.add("timesheet", state.id, state.version, events)
+            self._loaded[state.id] = state
+        for statement, rows in ((_counted, counted), (_changed, changed)):
+            if rows and await self._tx.execute_many(statement, rows) != len(rows):
+                raise Stale("a timesheet was changed meanwhile; read it again")
+        if totalled:
+            await self._record_totals(totalled)
+
+    async def _record_totals(self, states: Sequence[TimesheetState]) -> None:
+        together: dict[tuple[str, datetime], list[TimesheetState]] = defaultdict(list)
+        for state in states:
+            together[state.period.name, state.record_time].append(state)
+        for (period, now), group in together.items():
+            values = {
+                "of_period": period,
+                "employees": [state.employee_id for state in group],
+                "ids": [state.id for state in group],
+                "at": now,
+            }
+            await self._tx.execute(_replaced_totals, values)
+        await self._tx.insert(
+            period_total,
+            [
+                {
+                    "period": state.period.name,
+                    "employee_id": state.employee_id,
+                    "timesheet_id": state.id,
+                    "version": state.version,
+                    "pay_group": state.grounds.last.pay_group,
+                    "status": state.status.value,
+                    "recorded_from": state.record_time,
+                    "recorded_to": STILL_KNOWN,
+                    "payload": self._encode_totals(state),
+                }
+                for state in states
+            ],
+        )
+
+    async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
+        return stamps_from(await self._tx.rows(_stamps, {"ids": ids})) if ids else {}
+
+    async def stamps_near(self, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
+        if not windows:
+            return {}
+        values = {
+            "ids": [window.timesheet_id for window in windows],
+            "start": min(window.start for window in windows),
+            "end": max(window.end for window in windows),
+        }
+        return stamps_from(await self._tx.rows(_stamps_near, values))
+
+    async def punches(self, punch_ids: Sequence[UUID]) -> dict[UUID, StoredPunch]:
+        if not punch_ids:
+            return {}
+        rows = await self._tx.rows(_punches, {"ids": punch_ids})
+        return {row["punch_id"]: _stored(row) for row in rows}
+
+    async def add_punches(self, placed: Mapping[UUID, Sequence[Placed]], now: datetime) -> None:
+        rows = [
+            {
+                "timesheet_id": timesheet_id,
+                "punched_at": one.punch.stamp.instant,
+                "punch_id": one.punch.stamp.punch_id,
+                "direction": one.punch.stamp.direction.value,
+                "source": one.punch.source.value,
+                "time_zone": one.punch.time_zone,
+                "work_date": one.work_date,
+                "duplicate_of": one.duplicate_of,
+                "device_id": one.punch.device_id,
+                "device_sequence": one.punch.device_sequence,
+                "device_clock": one.punch.device_clock,
+                "record_time": now,
+            }
+            for timesheet_id, group in placed.items()
+            for one in group
+        ]
+        try:
+            await self._tx.insert(punch, rows)
+        except Duplicate as error:
+            raise PunchIdTaken(
+                "a punch_id names one punch for ever; give this one another", field="punch_id"
+            ) from error
+
+
+def _stored(row: RowMapping) -> StoredPunch:
+    stamp = Stamp(row["punched_at"], Direction(row["direction"]), row["punch_id"])
+    made = Punch(
+        stamp, Source(row["source"]), row["time_zone"], row["device_id"], row["device_sequence"], row["device_clock"]
+    )
+    return StoredPunch(made, row["timesheet_id"], EmployeeId(row["employee_id"]), row["work_date"], row["duplicate_of"])
+
+
+class SqlRoster:
+    """The roster in one write transaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def get(self, employee_id: EmployeeId) -> RosterEntry | None:
+        return (await self.get_many([employee_id])).get(employee_id)
+
+    async def get_many(self, ids: Iterable[EmployeeId]) -> dict[EmployeeId, RosterEntry]:
+        wanted = list(ids)
+        rows = await self._tx.rows(_roster_of, {"ids": wanted}) if wanted else []
+        return {EmployeeId(row["employee_id"]): entry_from(row) for row in rows}
+
+    async def by_numbers(self, numbers: Iterable[str]) -> dict[str, EmployeeId]:
+        wanted = list(numbers)
+        rows = await self._tx.rows(_numbers, {"numbers": wanted}) if wanted else []
+        found: dict[str, list[EmployeeId]] = defaultdict(list)
+        for row in rows:
+            found[row["employee_number"]].append(EmployeeId(row["employee_id"]))
+        return {number: ids[0] for number, ids in found.items() if len(ids) == 1}
+
+    async def versions(self, ids: Sequence[EmployeeId]) -> dict[EmployeeId, int]:
+        rows = await self._tx.rows(_versions, {"ids": sorted(ids)}, lock=Lock.UPDATE)
+        return {EmployeeId(row["employee_id"]): row["source_version"] for row in rows}
+
+    async def put(self, entries: Sequence[RosterEntry], known: Mapping[EmployeeId, int], now: datetime) -> None:
+        if not entries:
+            return
+        new = [entry for entry in entries if entry.employee_id not in known]
+        old = [entry for entry in entries if entry.employee_id in known]
+        try:
+            if new:
+                await self._tx.insert(
+                    roster,
+                    [
+                        {
+                            "employee_id": entry.employee_id,
+                            "employee_number": entry.employee_number,
+                            "source_version": entry.source_version,
+                            "record_time": now,
+                            "placements": placements_to_json(entry.placements),
+                        }
+                        for entry in new
+                    ],
+                )
+        except Duplicate as error:
+            raise Contention("somebody put the same employee on the roster meanwhile") from error
+        values = [
+            {
+                "of_id": entry.employee_id,
+                "seen": known[entry.employee_id],
+                "to_number": entry.employee_number,
+                "to_version": entry.source_version,
+                "at": now,
+                "to_placements": placements_to_json(entry.placements),
+            }
+            for entry in old
+        ]
+        if await self._tx.execute_many(_put, values) != len(values):
+            raise Stale("somebody changed the roster meanwhile")
+        if old:
+            await self._tx.execute(_left, {"ids": [entry.employee_id for entry in old]})
+        rows = [
+            {
+                "employee_id": entry.employee_id,
+                "start_date": placement.span.start,
+                "end_date": placement.span.end,
+                "pay_group": placement.pay_group,
+                "department": placement.department,
+            }
+            for entry in entries
+            for placement in entry.placements
+        ]
+        if rows:
+            await self._tx.insert(roster_placement, rows)
+
+    async def population(
+        self, *, pay_group: str, department: str, span: Period, after: EmployeeId | None, limit: int
+    ) -> list[EmployeeId]:
+        held = roster_placement.c
+        wanted = (
+            select(roster_placement, held.employee_id)
+            .where(held.start_date < span.end, held.end_date > span.start)
+            .where(held.pay_group == pay_group if pay_group else held.department == department)
+            .distinct()
+            .order_by(held.employee_id)
+            .limit(limit)
+        )
+        if after is not None:
+            wanted = wanted.where(held.employee_id > after)
+        return [EmployeeId(row["employee_id"]) for row in await self._tx.rows(wanted)]
+
+
+async def entries_between(tx: Tx, after: int, up_to: int) -> list[CatalogEntry]:
+    """The entries that these versions published."""
+    rows = await tx.rows(_entries, {"after": after, "up_to": up_to})
+    return [
+        CatalogEntry(
+            row["catalog_version"],
+            row["effective_date"],
+            definition_from_json(row["kind"], row["definition"]),
+            row["record_time"],
+        )
+        for row in rows
+    ]
+
+
+async def planner_of(tx: Tx, planners: Planners, version: int | None) -> Planner:
+    """The planner of a version of the tenant's catalog, None for the latest."""
+    if version is None:
+        head = await tx.row(_head)
+        version = 0 if head is None else head["catalog_version"]
+    return await planners.get(tx.tenant_id, version, lambda after, up_to: entries_between(tx, after, up_to))
+
+
+class SqlCatalog:
+    """The time catalog in one write transaction."""
+
+    def __init__(self, tx: Tx, planners: Planners) -> None:
+        self._tx = tx
+        self._planners = planners
+
+    async def planner(self, version: int | None = None) -> Planner:
+        return await planner_of(self._tx, self._planners, version)
+
+    async def hold(self) -> Planner:
+        head = await self._tx.row(_head, lock=Lock.UPDATE)
+        if head is None:
+            try:
+                await self._tx.insert(catalog_head, {"catalog_version": 0})
+            except Duplicate as error:
+                raise Contention("somebody published the first entry meanwhile") from error
+        return await self.planner(0 if head is None else head["catalog_version"])
+
+    async def publish(self, entry: CatalogEntry) -> None:
+        row = {
+            "catalog_version": entry.version,
+            "kind": entry.kind,
+            "code": entry.definition.code,
+            "effective_date": entry.effective_date,
+            "record_time": entry.record_time,
+            "definition": definition_to_json(entry.definition),
+        }
+        await self._tx.insert(catalog_entry, row)
+        moved = _published.values(catalog_version=entry.version)
+        if await self._tx.execute(moved, {"seen": entry.version - 1}) != 1:
+            raise Stale("somebody published an entry meanwhile")
