@@ -56,6 +56,11 @@ class Passwords:
         against = password_hash or self._of_nobody
         return await self._run(lambda: self._matches(password, against)) and password_hash is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a hash runs or waits, its caller there or not."""
+        return self._pending > 0
+
     def close(self) -> None:
         """Let running hashes end; no other starts."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -15,6 +15,7 @@ import jwt
 import pytest
 import sqlalchemy as sa
 from google.type.date_pb2 import Date
+from muster.event.v1 import event_feed_pb2, event_feed_pb2_grpc
 from muster.identity.v1 import (
     account_pb2,
     account_pb2_grpc,
@@ -26,7 +27,7 @@ from muster.identity.v1 import (
 
 from application.access.tokens import PublishedKeys, TokenVerifier, tenant_of_refresh_token
 from chassis import migrations
-from chassis.assertion import Signer, prepare_keys
+from chassis.assertion import ALL_TENANTS, Signer, prepare_keys
 from chassis.database import Database, SystemScope
 from chassis.keyring import FileKeyring
 from chassis.lifecycle import Listener
@@ -176,6 +177,29 @@ async def test_a_tenant_is_created_once_with_its_owner(identity: Identity) -> No
     assert await refused(identity.found()) == ("TENANT_EXISTS", 409)
     types = [row["type"].rpartition(".")[2] for row in await identity.rows(outbox)]
     assert sorted(types) == ["AccountCreatedEvent", "AccountGrantedEvent", "TenantCreatedEvent"]
+
+
+async def test_what_happened_stands_in_the_feed_without_a_gap(identity: Identity) -> None:
+    await identity.found()
+    account = await identity.an_account("li", "employee")
+    disable = account_pb2.DisableAccountRequest(account_id=account.account_id)
+    await identity(identity.accounts.DisableAccount, disable)
+    feed = identity.client.stub(event_feed_pb2_grpc.EventFeedServiceStub)
+    read = event_feed_pb2.ReadRequest(consumer="test.reader", worker_id="one", limit=100)
+
+    async with asyncio.timeout(10):
+        while True:
+            answer = await identity(feed.Read, read, edge(ALL_TENANTS))
+            if len(answer.entries) == 6:
+                break
+            await asyncio.sleep(0.02)
+
+    assert [entry.position for entry in answer.entries] == [1, 2, 3, 4, 5, 6]
+    assert [entry.type.rpartition(".")[2] for entry in answer.entries if entry.aggregate_id == account.account_id] == [
+        "AccountCreatedEvent",
+        "AccountGrantedEvent",
+        "AccountDisabledEvent",
+    ]
 
 
 async def test_the_same_request_makes_one_account_and_gets_one_answer(identity: Identity) -> None:
