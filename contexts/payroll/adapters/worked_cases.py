@@ -406,7 +406,7 @@ def _payslip(statutory: ChinaPack, inputs: _Inputs, wage_income: Decimal, month:
         "iit": found.iit,
         "bonus_iit": found.bonus_iit,
         "severance_iit": found.severance_iit,
-        "cumulative_basic_deduction": found.basic_deduction,
+        "cumulative_basic_deduction": found.withholding.basic_deduction,
         "employee_contributions": found.contributions.by_scheme("EMPLOYEE"),
         "employer_contributions": found.contributions.by_scheme("EMPLOYER"),
         "employer_contributions_total": found.contributions.employer_total,

@@ -45,7 +45,15 @@ class Contributions(NamedTuple):
 
     lines: tuple[Line, ...]  # the employee's first
     employee_total: Decimal
-    employer_total: Decimal
+
+    @property
+    def employer_total(self) -> Decimal:
+        """What the employer pays; summed when asked, because a payslip adds its own lines."""
+        total = ZERO
+        for line in self.lines:
+            if line.spec.kind == "EMPLOYER_CONTRIBUTION":
+                total = _add(total, line.amount)
+        return total
 
     def by_scheme(self, side: str) -> dict[str, Decimal]:
         """EMPLOYEE's or EMPLOYER's amount of every scheme; ordinary and supplementary fund together, 0 where none."""
@@ -57,7 +65,7 @@ class Contributions(NamedTuple):
         return amounts
 
 
-_NOTHING = Contributions((), ZERO, ZERO)
+_NOTHING = Contributions((), ZERO)
 
 # One side of one scheme: index of its base bounds, spec, rate (None: the employer's own injury rate).
 _Share = tuple[int, LineSpec, Decimal]
@@ -112,7 +120,7 @@ class SocialInsurance:
         city = self._resolved.get(key) or self._resolve(key)
         own: list[Line] = []
         employers: list[Line] = []
-        own_total = employer_total = ZERO
+        own_total = ZERO
 
         declared = enrolment.social_insurance_base
         if declared is not None:
@@ -139,7 +147,6 @@ class SocialInsurance:
                 base = bases[group]
                 floor, ceiling = bounds[group]
                 amount = _quantize(base * rate, FEN)
-                employer_total += amount
                 values = (declared, floor, ceiling, rate, base)
                 employers.append(_new(Line, (spec, amount, base, rate, None, values)))
 
@@ -160,7 +167,7 @@ class SocialInsurance:
             values = (declared, floor, ceiling, rate, base)
             own.append(_new(Line, (fund.ordinary[0], amount, base, rate, None, values)))
             employers.append(_new(Line, (fund.ordinary[1], amount, base, rate, None, values)))
-            own_total, employer_total = own_total + amount, employer_total + amount
+            own_total += amount
             rate = enrolment.housing_fund_supplementary_rate
             if rate:
                 _check_rate(
@@ -170,8 +177,8 @@ class SocialInsurance:
                 values = (declared, floor, ceiling, rate, base)
                 own.append(_new(Line, (fund.supplementary[0], amount, base, rate, None, values)))
                 employers.append(_new(Line, (fund.supplementary[1], amount, base, rate, None, values)))
-                own_total, employer_total = own_total + amount, employer_total + amount
-        return _new(Contributions, ((*own, *employers), own_total, employer_total))
+                own_total += amount
+        return _new(Contributions, ((*own, *employers), own_total))
 
     def own_average_base(self, own_average: Decimal, local_average: Decimal) -> Decimal:
         """The base of a person from their own average wage, in yuan a month.

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from contexts.payroll.domain.statutory.cn.contributions import Contributions, Enrolment, SocialInsurance
-from contexts.payroll.domain.statutory.cn.income_tax import IncomeTax, TaxPosition, YearToDate
+from contexts.payroll.domain.statutory.cn.income_tax import IncomeTax, TaxPosition, Withholding, YearToDate
 from contexts.payroll.domain.statutory.cn.labour import DayKind, LabourStandards, Proration, WageSegment
 from contexts.payroll.domain.statutory.cn.rules import RULES
 from contexts.payroll.domain.statutory.cn.tables import TABLES
@@ -36,19 +36,38 @@ class MonthPay:
 class MonthAssessment(NamedTuple):
     """One person's statutory month, in yuan, with every line explained.
 
-    net = gross - own contributions - taxes; employer_cost = gross + employer contributions.
+    Sums are made when asked, because a payslip adds its own lines.
     """
 
     lines: tuple[Line, ...]  # own contributions, employer's, then taxes
+    pay: MonthPay
     contributions: Contributions
-    gross: Decimal
-    net: Decimal
-    iit: Decimal
+    withholding: Withholding
     bonus_iit: Decimal
     severance_iit: Decimal
-    basic_deduction: Decimal
-    taxable: Decimal
-    year_to_date: YearToDate
+
+    @property
+    def iit(self) -> Decimal:
+        """The tax of the wage."""
+        return self.withholding.line.amount
+
+    @property
+    def year_to_date(self) -> YearToDate:
+        """The totals that the next month starts from."""
+        return self.withholding.year_to_date
+
+    @property
+    def gross(self) -> Decimal:
+        """Everything paid before contributions and taxes."""
+        pay = self.pay
+        beside = _add(_add(pay.annual_bonus_separate, pay.multi_month_bonus), pay.severance_income)
+        return _add(_add(pay.wage_income, pay.exempt_income), beside)
+
+    @property
+    def net(self) -> Decimal:
+        """Gross less own contributions and all taxes."""
+        taxes = _add(_add(self.iit, self.bonus_iit), self.severance_iit)
+        return _subtract(_subtract(self.gross, self.contributions.employee_total), taxes)
 
     @property
     def employer_cost(self) -> Decimal:
@@ -147,37 +166,19 @@ class ChinaPack:
         SocialInsurance.assess raises. Source: the rules and rows of each line.
         """
         contributions = self.social_insurance.assess(enrolment, contribution_month)
-        own = contributions.employee_total
-        wage = pay.wage_income
-        withheld = self.income_tax.withhold(position, wage, own, pay_date)
-        iit = withheld.line.amount
-        gross = wage + pay.exempt_income
-        net = gross - own - iit
+        withheld = self.income_tax.withhold(position, pay.wage_income, contributions.employee_total, pay_date)
         lines = (*contributions.lines, withheld.line)
         bonus_iit = severance_iit = ZERO
-        if pay.annual_bonus_separate or pay.multi_month_bonus or pay.severance_income:
-            beside: list[Line] = []
-            if pay.annual_bonus_separate:
-                beside.append(self.income_tax.separate_bonus(pay.annual_bonus_separate, pay_date))
-            if pay.multi_month_bonus:
-                beside.append(self.income_tax.multi_month_bonus(pay.multi_month_bonus, pay_date))
-            for line in beside:
-                bonus_iit += line.amount
-            if pay.severance_income:
-                line = self.income_tax.severance(pay.severance_income, pay.severance_exempt_limit, pay_date)
-                severance_iit = line.amount
-                beside.append(line)
-            extra = pay.annual_bonus_separate + pay.multi_month_bonus + pay.severance_income
-            gross += extra
-            net = net + extra - bonus_iit - severance_iit
-            lines = (*lines, *beside)
-        return _new(
-            MonthAssessment,
-            (
-                lines, contributions, gross, net, iit, bonus_iit, severance_iit, withheld.basic_deduction,
-                withheld.taxable, withheld.year_to_date,
-            ),
-        )  # fmt: skip
+        if pay.annual_bonus_separate:
+            line = self.income_tax.separate_bonus(pay.annual_bonus_separate, pay_date)
+            bonus_iit, lines = line.amount, (*lines, line)
+        if pay.multi_month_bonus:
+            line = self.income_tax.multi_month_bonus(pay.multi_month_bonus, pay_date)
+            bonus_iit, lines = _add(bonus_iit, line.amount), (*lines, line)
+        if pay.severance_income:
+            line = self.income_tax.severance(pay.severance_income, pay.severance_exempt_limit, pay_date)
+            severance_iit, lines = line.amount, (*lines, line)
+        return _new(MonthAssessment, (lines, pay, contributions, withheld, bonus_iit, severance_iit))
 
     def wage_income(self, parts: WageParts, work_date: date) -> WageIncome:
         """The taxable wage of a month from its parts, each rounded to the fen half up.
