@@ -157,8 +157,8 @@ def _grant_to_proto(grant: Grant) -> account_pb2.Grant:
         role=grant.role.value,
         legal_entity=grant.scope.legal_entity,
         department=grant.scope.department,
-        valid_from=_date_to_proto(grant.during.start),
-        valid_until=None if grant.valid_until is None else _date_to_proto(grant.valid_until),
+        valid_from=date_to_proto(grant.during.start),
+        valid_until=None if grant.valid_until is None else date_to_proto(grant.valid_until),
         granted_by=grant.granted_by,
     )
 
@@ -173,7 +173,8 @@ def _date_from(message: Date, field: str) -> date:
     return day
 
 
-def _date_to_proto(day: date) -> Date:
+def date_to_proto(day: date) -> Date:
+    """A civil date."""
     return Date(year=day.year, month=day.month, day=day.day)
 
 

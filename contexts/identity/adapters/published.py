@@ -1,11 +1,9 @@
 """Identity's events as others may read them."""
 
-from datetime import date
-
 from google.protobuf.message import Message
-from google.type.date_pb2 import Date
 from muster.identity.v1 import events_pb2
 
+from contexts.identity.adapters.codec import date_to_proto
 from contexts.identity.domain.events import (
     AccountCreated,
     AccountDisabled,
@@ -32,8 +30,8 @@ def published(event: object) -> Message | None:
                 role=event.role,
                 legal_entity=event.legal_entity,
                 department=event.department,
-                valid_from=_date(event.valid_from),
-                valid_until=None if event.valid_until is None else _date(event.valid_until),
+                valid_from=date_to_proto(event.valid_from),
+                valid_until=None if event.valid_until is None else date_to_proto(event.valid_until),
             )
         case AccountRevoked():
             return events_pb2.AccountRevokedEvent(
@@ -42,7 +40,3 @@ def published(event: object) -> Message | None:
         case AccountDisabled():
             return events_pb2.AccountDisabledEvent(account_id=str(event.account_id))
     return None
-
-
-def _date(day: date) -> Date:
-    return Date(year=day.year, month=day.month, day=day.day)
