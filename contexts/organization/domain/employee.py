@@ -46,6 +46,7 @@ from kernel.ids import EmployeeId, Version
 
 MAX_CHANGES = 2000
 ONE_DAY = timedelta(days=1)
+IN_EMPLOYMENT = frozenset({ChangeKind.TRANSFER, ChangeKind.COMPENSATION, ChangeKind.STATUTORY_PROFILE})
 NEVER_RECORDED, NOTHING_FOLLOWS = Version(0), Projection()
 
 
@@ -258,6 +259,10 @@ class Employee(AggregateRoot[EmployeeState]):
             raise HistoryTooLong(f"an employee has at most {MAX_CHANGES} recorded changes")
         if fields.get("manager_id") == state.id:
             raise ManagerCycle("nobody is their own manager: name somebody else", field="manager_id")
+        if kind in IN_EMPLOYMENT and state.projection.spell_on(effective_date) is None:
+            raise NotEmployed(
+                f"nobody is employed here on {effective_date}: name a day inside a spell", field="effective_date"
+            )
         touched = {supersedes, *cancels}
         change = Change(
             recording.change_id,
@@ -275,11 +280,11 @@ class Employee(AggregateRoot[EmployeeState]):
         projection = fold(changes)
         if projection == state.projection:
             raise NothingChanges("nothing would change: name at least one fact that differs on that date")
-        _refuse_left_outside(changes, projection, change)
+        _refuse_left_outside(changes, projection)
         self._apply(event, version=Version(change.version), changes=changes, projection=projection)
 
 
-def _refuse_left_outside(changes: tuple[Change, ...], projection: Projection, newest: Change) -> None:
+def _refuse_left_outside(changes: tuple[Change, ...], projection: Projection) -> None:
     outside = [
         change
         for change in standing(changes)
@@ -287,14 +292,10 @@ def _refuse_left_outside(changes: tuple[Change, ...], projection: Projection, ne
         and not (change.starts or change.ends)
         and projection.spell_on(change.effective_date) is None
     ]
-    if newest in outside:
-        raise NotEmployed(
-            f"nobody is employed here on {newest.effective_date}: name a day inside a spell", field="effective_date"
-        )
     if outside:
         days = ", ".join(str(change.effective_date) for change in outside[:5])
         raise ChangesLeftOutside(
-            f"changes recorded for {days} would lie outside every spell: cancel or correct them first",
+            f"changes for {days} would lie outside every spell: cancel or correct them first",
             change_ids=",".join(str(change.change_id) for change in outside[:5]),
         )
 
