@@ -83,7 +83,9 @@ class _Assessor:
         the month's special deductions count once, however many payslips the month has.
         """
         if profile["country"] != "CN":
-            raise Blocked("STATUTORY_PROFILE_MISSING", "give the employee a statutory profile for CN", profile["country"])
+            raise Blocked(
+                "STATUTORY_PROFILE_MISSING", "give the employee a statutory profile for CN", profile["country"]
+            )
         values: Mapping[str, str] = profile["values"]
         to_date: Mapping[str, str] = prior["statutory"] if prior is not None else {}
         month = f"{start.year:04}-{start.month:02}"

@@ -164,7 +164,7 @@ class _Writer:
             self.add(f"n = sum([piece.days for piece in pieces]); {value} = D(n); {text} = str(n)")
         elif name.startswith("statutory_"):
             key = name.removeprefix("statutory_")
-            self.add(f"{value} = number(document['statutory']['values'], {key!r}); {text} = plain({value})")
+            self.add(f"{value} = number(document['facts']['statutory']['values'], {key!r}); {text} = plain({value})")
         elif name.startswith("prior_"):
             key = name.removeprefix("prior_")
             self.add(f"{value} = to_date(document['prior'], {key!r}); {text} = plain({value})")
@@ -294,9 +294,9 @@ class _Writer:
         for name in ("base", "quantity", "rate"):
             if name in shown and looping:
                 condition = "" if name == "quantity" else f" if same_{name} else ''"
-                self.add(f"w_{name} = f',\"{name}\":\"{{shown({name})}}\"'{condition}", depth)
+                self.add(f'w_{name} = f\',"{name}":"{{shown({name})}}"\'{condition}', depth)
             elif name in shown:
-                self.add(f"w_{name} = f',\"{name}\":\"{{shown(e_{name})}}\"'", depth)
+                self.add(f'w_{name} = f\',"{name}":"{{shown(e_{name})}}"\'', depth)
         line = f'{{{{"amount":"{{n{index}}}"' + ("{w_base}" if "base" in shown else "")
         line += f',"code":"{component.code}","kind":"{component.kind.value}"'
         line += "{paid_text}" if component.pays_for_time else ""
@@ -319,7 +319,7 @@ class _Writer:
             slot = self.slots["monthly_wage"]
             wage = f"v{slot}, t{slot}" if self.single else f"last[{slot}], last[{slot + len(self.slots)}]"
             self.add(f"amounts, lines, statutory_totals = assess(header.start, header.pay_date, header.tax_period, "
-                     f"inputs_only, {wage}, document['statutory'], Earned({earned}), document['prior'])")  # fmt: skip
+                     f"inputs_only, {wage}, document['facts']['statutory'], Earned({earned}), document['prior'])")  # fmt: skip
             places = [str(place) for place, other in enumerate(self.plan.components) if other.statutory_line]
             self.add("".join(f"c{place}, " for place in places) + "= amounts")
             self.add("".join(f"l{place}, " for place in places) + "= lines")

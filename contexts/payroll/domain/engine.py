@@ -307,7 +307,7 @@ class Plan:
     def compute_inside(self, header: Header, document: Mapping[str, Any]) -> Computed:
         """`compute` for a caller that has entered ARITHMETIC already, once for many employees."""
         try:
-            pieces = split(header, document, self.time_keys)
+            pieces = split(header, document["facts"], self.time_keys)
             if len(pieces) == 1:
                 return self._single(header, document, pieces[0])
             return self._several(header, document, pieces)
@@ -352,7 +352,9 @@ def prorated(tree: Node, rule: Proration) -> Node:
 
 def _written_ranges(paid: Sequence[tuple[str, int, int]]) -> str:
     iso = date.fromordinal
-    days = [f'["{assignment}","{iso(first).isoformat()}","{iso(stop).isoformat()}"]' for assignment, first, stop in paid]
+    days = [
+        f'["{assignment}","{iso(first).isoformat()}","{iso(stop).isoformat()}"]' for assignment, first, stop in paid
+    ]
     return f',"paid":[{",".join(days)}]'
 
 
@@ -364,7 +366,9 @@ def monthly_wage(amount: Decimal, piece: Piece, statutory: Statutory | None) -> 
     if unit == "WEEK":
         return amount * 52 / 12
     if statutory is None:
-        raise Blocked("WAGE_UNIT_UNKNOWN", "name the country of the pay group: its tables give the days of a month", unit)
+        raise Blocked(
+            "WAGE_UNIT_UNKNOWN", "name the country of the pay group: its tables give the days of a month", unit
+        )
     day = date.fromordinal(piece.table_day)
     month = amount * statutory.table_value("paid_days_per_month", day)[0]
     return month if unit == "DAY" else month * statutory.table_value("hours_per_day", day)[0]

@@ -206,9 +206,7 @@ class _Parser:
     def product(self, depth: int) -> Node:
         return self.joined(("*", "/"), lambda: self.sign(depth), self.must_be_number)
 
-    def joined(
-        self, operators: tuple[str, ...], operand: Callable[[], Node], check: Callable[[Node], None]
-    ) -> Node:
+    def joined(self, operators: tuple[str, ...], operand: Callable[[], Node], check: Callable[[Node], None]) -> Node:
         left = operand()
         while (token := self.take(*operators)) is not None:
             check(left)

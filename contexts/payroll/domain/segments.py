@@ -44,11 +44,11 @@ class Piece:
         return self.low if self.days else self.first
 
 
-def split(header: Header, document: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> list[Piece]:
-    """The pieces in the order of the document; `keys` are the pay codes and day kinds to count. Raises Blocked."""
+def split(header: Header, facts: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> list[Piece]:
+    """The pieces in the order of the facts; `keys` are the pay codes and day kinds to count. Raises Blocked."""
     start, end = header.start.toordinal(), header.end.toordinal()
     pieces: list[Piece] = []
-    for segment in document["segments"]:
+    for segment in facts["segments"]:
         piece = Piece()
         piece.segment = segment
         piece.first = first = _day(segment["from"]).toordinal()
@@ -80,7 +80,7 @@ def split(header: Header, document: Mapping[str, Any], keys: tuple[tuple[str, st
         _share_days_outside(pieces, start)
     elif pieces[0].days:
         pieces[0].unemployed = pieces[0].whole_working - pieces[0].working
-    for line in document["time"]:
+    for line in facts["time"]:
         _add_minutes(pieces, line, keys)
     return pieces
 

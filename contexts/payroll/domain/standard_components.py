@@ -115,7 +115,8 @@ def standard_components(country: str, effective_date: date) -> tuple[PayComponen
     standards = _BY_COUNTRY.get(country)
     if standards is None:
         raise StandardComponentsUnknown(
-            f"there are standard components for {', '.join(_BY_COUNTRY)}; define your own for {country}", field="country"
+            f"there are standard components for {', '.join(_BY_COUNTRY)}; define your own for {country}",
+            field="country",
         )
     return tuple(
         PayComponent(

@@ -1,0 +1,191 @@
+"""One employee's result in a run: what is stored of it, and how it is hashed."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple, NewType
+from uuid import UUID
+
+from contexts.payroll.domain.payroll_run import ControlTotals, RunId, RunStatus
+from kernel.ids import AssignmentId, EmployeeId
+
+PayslipId = NewType("PayslipId", UUID)
+Encode = Callable[[Any], bytes]
+"""Canonical JSON of plain values: sorted keys, no spaces, UTF-8."""
+
+
+class Predecessor(NamedTuple):
+    """The payslip that the year to date stands on."""
+
+    payslip_id: UUID
+    content_hash: bytes
+    year_to_date: bytes  # as stored
+
+
+class TakenInput(NamedTuple):
+    """A pay input as a payslip freezes it; decimals as stored documents write them."""
+
+    id: UUID
+    component: str
+    amount: str
+    quantity: str | None
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"amount": self.amount, "component": self.component, "id": str(self.id), "quantity": self.quantity}
+
+
+class PaidDays(NamedTuple):
+    """Half-open days of one assignment that a payslip pays by one component."""
+
+    assignment_id: AssignmentId
+    component: str
+    start: date
+    end: date
+
+
+class CalculatedPayslip(NamedTuple):
+    """One payslip fresh from the engine. Amounts are minor units."""
+
+    employee_id: UUID
+    gross: int
+    net: int
+    employer_cost: int
+    deductions: int
+    content_hash: bytes
+    predecessor_id: UUID | None
+    inputs: bytes
+    lines: bytes
+    year_to_date: bytes
+    paid: tuple[tuple[UUID, str, int, int], ...]  # assignment, component, first day, day after the last (ordinals)
+    input_ids: tuple[UUID, ...]
+
+
+class CalculatedBlocker(NamedTuple):
+    """An employee without a payslip, and why."""
+
+    employee_id: UUID
+    reason: str
+    message: str
+    subject: str
+
+
+class ComponentSum(NamedTuple):
+    """What the payslips of a chunk pay by one component, minor units, and on how many lines."""
+
+    amount: int
+    lines: int
+
+
+class ChunkResult(NamedTuple):
+    """The employees of one chunk, calculated."""
+
+    facts_hash: bytes
+    results_hash: bytes
+    first_id: UUID | None
+    last_id: UUID | None
+    payslips: tuple[CalculatedPayslip, ...]
+    blockers: tuple[CalculatedBlocker, ...]
+    sums: Mapping[str, ComponentSum]
+
+    @property
+    def totals(self) -> ControlTotals:
+        """The chunk's control totals."""
+        return ControlTotals(
+            len(self.payslips),
+            len({blocker.employee_id for blocker in self.blockers}),
+            sum(payslip.gross for payslip in self.payslips),
+            sum(payslip.net for payslip in self.payslips),
+            sum(payslip.employer_cost for payslip in self.payslips),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """One chunk of an attempt as it is stored."""
+
+    chunk_no: int
+    after_id: EmployeeId | None
+    last_id: EmployeeId | None
+    last: bool
+    facts_hash: bytes
+    results_hash: bytes
+    totals: ControlTotals
+    sums: Mapping[str, ComponentSum]
+
+
+@dataclass(frozen=True, slots=True)
+class PayslipSummary:
+    """A payslip without its documents. Amounts are minor units of `currency`."""
+
+    id: PayslipId
+    run_id: RunId
+    run_status: RunStatus
+    employee_id: EmployeeId
+    period: str
+    pay_date: date
+    currency: str
+    gross: int
+    net: int
+    employer_cost: int
+    deductions: int
+    content_hash: bytes
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Payslip:
+    """A payslip with its documents, as stored."""
+
+    summary: PayslipSummary
+    predecessor_id: PayslipId | None
+    known_at: datetime
+    inputs: bytes
+    lines: bytes
+    year_to_date: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """An employee of a run without a payslip, and why; `deferred` ones are left to a later run by name."""
+
+    employee_id: EmployeeId
+    reason: str
+    message: str
+    subject: str
+    deferred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StalePayslip:
+    """An employee of a run whose facts changed since the calculation, and why."""
+
+    employee_id: EmployeeId
+    reasons: tuple[str, ...]
+    left_to_retro: bool
+
+
+def frozen_inputs(
+    facts: bytes, inputs: Sequence[TakenInput], known_at: str, prior: Mapping[str, Any] | None, encode: Encode
+) -> bytes:
+    """The canonical JSON of everything that a payslip was computed from; `facts` is canonical already."""
+    own = encode([entry.document() for entry in inputs]) if inputs else b"[]"
+    before = encode(prior) if prior is not None else b"null"
+    return b'{"facts":%b,"inputs":%b,"known_at":"%b","prior":%b}' % (facts, own, known_at.encode(), before)
+
+
+def content_hash(header: bytes, inputs: bytes, lines: bytes, year_to_date: bytes) -> bytes:
+    """SHA-256 over the versions (they stand in the header), the inputs, the lines and the year to date."""
+    return hashlib.sha256(b"\n".join((header, inputs, lines, year_to_date))).digest()
+
+
+def results_hash(members: Sequence[tuple[UUID, bytes]], blockers: Sequence[tuple[UUID, str, str]]) -> bytes:
+    """The hash of a chunk's results: employee and content hash in order, then who is blocked, why and by what."""
+    digest = hashlib.sha256()
+    for employee, content in members:
+        digest.update(employee.bytes)
+        digest.update(content)
+    for employee, reason, subject in sorted(blockers, key=lambda blocked: (blocked[0].bytes, blocked[1], blocked[2])):
+        digest.update(b"|blocked|" + employee.bytes + f"{reason}|{subject}".encode())
+    return digest.digest()
