@@ -125,7 +125,15 @@ DecimalText = Annotated[
 ]
 Currency = Annotated[str, Field(min_length=3, max_length=3, pattern="^[A-Z]{3}$", examples=["CNY"])]
 CountryCode = Annotated[str, Field(min_length=2, max_length=2, pattern="^[A-Z]{2}$", examples=["CN"])]
-PeriodName = Annotated[str, Field(max_length=8, pattern="^[0-9]{4}-([0-9]{2}|W[0-9]{2})$", examples=["2026-11"])]
+PeriodName = Annotated[
+    str,
+    Field(
+        min_length=7,
+        max_length=8,
+        pattern="^[0-9]{4}-(0[1-9]|1[0-2]|W(0[1-9]|[1-4][0-9]|5[0-3]))$",
+        examples=["2026-11"],
+    ),
+]
 Zone = Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_+/-]+$", examples=["Asia/Shanghai"])]
 
 
