@@ -217,7 +217,7 @@ class Consumer:
             page = await self._read(1 if window.full else WINDOW)
 
     def _admit(self, window: _Window, entries: Iterable[Entry], acked: int, tasks: asyncio.TaskGroup) -> None:
-        """Start what is next in line. `acked`: where the feed stood when it gave these; what lies before is a replay."""
+        """Start what is next in line. `acked`: where the feed stood when it gave them; what lies below is a replay."""
         for entry in entries:
             if entry.position <= acked:
                 if entry.event_id in window.replaying:

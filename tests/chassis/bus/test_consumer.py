@@ -1,0 +1,370 @@
+"""A consumer applies every committed event once, in order per aggregate, whatever happens to Redis or to an event."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from muster.event.v1 import event_feed_pb2 as feed_pb2
+from muster.event.v1.event_feed_pb2 import Entry
+
+from chassis.bus.consumer import Consumer, Patience, event_of, feed_principal, request_id_of
+from chassis.bus.in_process import InProcessFastPath
+from chassis.bus.port import FastPath
+from chassis.bus.redis_streams import RedisFastPath
+from chassis.rpc.channels import Client
+from chassis.rpc.error_map import RemoteError, Trouble
+from kernel.errors import DomainError, Kind
+from tests.chassis.bus.publisher import Publisher, a_publisher, served
+from tests.support.servers import PrivateRedis
+
+QUICK = Patience((0.01, 0.01, 0.01, 0.01))
+
+
+class Locked(DomainError):
+    """A rule for tests."""
+
+    kind, reason = Kind.RULE, "TIMESHEET_LOCKED"
+
+
+class Effects:
+    """A target with an inbox: what was delivered, and what took effect."""
+
+    def __init__(self) -> None:
+        self.delivered: Counter[int] = Counter()
+        self.texts: list[str] = []
+        self.by_aggregate: defaultdict[str, list[int]] = defaultdict(list)
+        self.running: Counter[str] = Counter()
+        self.most_at_once = 0
+        self.fails: dict[str, Exception] = {}
+        self.takes_s = 0.0
+
+    async def apply(self, entry: Entry) -> None:
+        text: str = event_of(entry).text  # type: ignore[attr-defined]
+        self.delivered[entry.position] += 1
+        self.running[entry.aggregate_id] += 1
+        self.most_at_once = max(self.most_at_once, self.running.total())
+        assert self.running[entry.aggregate_id] == 1, "two events of one aggregate at once"
+        try:
+            await asyncio.sleep(self.takes_s)
+            if text in self.fails:
+                raise self.fails[text]
+        finally:
+            self.running[entry.aggregate_id] -= 1
+        self.texts.append(text)
+        self.by_aggregate[entry.aggregate_id].append(entry.aggregate_version)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about in time")
+
+
+@pytest.fixture(params=["in process", "redis"])
+async def fast_path(request: pytest.FixtureRequest) -> AsyncIterator[FastPath]:
+    made: FastPath = InProcessFastPath()
+    if request.param == "redis":
+        server: PrivateRedis = request.getfixturevalue("redis_server")
+        server.flush()
+        made = RedisFastPath(server.url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def publisher(fast_path: FastPath, tmp_path: Path) -> AsyncIterator[Publisher]:
+    async with a_publisher(f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3", fast_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def client(publisher: Publisher, tmp_path: Path) -> AsyncIterator[Client]:
+    async with served(publisher, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def consuming(
+    client: Client, fast_path: FastPath, effects: Effects, name: str = "time.roster", **options: Any
+) -> AsyncIterator[Consumer]:
+    consumer = Consumer(name, client, fast_path, effects.apply, **{"patience": QUICK, **options})
+    running = asyncio.create_task(consumer.run())
+    try:
+        yield consumer
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def acked(publisher: Publisher, name: str = "time.roster") -> int:
+    import sqlalchemy as sa
+
+    from chassis.tables import consumer
+    from tests.chassis.bus.publisher import SCOPE
+
+    async with publisher.database.system_read(SCOPE) as tx:
+        row = await tx.row(sa.select(consumer).where(consumer.c.name == name))
+    return 0 if row is None else int(row["acked_position"])
+
+
+async def until_acked(publisher: Publisher, position: int) -> None:
+    for _ in range(1000):
+        if await acked(publisher) >= position:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"only {await acked(publisher)} of {position} acknowledged")
+
+
+async def test_events_before_and_after_the_start_are_applied_once_and_in_order(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    for version in range(1, 6):
+        await publisher.commit(version % 2, version, "before")
+
+    async with consuming(client, fast_path, effects):
+        await until(lambda: len(effects.texts) == 5)
+        for version in range(6, 21):
+            await publisher.commit(version % 2, version, "after")
+        await until_acked(publisher, 20)
+
+    assert set(effects.delivered.values()) == {1}
+    assert effects.texts == ["before"] * 5 + ["after"] * 15
+    assert all(versions == sorted(versions) for versions in effects.by_aggregate.values())
+
+
+async def test_an_event_is_heard_within_a_moment(publisher: Publisher, client: Client, fast_path: FastPath) -> None:
+    effects = Effects()
+    async with consuming(client, fast_path, effects):
+        await publisher.commit(1, 1, "first")
+        await until(lambda: bool(effects.texts))
+        waits = []
+        for version in range(2, 12):
+            started = asyncio.get_running_loop().time()
+            await publisher.commit(1, version, "next")
+            await until(lambda version=version: len(effects.texts) == version)  # type: ignore[misc]
+            waits.append(asyncio.get_running_loop().time() - started)
+
+    assert sorted(waits)[5] < 0.5
+
+
+async def test_different_aggregates_run_at_once_and_one_aggregate_never(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    effects.takes_s = 0.02
+    for version in range(1, 6):
+        for aggregate in range(10):
+            await publisher.commit(aggregate, version)
+
+    async with consuming(client, fast_path, effects, at_once=4):
+        await until_acked(publisher, 50)
+
+    assert effects.most_at_once == 4
+    assert all(versions == [1, 2, 3, 4, 5] for versions in effects.by_aggregate.values())
+
+
+async def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    effects.takes_s = 0.005
+    for version in range(1, 101):
+        await publisher.commit(version % 7, version)
+
+    for _ in range(6):
+        async with consuming(client, fast_path, effects):
+            await asyncio.sleep(0.08)
+    async with consuming(client, fast_path, effects):
+        await until_acked(publisher, 100)
+
+    assert set(effects.delivered) == set(range(1, 101))
+    assert max(effects.delivered.values()) <= 7
+
+
+async def test_two_workers_share_no_event(publisher: Publisher, client: Client, fast_path: FastPath) -> None:
+    first, second = Effects(), Effects()
+    async with consuming(client, fast_path, first), consuming(client, fast_path, second):
+        for version in range(1, 51):
+            await publisher.commit(version % 5, version)
+        await until_acked(publisher, 50)
+
+    assert len(first.texts) + len(second.texts) == 50
+    assert 0 in (len(first.texts), len(second.texts))
+
+
+async def test_two_consumers_each_hear_everything(publisher: Publisher, client: Client, fast_path: FastPath) -> None:
+    first, second = Effects(), Effects()
+    async with consuming(client, fast_path, first, "time.roster"), consuming(client, fast_path, second, "pay.retro"):
+        for version in range(1, 21):
+            await publisher.commit(version % 5, version)
+        await until(lambda: len(first.texts) == len(second.texts) == 20)
+
+
+async def test_a_consumer_may_choose_its_types(publisher: Publisher, client: Client, fast_path: FastPath) -> None:
+    effects = Effects()
+    for version in range(1, 6):
+        await publisher.commit(1, version)
+
+    async with consuming(client, fast_path, effects, types={"probe.v1.SomethingElse"}):
+        await until_acked(publisher, 5)
+
+    assert effects.texts == []
+
+
+async def listed(client: Client) -> list[Any]:
+    stub = client.stub(_feed_stub())
+    answer = await client.call(stub.ListParked, feed_pb2.ListParkedRequest(), principal=feed_principal("ops"))
+    return list(answer.parked_events)
+
+
+def _feed_stub() -> Any:
+    from muster.event.v1 import event_feed_pb2_grpc
+
+    return event_feed_pb2_grpc.EventFeedServiceStub
+
+
+async def test_a_poisonous_event_is_parked_after_five_tries_mended_and_replayed(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    effects.fails["poison"] = ValueError("secret 110101199003077758")
+    async with consuming(client, fast_path, effects):
+        for version in range(1, 11):
+            await publisher.commit(version, 1, "poison" if version == 4 else "fine")
+        await until_acked(publisher, 10)
+        parked = await listed(client)
+        effects.fails.clear()
+        stub = client.stub(_feed_stub())
+        request = feed_pb2.ReplayRequest(consumer="time.roster", event_id=parked[0].entry.event_id)
+        await client.call(stub.Replay, request, principal=feed_principal("ops"))
+        await until(lambda: "poison" in effects.texts)
+        for _ in range(200):
+            if not await listed(client) and effects.texts.count("poison"):
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.2)  # another page of the feed
+
+    assert [(one.entry.position, one.attempts) for one in parked] == [(4, 5)]
+    assert "ValueError" in parked[0].reason
+    assert "110101199003077758" not in parked[0].reason
+    assert effects.delivered == {**dict.fromkeys(range(1, 11), 1), 4: 6}
+    assert effects.texts.count("poison") == 1
+
+
+async def test_an_event_that_breaks_a_rule_is_parked_at_once_with_the_mend(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    effects.fails["late"] = Locked("the timesheet is locked: adjust it, then replay")
+    async with consuming(client, fast_path, effects):
+        await publisher.commit(1, 1, "late")
+        await until_acked(publisher, 1)
+        parked = await listed(client)
+
+    assert effects.delivered == {1: 1}
+    assert parked[0].reason == "time.roster: TIMESHEET_LOCKED: the timesheet is locked: adjust it, then replay"
+
+
+async def test_others_go_on_while_one_event_waits_for_its_next_try(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    effects.fails["away"] = RemoteError.of(Trouble.UNAVAILABLE)
+    async with consuming(client, fast_path, effects, patience=Patience((30.0, 30.0, 30.0, 30.0))):
+        await publisher.commit(1, 1, "away")
+        for version in range(1, 51):
+            await publisher.commit(1 + version, 1, "fine")
+        await until(lambda: len(effects.texts) == 50)
+
+    assert await acked(publisher) == 0
+
+
+async def test_a_slow_event_bounds_how_far_the_others_run_ahead(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    effects.fails["away"] = RemoteError.of(Trouble.UNAVAILABLE)
+    await publisher.commit(1, 1, "away")
+    for aggregate in range(2, 8):
+        await publisher.commit(aggregate, 1, *["fine"] * 100)
+    async with consuming(client, fast_path, effects, patience=Patience((2.0,))):
+        await until(lambda: len(effects.texts) == 499)
+        await asyncio.sleep(0.3)
+        ahead = len(effects.texts)
+        await until_acked(publisher, 601)
+
+    assert ahead == 499
+
+
+async def test_the_request_id_of_a_step_is_the_same_at_every_delivery() -> None:
+    entry = Entry(event_id="0192f0c0-0000-7000-8000-000000000001")
+
+    assert request_id_of(entry, "roster") == request_id_of(entry, "roster")
+    assert request_id_of(entry, "roster") != request_id_of(entry, "leave")
+
+
+async def test_every_event_is_applied_once_although_redis_is_killed_flushed_and_set_back(tmp_path: Path) -> None:
+    effects = Effects()
+    total = 0
+    with PrivateRedis() as redis:
+        fast_path, publishing = RedisFastPath(redis.url), RedisFastPath(redis.url)
+        url = f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3"
+        async with (
+            a_publisher(url, publishing) as publisher,
+            served(publisher, tmp_path) as client,
+            consuming(client, fast_path, effects),
+        ):
+
+            async def some(count: int) -> None:
+                nonlocal total
+                for _ in range(count):
+                    total += 1
+                    await publisher.commit(total % 7, total)
+
+            await some(30)
+            old = await asyncio.to_thread(redis.snapshot)
+            await some(30)
+            await asyncio.to_thread(redis.kill)
+            await some(30)
+            await asyncio.to_thread(redis.start)
+            await some(30)
+            await asyncio.to_thread(redis.flush)
+            await some(30)
+            await asyncio.to_thread(redis.restart_from, old)
+            await some(30)
+            await until_acked(publisher, total)
+        await fast_path.close()
+        await publishing.close()
+
+    assert total == 180
+    assert effects.delivered == dict.fromkeys(range(1, 181), 1)
+    assert all(versions == sorted(versions) for versions in effects.by_aggregate.values())
+
+
+async def test_a_lying_fast_path_cannot_make_a_consumer_skip_or_repeat(tmp_path: Path) -> None:
+    """The planted bug: a fast path that drops, repeats and reorders. The feed must put it right."""
+
+    class Lying(InProcessFastPath):
+        async def publish(self, context: str, entries: Any) -> None:
+            shuffled = [entry for entry in entries if entry.position % 3] + list(entries[:1])
+            await super().publish(context, shuffled[::-1])
+
+    effects = Effects()
+    fast_path = Lying()
+    async with (
+        a_publisher(f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3", fast_path) as publisher,
+        served(publisher, tmp_path) as client,
+        consuming(client, fast_path, effects),
+    ):
+        for version in range(1, 41):
+            await publisher.commit(version % 3, version, "one", "two")
+        await until_acked(publisher, 80)
+
+    assert effects.delivered == dict.fromkeys(range(1, 81), 1)

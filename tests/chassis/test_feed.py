@@ -1,0 +1,370 @@
+"""The feed: positions without gaps, order per aggregate, leases, parked events and retention."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+from muster.event.v1 import event_feed_pb2 as feed_pb2
+
+from chassis.bus.consumer import feed_principal
+from chassis.bus.in_process import InProcessFastPath
+from chassis.database import Database
+from chassis.feed import AheadOfFeed, EventNotParked, FeedNeedsProcess, LeaseLost, Sequencer, purge
+from chassis.principal import Call, Principal, serving
+from chassis.tables import consumer, context_metadata, outbox
+from kernel.ids import TenantId
+from tests.chassis.bus.publisher import SCOPE, TENANT, Publisher, a_publisher
+
+ROOT = Path(__file__).parents[2]
+OTHER = TenantId(UUID(int=2))
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
+    if request.param == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3"
+    else:
+        url = request.getfixturevalue("mariadb").create_database("feed")
+    async with a_publisher(url, InProcessFastPath()) as made:
+        yield made
+
+
+def calling(principal: Principal | None = None) -> Any:
+    deadline = asyncio.get_running_loop().time() + 10
+    return serving(Call(principal or feed_principal("pay"), "test", None, None, deadline))
+
+
+async def read(publisher: Publisher, worker: str = "w1", name: str = "pay.run", limit: int = 0) -> Any:
+    with calling():
+        return await publisher.feed.Read(feed_pb2.ReadRequest(consumer=name, worker_id=worker, limit=limit), None)
+
+
+async def ack(publisher: Publisher, position: int, worker: str = "w1") -> int:
+    with calling():
+        request = feed_pb2.AckRequest(consumer="pay.run", worker_id=worker, position=position)
+        answer = await publisher.feed.Ack(request, None)
+        return answer.acked_position
+
+
+async def test_positions_have_no_gap_and_keep_the_order_of_versions_with_many_sequencers(publisher: Publisher) -> None:
+    sequencers = [Sequencer(publisher.database, "probe", publisher.fast_path) for _ in range(3)]
+    written = 0
+
+    async def write(aggregate: int) -> None:
+        nonlocal written
+        for version in range(1, 11):
+            skewed = datetime.now(UTC) + timedelta(seconds=random.uniform(-900, 900))  # each replica has its own clock
+            await publisher.commit(aggregate, version, "first", "second", at=skewed)
+            written += 2
+
+    async def sequence(sequencer: Sequencer) -> None:
+        while written < 160 or await sequencer.sequence():
+            await sequencer.sequence()
+            await asyncio.sleep(0.001)
+
+    await asyncio.gather(*(write(aggregate) for aggregate in range(1, 9)), *(sequence(one) for one in sequencers))
+
+    rows = await publisher.rows()
+    assert [row["position"] for row in rows] == list(range(1, 161))
+    for aggregate in range(1, 9):
+        mine = [(r["aggregate_version"], r["ordinal"]) for r in rows if r["aggregate_id"] == UUID(int=aggregate)]
+        assert mine == [(version, ordinal) for version in range(1, 11) for ordinal in (0, 1)]
+
+
+async def test_a_backlog_larger_than_a_batch_keeps_the_order_of_versions(publisher: Publisher) -> None:
+    for version in range(1, 22):
+        await publisher.commit(version % 3, version, *(["x"] * 30))
+
+    while await publisher.sequencer.sequence():
+        pass
+
+    rows = await publisher.rows()
+    assert [row["position"] for row in rows] == list(range(1, 631))
+    for aggregate in range(3):
+        versions = [row["aggregate_version"] for row in rows if row["aggregate_id"] == UUID(int=aggregate)]
+        assert versions == sorted(versions)
+
+
+async def test_a_transaction_that_is_rolled_back_publishes_nothing(publisher: Publisher) -> None:
+    await publisher.commit(1, 1)
+
+    async def fail() -> None:
+        async with publisher.database.write(TENANT) as tx:
+            values = {"event_id": uuid4(), "aggregate_type": "thing", "aggregate_id": UUID(int=1)}
+            more = {"aggregate_version": 2, "ordinal": 0, "type": "x", "occurred_time": datetime.now(UTC)}
+            await tx.insert(outbox, {**values, **more, "payload": b"", "position": None})
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await fail()
+    await publisher.sequencer.sequence()
+
+    assert [row["aggregate_version"] for row in await publisher.rows()] == [1]
+
+
+async def test_a_reader_starts_at_the_beginning_and_goes_on_from_its_acknowledgement(publisher: Publisher) -> None:
+    for version in range(1, 6):
+        await publisher.commit(1, version, f"text {version}")
+    await publisher.sequencer.sequence()
+
+    first = await read(publisher, limit=3)
+    await ack(publisher, 2)
+    second = await read(publisher)
+
+    assert [entry.position for entry in first.entries] == [1, 2, 3]
+    assert (first.head_position, first.acked_position) == (5, 0)
+    assert [entry.position for entry in second.entries] == [3, 4, 5]
+    entry = second.entries[0]
+    assert (entry.type, entry.aggregate_type, entry.aggregate_version) == ("probe.v1.DoResponse", "thing", 3)
+    assert (entry.tenant_id, entry.aggregate_id) == (str(TENANT), str(UUID(int=1)))
+
+
+async def test_an_acknowledgement_never_goes_back_nor_ahead(publisher: Publisher) -> None:
+    await publisher.commit(1, 1, "a", "b", "c")
+    await publisher.sequencer.sequence()
+    await read(publisher)
+
+    assert await ack(publisher, 3) == 3
+    assert await ack(publisher, 1) == 3
+    with pytest.raises(AheadOfFeed):
+        await ack(publisher, 4)
+
+
+async def test_one_worker_reads_at_a_time(publisher: Publisher) -> None:
+    await publisher.commit()
+    await publisher.sequencer.sequence()
+    await read(publisher, "w1")
+
+    other = await read(publisher, "w2")
+
+    assert (other.leased_elsewhere, list(other.entries), other.head_position) == (True, [], 1)
+    with pytest.raises(LeaseLost):
+        await ack(publisher, 1, "w2")
+
+
+async def test_of_two_workers_that_come_at_once_one_reads(publisher: Publisher) -> None:
+    answers = await asyncio.gather(*(read(publisher, f"w{number}") for number in range(8)))
+
+    assert [answer.leased_elsewhere for answer in answers].count(False) == 1
+
+
+async def test_a_lease_that_ran_out_is_taken_over_and_its_holder_finds_out(publisher: Publisher) -> None:
+    await publisher.commit()
+    await publisher.sequencer.sequence()
+    await read(publisher, "w1")
+    async with publisher.database.system(SCOPE) as tx:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        await tx.execute(sa.update(consumer).values(lease_until=past))
+
+    taken = await read(publisher, "w2")
+
+    assert not taken.leased_elsewhere
+    with pytest.raises(LeaseLost):
+        await ack(publisher, 1, "w1")
+    assert (await read(publisher, "w1")).leased_elsewhere
+
+
+async def test_a_released_lease_is_free_at_once(publisher: Publisher) -> None:
+    await read(publisher, "w1")
+    with calling():
+        await publisher.feed.Release(feed_pb2.ReleaseRequest(consumer="pay.run", worker_id="w2"), None)
+        assert (await read(publisher, "w2")).leased_elsewhere
+        await publisher.feed.Release(feed_pb2.ReleaseRequest(consumer="pay.run", worker_id="w1"), None)
+
+    assert not (await read(publisher, "w2")).leased_elsewhere
+
+
+async def test_a_person_cannot_read_the_feed_of_all_tenants(publisher: Publisher) -> None:
+    amy = Principal(TENANT, "amy", frozenset({"owner"}))
+
+    for method, request in (
+        (publisher.feed.Read, feed_pb2.ReadRequest(consumer="x", worker_id="w")),
+        (publisher.feed.Ack, feed_pb2.AckRequest(consumer="x", worker_id="w", position=1)),
+        (publisher.feed.Park, feed_pb2.ParkRequest(consumer="x", event_id=str(uuid4()), position=1)),
+        (publisher.feed.Resolve, feed_pb2.ResolveRequest(consumer="x", event_id=str(uuid4()))),
+        (publisher.feed.Release, feed_pb2.ReleaseRequest(consumer="x", worker_id="w")),
+    ):
+        with calling(amy), pytest.raises(FeedNeedsProcess):
+            await method(request, None)  # type: ignore[operator]
+
+
+async def park(publisher: Publisher, entry: Any, reason: str = "broken", attempts: int = 5) -> None:
+    request = feed_pb2.ParkRequest(
+        consumer="pay.run", event_id=entry.event_id, position=entry.position, reason=reason, attempts=attempts
+    )
+    with calling():
+        await publisher.feed.Park(request, None)
+
+
+async def parked_events(publisher: Publisher, principal: Principal | None = None, **fields: Any) -> Any:
+    with calling(principal):
+        return await publisher.feed.ListParked(feed_pb2.ListParkedRequest(**fields), None)
+
+
+async def test_a_parked_event_is_listed_replayed_and_resolved(publisher: Publisher) -> None:
+    await publisher.commit(1, 1, "a", "b", "c")
+    await publisher.sequencer.sequence()
+    entries = (await read(publisher)).entries
+    await park(publisher, entries[1], "timesheet is locked", 1)
+    await ack(publisher, 3)
+    listed = (await parked_events(publisher)).parked_events
+
+    with calling():
+        await publisher.feed.Replay(feed_pb2.ReplayRequest(consumer="pay.run", event_id=entries[1].event_id), None)
+    handed_out = (await read(publisher)).entries
+    again = (await read(publisher)).entries
+    with calling():
+        await publisher.feed.Resolve(feed_pb2.ResolveRequest(consumer="pay.run", event_id=entries[1].event_id), None)
+
+    assert [(one.reason, one.attempts, one.entry) for one in listed] == [("timesheet is locked", 1, entries[1])]
+    assert list(handed_out) == list(again) == [entries[1]]
+    assert list((await read(publisher)).entries) == []
+    assert list((await parked_events(publisher)).parked_events) == []
+
+
+async def test_a_replay_comes_before_newer_entries_and_may_be_parked_anew(publisher: Publisher) -> None:
+    await publisher.commit(1, 1, "a", "b")
+    await publisher.sequencer.sequence()
+    first = (await read(publisher)).entries[0]
+    await park(publisher, first)
+    await ack(publisher, 1)
+    with calling():
+        await publisher.feed.Replay(feed_pb2.ReplayRequest(consumer="pay.run", event_id=first.event_id), None)
+
+    assert [entry.position for entry in (await read(publisher)).entries] == [1, 2]
+    await park(publisher, first, "still broken", 6)
+    assert [entry.position for entry in (await read(publisher)).entries] == [2]
+    assert [one.reason for one in (await parked_events(publisher)).parked_events] == ["still broken"]
+
+
+async def test_parked_events_are_paged_and_shown_to_their_tenant_only(publisher: Publisher) -> None:
+    await publisher.commit(1, 1, *["mine"] * 5)
+    await publisher.commit(2, 1, *["theirs"] * 2, tenant=OTHER)
+    await publisher.sequencer.sequence()
+    for entry in (await read(publisher)).entries:
+        await park(publisher, entry)
+    amy = Principal(TENANT, "amy", frozenset({"owner"}))
+
+    seen, token = [], ""
+    while True:
+        page = await parked_events(publisher, amy, page_size=2, page_token=token, consumer="pay.run")
+        seen += [one.entry.position for one in page.parked_events]
+        token = page.next_page_token
+        if not token:
+            break
+
+    theirs = [one.entry for one in (await parked_events(publisher)).parked_events if one.entry.tenant_id == str(OTHER)]
+    assert len(seen) == len(set(seen)) == 5
+    assert len(theirs) == 2
+    with calling(amy), pytest.raises(EventNotParked):
+        await publisher.feed.Replay(feed_pb2.ReplayRequest(consumer="pay.run", event_id=theirs[0].event_id), None)
+
+
+async def test_old_events_go_once_every_live_consumer_has_them(publisher: Publisher) -> None:
+    now = datetime.now(UTC)
+    for version in range(1, 5):
+        await publisher.commit(1, version, at=now - timedelta(days=31))
+    await publisher.commit(1, 5)
+    await publisher.sequencer.sequence()
+    entries = (await read(publisher)).entries
+    await park(publisher, entries[0])
+
+    await ack(publisher, 3)
+    await purge(publisher.database, now)
+    left = [row["position"] for row in await publisher.rows()]
+    await ack(publisher, 5)
+    await purge(publisher.database, now)
+
+    assert left == [1, 4, 5]  # one is parked, one is not acknowledged, one is young
+    assert [row["position"] for row in await publisher.rows()] == [1, 5]
+
+
+async def test_positions_go_on_after_a_purge(publisher: Publisher) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    await publisher.commit(1, 1, at=long_ago)
+    await publisher.sequencer.sequence()
+    await purge(publisher.database, datetime.now(UTC))
+    await publisher.commit(1, 2)
+    await publisher.sequencer.sequence()
+
+    assert [entry.position for entry in (await read(publisher)).entries] == [2]
+
+
+PROGRAM = """
+import asyncio, os, sys
+from datetime import UTC, datetime
+from uuid import UUID
+from chassis.clock import SystemClock
+from chassis.database import Database
+from chassis.principal import Call, Principal, serving
+from chassis.tables import context_metadata, lock_row
+from chassis.unit_of_work import Commands, UnitOfWork
+from tests.chassis.bus.publisher import TENANT
+from tests.chassis.rpc.probe import messages
+
+url, crash, first = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def at(point, number):
+    if crash == point and number == first + 2:
+        os._exit(9)
+
+async def main():
+    database = Database(url, context_metadata())
+    current = [first]
+
+    def publish(event):
+        at("between state and outbox", current[0])
+        return event
+
+    commands = Commands(database, UnitOfWork, publish, SystemClock(), lambda: at("after the commit", current[0]))
+    for number in range(first, first + 5):
+        current[0] = number
+
+        async def handler(uow):
+            await uow.tx.insert(lock_row, {"name": f"state {number}"})
+            uow.outbox.add("thing", UUID(int=number), 1, [messages.DoResponse(text=str(number))])
+            at("before the outbox", number)
+
+        principal = Principal(TENANT, "amy", frozenset())
+        call = Call(principal, "x", UUID(int=number), b"f" * 32, asyncio.get_running_loop().time() + 10)
+        with serving(call):
+            await commands.run(handler, lambda _: messages.DoResponse())
+    os._exit(0)
+
+asyncio.run(main())
+"""
+POINTS = {"before the outbox": 2, "between state and outbox": 2, "after the commit": 3}
+
+
+async def test_a_crash_between_state_and_outbox_loses_neither(publisher: Publisher) -> None:
+    expected: set[int] = set()
+    for number, (point, survived) in enumerate(POINTS.items()):
+        first = 100 * (number + 1)
+        url = publisher.database.url.render_as_string(hide_password=False)
+        command = [sys.executable, "-c", PROGRAM, url, point, str(first)]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}"}
+        done = await asyncio.to_thread(
+            subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 9, done.stderr
+        expected |= set(range(first, first + survived))
+
+    database = Database(publisher.database.url.render_as_string(hide_password=False), context_metadata())
+    await Sequencer(database, "probe", InProcessFastPath()).sequence()
+    async with database.system_read(SCOPE) as tx:
+        names = await tx.rows(sa.select(database.metadata.tables["lock_row"].c.name))
+    await database.close()
+
+    published = {row["aggregate_id"].int for row in await publisher.rows()}
+    assert {int(row["name"].removeprefix("state ")) for row in names} == expected
+    assert published == expected
+    assert [row["position"] for row in await publisher.rows()] == list(range(1, len(expected) + 1))
