@@ -276,7 +276,7 @@ class TimeCatalog:
         found = (self.entry(kind, code, on) for code in codes)
         return tuple(entry for entry in found if entry is not None)
 
-    def latest_version(self, kind: type[D], code: str) -> int:
+    def latest_version(self, kind: type[Definition], code: str) -> int:
         """The version that last published this code, 0 where none did."""
         return max((entry.version for entry in self._by_code.get((kind, code), [])), default=0)
 

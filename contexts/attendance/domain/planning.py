@@ -113,7 +113,7 @@ class Plan:
         return self._by_date.get(day)
 
     def claiming(self, minute: int) -> list[PlannedOccurrence]:
-        """The planned shifts that claim a minute, in order; without any, the occurrence of its civil day, if there is."""
+        """The planned shifts that claim a minute, in order; without any, what there is on its civil day."""
         last = bisect_right(self._starts, minute) - 1
         near = self.occurrences[max(0, last - MARGIN_DAYS) : last + MARGIN_DAYS]
         claimed = [found for found in near if found.spans and found.claim[0] <= minute < found.claim[1]]

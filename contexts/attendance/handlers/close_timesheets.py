@@ -157,10 +157,10 @@ async def close_timesheets(cmd: CloseTimesheets, work: AttendanceWork) -> CloseP
     stamps = await work.timesheets.stamps(opened)
     before = {one.state.id: one.state.version for one in timesheets.values()}
     for turn, timesheet in enumerate(timesheets.values()):
-        refusal = _advance(timesheet, cmd.target, stamps.get(timesheet.state.id, []), planner, work)
+        stopped_by = _advance(timesheet, cmd.target, stamps.get(timesheet.state.id, []), planner, work)
         state = timesheet.state
         changed = state.version != before[state.id]
-        answers.append(CloseAnswer(state.employee_id, state.id, state.status, changed, state.version, refusal))
+        answers.append(CloseAnswer(state.employee_id, state.id, state.status, changed, state.version, stopped_by))
         if turn % _YIELD_EVERY == _YIELD_EVERY - 1:
             await asyncio.sleep(0)  # pure computation: let punches in between; the transaction waits for nothing
     await work.timesheets.save(list(timesheets.values()))

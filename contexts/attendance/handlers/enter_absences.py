@@ -35,7 +35,7 @@ class CancelAbsence:
 
 
 async def enter_absence(cmd: EnterAbsence, work: AttendanceWork) -> tuple[UUID, TimesheetState]:
-    """The id of the absence and the timesheet afterwards. Raises InvalidValue and what `Timesheet.enter_absence` does."""
+    """The absence's id and the timesheet afterwards. Raises InvalidValue and what `Timesheet.enter_absence` does."""
     if cmd.end_date < cmd.start_date:
         raise InvalidValue("an absence ends on or after the day on which it starts", field="end_date")
     timesheet = await work.timesheets.get(cmd.timesheet_id, seen=cmd.seen)

@@ -1,10 +1,11 @@
 """The time catalog: a change-set of one entry, published as the next version."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from contexts.attendance.domain.catalog import (
     CatalogEntry,
+    D,
     Definition,
     HolidayCalendar,
     OvertimePolicy,
@@ -14,6 +15,7 @@ from contexts.attendance.domain.catalog import (
 )
 from contexts.attendance.domain.errors import CatalogFull, CatalogReferenceUnknown
 from contexts.attendance.handlers.work import AttendanceWork
+from contexts.attendance.repository.port import Readings
 from kernel.errors import Stale
 from kernel.ids import Version
 
@@ -62,3 +64,24 @@ def _check_references(schedule: WorkSchedule, catalog: TimeCatalog, on: date) ->
             f"publish the overtime policy {policy} first, to hold from {on} or before",
             field="work_schedule.overtime_policy",
         )
+
+
+async def get_entry(
+    kind: type[D], code: str, as_of: date | None, known_at: datetime | None, readings: Readings
+) -> CatalogEntry:
+    """The entry of a code that holds on a day, as recorded by an instant. Raises CatalogEntryNotFound."""
+    return _known((await readings.planner()).catalog, known_at).get(kind, code, as_of)
+
+
+async def list_entries(
+    kind: type[D], as_of: date | None, known_at: datetime | None, after: str, limit: int, readings: Readings
+) -> list[CatalogEntry]:
+    """Entries of a kind that hold on a day, by code, after a code."""
+    found = _known((await readings.planner()).catalog, known_at).listing(kind, as_of)
+    return [entry for entry in found if entry.definition.code > after][:limit]
+
+
+def _known(catalog: TimeCatalog, known_at: datetime | None) -> TimeCatalog:
+    if known_at is None:
+        return catalog
+    return catalog.at_version(max((one.version for one in catalog.entries if one.record_time <= known_at), default=0))

@@ -1,4 +1,4 @@
-"""Punches: each goes to the timesheet of the occurrence that claims its instant, which is opened where there is none."""
+"""Punches: each goes to the timesheet of the occurrence that claims its instant, opened where there is none."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -243,14 +243,16 @@ async def _keep_with_who_is_in(
             late[index] = before
     if not late:
         return
-    known = await work.timesheets.of_keys(sorted({sheet.key for sheet in late.values()}))
+    keys = {sheet.key for sheet in late.values()}
+    known = await work.timesheets.of_keys(sorted(keys - timesheets.keys()))
+    known |= {key: timesheets[key] for key in keys & timesheets.keys()}
     known = {key: sheet for key, sheet in known.items() if sheet.state.status is Status.OPEN}
     if not known:
         return
     stamps = await _stamps_around(
         [(known[sheet.key], items[index].punch.stamp) for index, sheet in late.items() if sheet.key in known], work
     )
-    for index, before in late.items():
+    for index, before in sorted(late.items(), key=lambda pair: items[pair[0]].punch.stamp.order):
         timesheet = known.get(before.key)
         if timesheet is None:
             continue
@@ -295,7 +297,7 @@ async def _replays(
     timesheets: dict[TimesheetKey, Timesheet],
     work: AttendanceWork,
 ) -> None:
-    """Take out what was recorded before: the same punch again answers as before, another one under its id is refused."""
+    """Take out what was recorded before: the same punch answers as before, another one under its id is refused."""
     stored = await work.timesheets.punches([item.punch.stamp.punch_id for item in items.values()])
     for index, item in list(items.items()):
         before = stored.get(item.punch.stamp.punch_id)

@@ -7,11 +7,12 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from contexts.attendance.domain.catalog import CatalogEntry
+from contexts.attendance.domain.events import TimeCatalogPublished
 from contexts.attendance.domain.planning import Planner
 from contexts.attendance.domain.punches import Punch, Stamp
 from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, TimesheetState
-from kernel.ids import AssignmentId, EmployeeId, Version
+from kernel.ids import AssignmentId, EmployeeId, TenantId, Version, derived_id
 from kernel.period import Period
 
 
@@ -22,6 +23,21 @@ class TimesheetKey(NamedTuple):
     assignment_id: AssignmentId
     time_calendar: str
     period: str
+
+
+def key_of(state: TimesheetState) -> TimesheetKey:
+    """What a timesheet is of."""
+    return TimesheetKey(state.employee_id, state.assignment_id, state.grounds.calendar.code, state.period.name)
+
+
+def catalog_id(tenant_id: TenantId) -> UUID:
+    """By what the feed names a tenant's time catalog."""
+    return derived_id("time_catalog", tenant_id)
+
+
+def published_event(entry: CatalogEntry) -> TimeCatalogPublished:
+    """What is said of a published entry."""
+    return TimeCatalogPublished(entry.version, entry.kind, entry.definition.code, entry.effective_date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +175,15 @@ class Change(NamedTuple):
 
 class Readings(Protocol):
     """Timesheets and totals as they are read."""
+
+    @property
+    def settle_margin_s(self) -> float:
+        """How old a fact is until no transaction under way can add to it."""
+        ...
+
+    async def database_time(self) -> datetime:
+        """The database's clock."""
+        ...
 
     async def get(self, id: UUID) -> TimesheetState:
         """Raises TimesheetNotFound."""

@@ -31,7 +31,14 @@ from contexts.attendance.repository.documents import (
     totals_to_json,
 )
 from contexts.attendance.repository.planners import Planners
-from contexts.attendance.repository.port import StoredPunch, TimesheetKey, Window
+from contexts.attendance.repository.port import (
+    StoredPunch,
+    TimesheetKey,
+    Window,
+    catalog_id,
+    key_of,
+    published_event,
+)
 from contexts.attendance.repository.tables import (
     STILL_KNOWN,
     catalog_entry,
@@ -171,11 +178,6 @@ def entry_from(row: RowMapping) -> RosterEntry:
         placements_from_json(row["placements"]),
         row["employee_number"],
     )
-
-
-def key_of(state: TimesheetState) -> TimesheetKey:
-    """What the timesheet is of."""
-    return TimesheetKey(state.employee_id, state.assignment_id, state.grounds.calendar.code, state.period.name)
 
 
 class SqlTimesheets:
@@ -492,8 +494,9 @@ async def planner_of(tx: Tx, planners: Planners, version: int | None) -> Planner
 class SqlCatalog:
     """The time catalog in one write transaction."""
 
-    def __init__(self, tx: Tx, planners: Planners) -> None:
+    def __init__(self, tx: Tx, outbox: Outbox, planners: Planners) -> None:
         self._tx = tx
+        self._outbox = outbox
         self._planners = planners
 
     async def planner(self, version: int | None = None) -> Planner:
@@ -521,3 +524,4 @@ class SqlCatalog:
         moved = _published.values(catalog_version=entry.version)
         if await self._tx.execute(moved, {"seen": entry.version - 1}) != 1:
             raise Stale("somebody published an entry meanwhile")
+        self._outbox.add("time_catalog", catalog_id(self._tx.tenant_id), entry.version, [published_event(entry)])

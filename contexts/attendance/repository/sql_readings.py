@@ -1,6 +1,6 @@
 """Timesheets and totals in SQL, as they are read."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -89,9 +89,20 @@ _roster = select(roster).where(roster.c.employee_id == sa.bindparam("employee", 
 class SqlReadings:
     """Timesheets and totals of one tenant, each statement seeing what is committed when it starts."""
 
-    def __init__(self, tx: Tx, planners: Planners) -> None:
+    def __init__(
+        self,
+        tx: Tx,
+        planners: Planners,
+        database_time: Callable[[], Awaitable[datetime]],
+        settle_margin_s: float,
+    ) -> None:
         self._tx = tx
         self._planners = planners
+        self._database_time = database_time
+        self.settle_margin_s = settle_margin_s
+
+    async def database_time(self) -> datetime:
+        return await self._database_time()
 
     async def get(self, id: UUID) -> TimesheetState:
         row = await self._tx.row(_one, {"id": id})

@@ -1,0 +1,1 @@
+"""Attendance on the wire."""

@@ -1,0 +1,434 @@
+"""Timesheets, punches and the roster between protos and values."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.date_pb2 import Date
+from muster.attendance.v1 import day_kind_pb2, roster_pb2
+from muster.attendance.v1 import timesheet_pb2 as pb
+
+from contexts.attendance.domain.catalog import DayKind
+from contexts.attendance.domain.evaluation import OccurrenceStatus, Outcome
+from contexts.attendance.domain.punches import Direction, Punch, Source, Stamp
+from contexts.attendance.domain.roster import Placement, RosterEntry
+from contexts.attendance.domain.spans import Span, instant_of, zone
+from contexts.attendance.domain.timesheet import Absence, Status, TimesheetState
+from contexts.attendance.domain.totals import Bucket, Tally
+from contexts.attendance.handlers.close_timesheets import CloseAnswer, CloseTimesheets
+from contexts.attendance.handlers.ensure_roster import RosterAnswer
+from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence
+from contexts.attendance.handlers.read_timesheets import TimesheetView
+from contexts.attendance.handlers.record_punches import PunchAnswer, PunchMade, PunchOutcome
+from kernel.errors import InvalidValue
+from kernel.ids import AssignmentId, EmployeeId, Version
+from kernel.period import FOREVER, Period
+
+_DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+_KIND_TO = {
+    DayKind.WORKDAY: day_kind_pb2.DAY_KIND_WORKDAY,
+    DayKind.REST_DAY: day_kind_pb2.DAY_KIND_REST_DAY,
+    DayKind.HOLIDAY: day_kind_pb2.DAY_KIND_HOLIDAY,
+}
+_KIND_FROM = {number: kind for kind, number in _KIND_TO.items()}
+_STATUS_TO = {status: pb.TimesheetStatus.Value(f"TIMESHEET_STATUS_{status.value}") for status in Status}
+_STATUS_FROM = {number: status for status, number in _STATUS_TO.items()}
+_DIRECTION_FROM = {
+    pb.PUNCH_DIRECTION_UNSPECIFIED: Direction.EITHER,
+    pb.PUNCH_DIRECTION_IN: Direction.IN,
+    pb.PUNCH_DIRECTION_OUT: Direction.OUT,
+}
+_DIRECTION_TO = {direction: number for number, direction in _DIRECTION_FROM.items()}
+_SOURCE_FROM = {pb.PunchSource.Value(f"PUNCH_SOURCE_{source.value}"): source for source in Source}
+_OUTCOME_TO = {outcome: pb.PunchOutcome.Value(f"PUNCH_OUTCOME_{outcome.value}") for outcome in PunchOutcome}
+_OCCURRENCE_TO = {status: pb.OccurrenceStatus.Value(f"OCCURRENCE_STATUS_{status.value}") for status in OccurrenceStatus}
+
+
+# ------------------------------------------------------------------------------------------------- plain values
+
+
+def date_to_proto(day: date) -> Date:
+    """A civil date."""
+    return Date(year=day.year, month=day.month, day=day.day)
+
+
+def date_from(message: Date, field: str) -> date:
+    """A civil date. Raises InvalidValue."""
+    try:
+        day = date(message.year, message.month, message.day)
+        if not 1970 <= day.year <= 9000:
+            raise ValueError(day)
+    except ValueError as error:
+        raise InvalidValue("name a day of the calendar: year, month and day", field=field) from error
+    return day
+
+
+def optional_date(message: Any, field: str) -> date | None:
+    """A civil date that may be absent. Raises InvalidValue."""
+    return date_from(getattr(message, field), field) if message.HasField(field) else None
+
+
+def instant_to_proto(instant: datetime) -> Timestamp:
+    """An instant."""
+    elapsed = instant - _EPOCH
+    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1000)
+
+
+def instant_from(message: Timestamp, field: str) -> datetime:
+    """An instant to the microsecond. Raises InvalidValue."""
+    try:
+        instant = _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
+        if not _EARLIEST <= instant <= _LATEST:
+            raise ValueError(instant)
+    except (ValueError, OverflowError) as error:
+        raise InvalidValue("name an instant between 1970 and 9000", field=field) from error
+    return instant
+
+
+def optional_instant(message: Any, field: str) -> datetime | None:
+    """An instant that may be absent. Raises InvalidValue."""
+    return instant_from(getattr(message, field), field) if message.HasField(field) else None
+
+
+def seen_from(etag: str) -> Version | None:
+    """The version that an etag names, None for an empty one."""
+    return Version(int(etag)) if etag else None
+
+
+def kind_to_proto(kind: DayKind) -> "day_kind_pb2.DayKind.ValueType":
+    """A kind of day."""
+    return _KIND_TO[kind]
+
+
+def kind_from(number: int) -> DayKind:
+    """A kind of day. Raises InvalidValue."""
+    kind = _KIND_FROM.get(number)  # type: ignore[call-overload]
+    if kind is None:
+        raise InvalidValue("name WORKDAY, REST_DAY or HOLIDAY", field="day_kind")
+    return DayKind(kind)
+
+
+def status_from(number: int) -> Status | None:
+    """A status, None where it is unspecified."""
+    return _STATUS_FROM.get(number)  # type: ignore[call-overload, no-any-return]
+
+
+def _id(value: UUID | None) -> str:
+    return "" if value is None else str(value)
+
+
+# ------------------------------------------------------------------------------------------------- the roster
+
+
+def _placement_from(message: roster_pb2.Placement, index: int) -> Placement:
+    field = f"entry.placements[{index}]"
+    start = date_from(message.start_date, f"{field}.start_date")
+    end = date_from(message.end_date, f"{field}.end_date") + _DAY if message.HasField("end_date") else FOREVER
+    if end <= start:
+        raise InvalidValue("a placement ends on or after the day on which it starts", field=f"{field}.end_date")
+    zone(message.time_zone)
+    return Placement(
+        Period(start, end),
+        AssignmentId(UUID(message.assignment_id)),
+        message.work_schedule,
+        message.time_zone,
+        message.department,
+        EmployeeId(UUID(message.manager_id)) if message.manager_id else None,
+        message.pay_group,
+        message.time_calendar,
+        message.punch_exempt,
+    )
+
+
+def roster_entry_from(message: roster_pb2.RosterEntry) -> RosterEntry:
+    """A roster entry. Raises InvalidValue, TimeZoneUnknown."""
+    return RosterEntry(
+        EmployeeId(UUID(message.employee_id)),
+        message.source_version,
+        tuple(_placement_from(placement, index) for index, placement in enumerate(message.placements)),
+        message.employee_number,
+    )
+
+
+def _placement_to(placement: Placement) -> roster_pb2.Placement:
+    return roster_pb2.Placement(
+        start_date=date_to_proto(placement.span.start),
+        end_date=None if placement.span.end == FOREVER else date_to_proto(placement.span.last_day),
+        assignment_id=str(placement.assignment_id),
+        work_schedule=placement.work_schedule,
+        time_zone=placement.time_zone,
+        department=placement.department,
+        manager_id=_id(placement.manager_id),
+        pay_group=placement.pay_group,
+        time_calendar=placement.time_calendar,
+        punch_exempt=placement.punch_exempt,
+    )
+
+
+def roster_entry_to_proto(entry: RosterEntry) -> roster_pb2.RosterEntry:
+    """A roster entry."""
+    return roster_pb2.RosterEntry(
+        employee_id=str(entry.employee_id),
+        source_version=entry.source_version,
+        employee_number=entry.employee_number,
+        placements=[_placement_to(placement) for placement in entry.placements],
+    )
+
+
+def roster_result(answer: RosterAnswer) -> roster_pb2.RosterResult:
+    """What became of one entry."""
+    refusal = answer.refusal
+    return roster_pb2.RosterResult(
+        employee_id=str(answer.employee_id),
+        applied=answer.applied,
+        source_version=answer.source_version,
+        reason="" if refusal is None else refusal.reason,
+        message="" if refusal is None else refusal.message,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- punches
+
+
+def punch_from(message: pb.Punch) -> PunchMade:
+    """A punch. Raises InvalidValue, TimeZoneUnknown."""
+    if not message.employee_id and not message.employee_number:
+        raise InvalidValue("name the employee by id or by number", field="employee_id")
+    if message.time_zone:
+        zone(message.time_zone)
+    stamp = Stamp(
+        instant_from(message.punched_at, "punched_at"),
+        _DIRECTION_FROM[message.direction],
+        UUID(message.punch_id),
+    )
+    return PunchMade(
+        Punch(
+            stamp,
+            _SOURCE_FROM[message.source],
+            message.time_zone,
+            message.device_id,
+            message.device_sequence,
+            optional_instant(message, "device_clock"),
+        ),
+        EmployeeId(UUID(message.employee_id)) if message.employee_id else None,
+        message.employee_number,
+    )
+
+
+def punch_result(answer: PunchAnswer) -> pb.PunchResult:
+    """What became of a punch."""
+    result = pb.PunchResult(
+        punch_id=str(answer.punch_id),
+        outcome=_OUTCOME_TO[answer.outcome],
+        employee_id=_id(answer.employee_id),
+        timesheet_id=_id(answer.timesheet_id),
+        duplicate_of=_id(answer.duplicate_of),
+        etag="" if answer.version is None else str(answer.version),
+    )
+    if answer.work_date is not None:
+        result.work_date.CopyFrom(date_to_proto(answer.work_date))
+    if answer.refusal is not None:
+        result.reason, result.message = answer.refusal.reason, answer.refusal.message
+    return result
+
+
+# ------------------------------------------------------------------------------------------------- timesheets
+
+
+def enter_absence_from(request: pb.EnterAbsenceRequest) -> EnterAbsence:
+    """The command. Raises InvalidValue."""
+    start = date_from(request.start_date, "start_date")
+    return EnterAbsence(
+        UUID(request.timesheet_id),
+        seen_from(request.etag),
+        request.code,
+        start,
+        optional_date(request, "end_date") or start,
+        request.minutes or None,
+        Decimal(request.paid_share),
+    )
+
+
+def cancel_absence_from(request: pb.CancelAbsenceRequest) -> CancelAbsence:
+    """The command."""
+    return CancelAbsence(UUID(request.timesheet_id), seen_from(request.etag), UUID(request.absence_id))
+
+
+def close_from(request: pb.CloseTimesheetsRequest, after: EmployeeId | None) -> CloseTimesheets:
+    """The command. Raises InvalidValue."""
+    target = status_from(request.target_status)
+    if target is None or target is Status.OPEN:
+        raise InvalidValue("close to SUBMITTED, APPROVED or LOCKED", field="target_status")
+    return CloseTimesheets(
+        request.pay_group, request.department, request.period, target, after, request.page_size or 500
+    )
+
+
+def close_result(answer: CloseAnswer) -> pb.CloseResult:
+    """What became of one person's timesheet."""
+    refusal = answer.refusal
+    result = pb.CloseResult(
+        employee_id=str(answer.employee_id),
+        timesheet_id=_id(answer.timesheet_id),
+        status=pb.TIMESHEET_STATUS_UNSPECIFIED if answer.status is None else _STATUS_TO[answer.status],
+        changed=answer.changed,
+        etag="" if answer.version is None else str(answer.version),
+        reason="" if refusal is None else refusal.reason,
+        message="" if refusal is None else refusal.message,
+    )
+    if answer.work_date is not None:
+        result.work_date.CopyFrom(date_to_proto(answer.work_date))
+    return result
+
+
+def header_to_proto(state: TimesheetState) -> pb.Timesheet:
+    """A timesheet without its occurrences."""
+    return pb.Timesheet(
+        timesheet_id=str(state.id),
+        employee_id=str(state.employee_id),
+        assignment_id=str(state.assignment_id),
+        time_calendar=state.grounds.calendar.code,
+        period=state.period.name,
+        start_date=date_to_proto(state.period.span.start),
+        end_date=date_to_proto(state.period.span.last_day),
+        pay_group=state.grounds.last.pay_group,
+        department=state.grounds.last.department,
+        status=_STATUS_TO[state.status],
+        etag=str(state.version),
+        record_time=instant_to_proto(state.record_time),
+        catalog_version=state.grounds.catalog_version,
+        submitted_by=state.submitted_by,
+        approved_by=state.approved_by,
+    )
+
+
+def timesheet_to_proto(view: TimesheetView) -> pb.Timesheet:
+    """A timesheet with what came of its occurrences."""
+    message = header_to_proto(view.state)
+    message.occurrences.extend(_occurrence_to(outcome) for outcome in view.outcomes)
+    message.absences.extend(_absence_to(absence) for absence in view.state.absences)
+    message.sums.CopyFrom(_sums_to(view.tally))
+    return message
+
+
+def changed_to_proto(state: TimesheetState) -> pb.Timesheet:
+    """A timesheet as a command leaves it: with its absences, and its sums once it is submitted."""
+    message = header_to_proto(state)
+    message.absences.extend(_absence_to(absence) for absence in state.absences)
+    if state.status is not Status.OPEN:
+        message.sums.CopyFrom(_sums_to(state.totals.tally))
+    return message
+
+
+def _absence_to(absence: Absence) -> pb.Absence:
+    return pb.Absence(
+        absence_id=str(absence.absence_id),
+        code=absence.code,
+        start_date=date_to_proto(absence.span.start),
+        end_date=date_to_proto(absence.span.last_day),
+        minutes=absence.minutes or 0,
+        paid_share=str(absence.paid_share),
+    )
+
+
+def _sums_to(tally: Tally) -> pb.PeriodSums:
+    return pb.PeriodSums(
+        planned_minutes=tally.planned_minutes,
+        planned_days=tally.planned_days,
+        worked_minutes=tally.worked_minutes,
+        regular_minutes=tally.regular_minutes,
+        overtime_workday_minutes=tally.overtime_workday_minutes,
+        overtime_rest_day_minutes=tally.overtime_rest_day_minutes,
+        overtime_holiday_minutes=tally.overtime_holiday_minutes,
+        night_minutes=tally.night_minutes,
+        late_minutes=tally.late_minutes,
+        early_leave_minutes=tally.early_leave_minutes,
+        absent_minutes=tally.absent_minutes,
+        absence_minutes=tally.absence_minutes,
+        late_count=tally.late_count,
+        early_leave_count=tally.early_leave_count,
+    )
+
+
+def _intervals(spans: Iterable[Span]) -> list[pb.TimeInterval]:
+    return [
+        pb.TimeInterval(start_time=instant_to_proto(instant_of(start)), end_time=instant_to_proto(instant_of(end)))
+        for start, end in spans
+    ]
+
+
+def _occurrence_to(outcome: Outcome) -> pb.Occurrence:
+    planned, tally = outcome.planned, outcome.tally
+    return pb.Occurrence(
+        work_date=date_to_proto(outcome.work_date),
+        day_kind=_KIND_TO[planned.day_kind],
+        shift=planned.shift.code if planned.shift else "",
+        planned=_intervals(planned.spans),
+        breaks=_intervals(planned.breaks),
+        punches=[
+            pb.OccurrencePunch(
+                punch_id=str(stamp.punch_id),
+                punched_at=instant_to_proto(stamp.instant),
+                direction=_DIRECTION_TO[stamp.direction],
+                duplicate_of=_id(outcome.duplicate_of.get(stamp.punch_id)),
+            )
+            for stamp in outcome.stamps
+        ],
+        present=[
+            pb.TimeInterval(
+                start_time=instant_to_proto(came), end_time=None if went is None else instant_to_proto(went)
+            )
+            for came, went in outcome.present
+        ],
+        status=_OCCURRENCE_TO[outcome.status],
+        planned_minutes=tally.planned_minutes,
+        worked_minutes=tally.worked_minutes,
+        regular_minutes=tally.regular_minutes,
+        overtime_workday_minutes=tally.overtime_workday_minutes,
+        overtime_rest_day_minutes=tally.overtime_rest_day_minutes,
+        overtime_holiday_minutes=tally.overtime_holiday_minutes,
+        unapproved_overtime_minutes=tally.unapproved_overtime_minutes,
+        night_minutes=tally.night_minutes,
+        late_minutes=tally.late_minutes,
+        early_leave_minutes=tally.early_leave_minutes,
+        absent_minutes=tally.absent_minutes,
+        absence_minutes=tally.absence_minutes,
+    )
+
+
+def _bucket_to(bucket: Bucket) -> pb.TimeBucket:
+    return pb.TimeBucket(
+        work_date=date_to_proto(bucket.work_date),
+        day_kind=_KIND_TO[bucket.day_kind],
+        work_week_start_date=date_to_proto(bucket.work_week),
+        pay_code=bucket.pay_code,
+        minutes=bucket.minutes,
+        planned_minutes=bucket.planned_minutes,
+        paid_share="" if bucket.paid_share is None else str(bucket.paid_share),
+    )
+
+
+def encode_totals(state: TimesheetState) -> bytes:
+    """The totals of a version of a timesheet as the message that reads of them answer."""
+    message = pb.PeriodTotals(
+        employee_id=str(state.employee_id),
+        assignment_id=str(state.assignment_id),
+        timesheet_id=str(state.id),
+        period=state.period.name,
+        start_date=date_to_proto(state.period.span.start),
+        end_date=date_to_proto(state.period.span.last_day),
+        status=_STATUS_TO[state.status],
+        etag=str(state.version),
+        record_time=instant_to_proto(state.record_time),
+        catalog_version=state.grounds.catalog_version,
+    )
+    if state.status is not Status.OPEN:
+        message.buckets.extend(_bucket_to(bucket) for bucket in state.totals.buckets)
+        message.sums.CopyFrom(_sums_to(state.totals.tally))
+    return message.SerializeToString(deterministic=True)

@@ -1,0 +1,84 @@
+"""The one place where attendance is wired together."""
+
+from collections.abc import Callable
+from functools import cached_property
+from uuid import UUID
+
+from dependency_injector import containers, providers
+
+from chassis.clock import SystemClock
+from chassis.database import Database, Tx
+from chassis.principal import Call
+from chassis.unit_of_work import Commands, Queries, UnitOfWork
+from contexts.attendance.adapters.codec import encode_totals
+from contexts.attendance.adapters.published import published
+from contexts.attendance.adapters.servicer import RosterServicer, TimeCatalogServicer, TimesheetServicer
+from contexts.attendance.repository.planners import Planners
+from contexts.attendance.repository.sql import SqlCatalog, SqlRoster, SqlTimesheets
+from contexts.attendance.repository.sql_readings import SqlReadings
+from kernel.clock import Clock
+from kernel.ids import EmployeeId
+
+
+class SqlAttendanceWork(UnitOfWork):
+    """One command's work over SQL."""
+
+    def __init__(self, tx: Tx, call: Call, clock: Clock, planners: Planners) -> None:
+        super().__init__(tx, call, clock)
+        self._planners = planners
+
+    @cached_property
+    def timesheets(self) -> SqlTimesheets:
+        """Timesheets to be changed, and their punches."""
+        return SqlTimesheets(self.tx, self.outbox, encode_totals)
+
+    @cached_property
+    def roster(self) -> SqlRoster:
+        """The roster."""
+        return SqlRoster(self.tx)
+
+    @cached_property
+    def catalog(self) -> SqlCatalog:
+        """The time catalog."""
+        return SqlCatalog(self.tx, self.outbox, self._planners)
+
+    @property
+    def actor(self) -> str:
+        """The principal's subject."""
+        return self.call.principal.subject
+
+    @property
+    def actor_employee(self) -> EmployeeId | None:
+        """The employee that the principal is."""
+        return self.call.principal.employee_id
+
+    def note(self, subject: UUID | str, reason: str | None = None, before: bytes = b"", after: bytes = b"") -> None:
+        """What the audit row says."""
+        super().note(subject, reason, before, after)
+
+
+def sql_work(planners: Planners) -> Callable[[Tx, Call, Clock], SqlAttendanceWork]:
+    """How a unit of work is opened."""
+    return lambda tx, call, clock: SqlAttendanceWork(tx, call, clock, planners)
+
+
+def sql_readings(planners: Planners, database: Database) -> Callable[[Tx], SqlReadings]:
+    """How readings are opened."""
+    return lambda tx: SqlReadings(tx, planners, database.now, database.settle_margin_s)
+
+
+class Container(containers.DeclarativeContainer):
+    """Attendance's parts; the database and `committed` are given to it."""
+
+    database: providers.Dependency[Database] = providers.Dependency(instance_of=Database)
+    committed: providers.Dependency[Callable[[], None]] = providers.Dependency(default=providers.Object(lambda: None))
+    clock = providers.Singleton(SystemClock)
+
+    planners = providers.Singleton(Planners)
+    commands = providers.Singleton(
+        Commands, database, providers.Singleton(sql_work, planners), providers.Object(published), clock, committed
+    )
+    queries = providers.Singleton(Queries, database, providers.Singleton(sql_readings, planners, database))
+    timesheets = providers.Singleton(TimesheetServicer, commands, queries, clock)
+    roster = providers.Singleton(RosterServicer, commands, queries)
+    time_catalog = providers.Singleton(TimeCatalogServicer, commands, queries)
