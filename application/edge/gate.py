@@ -35,7 +35,6 @@ _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _ETAG = re.compile(r'"([0-9]{1,19})"')
 _JSON = re.compile(r'application/(json|[a-z0-9.-]{1,40}\+json) *(; *charset="?utf-8"?)? *', re.IGNORECASE)
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_ENCODED = re.compile(rb"%(2[eEfF]|5[cC]|00|25)")
 
 
 class Authenticator(Protocol):
@@ -117,8 +116,6 @@ class GuardedRoute(APIRoute):
                 scope = request.scope
                 if scope["query_string"]:
                     _check_query(request)
-                if _ENCODED.search(scope.get("raw_path") or b""):
-                    raise AmbiguousRequest("the path holds an encoded dot, slash, backslash, percent or zero")
                 if operation.action is not None:
                     exchange.principal = await gate.authenticator.principal(_bearer(exchange.received))
                     knock(exchange.principal, operation.action)

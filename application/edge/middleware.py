@@ -49,6 +49,7 @@ ONCE = frozenset(
 )
 _TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_ENCODED = re.compile(rb"%(2[eEfF]|5[cC]|00|25)")
 _MILLISECONDS = re.compile(r"[0-9]{1,6}")
 
 _ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
@@ -140,7 +141,10 @@ class Edge:
             exchange.traceparent = traceparent
         if size > MAX_HEADER_BYTES:
             raise HeadersTooLarge(f"send at most {MAX_HEADER_BYTES} bytes of headers")
-        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
+        path = scope.get("raw_path") or b""
+        if b"%" in path and _ENCODED.search(path):
+            raise AmbiguousRequest("the path holds an encoded dot, slash, backslash, percent or zero; write it plainly")
+        if len(path) + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
             raise AddressTooLong(f"send at most {MAX_ADDRESS_BYTES} bytes of path and query")
         if repeated:
             raise AmbiguousRequest("a header that has one value is given twice; give it once")
