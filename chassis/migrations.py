@@ -1,5 +1,6 @@
 """Alembic, one tree per context (`contexts/<name>/repository/migrations/versions`); expand only, forward only."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from chassis.database import Database
 from chassis.tables import PLUMBING
 
 _ENVIRONMENT = Path(__file__).parent / "alembic"
+_one_at_a_time = threading.Lock()  # Alembic's `op` and `context` stand for the one migration of the whole process
 
 
 class SchemaBehind(Exception):
@@ -52,7 +54,8 @@ async def upgrade(database: Database, context: str, versions: Path) -> None:
     def work(connection: sa.Connection) -> None:
         config = _config(context, versions)
         config.attributes.update(connection=connection, metadata=database.metadata)
-        command.upgrade(config, "heads")
+        with _one_at_a_time:
+            command.upgrade(config, "heads")
 
     await database.run_schema(work)
 
