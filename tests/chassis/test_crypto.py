@@ -52,6 +52,17 @@ def test_a_ciphertext_that_was_moved_is_refused(cipher: FieldCipher, elsewhere: 
         cipher.open(sealed, elsewhere)
 
 
+def test_without_the_binding_a_moved_ciphertext_would_open(cipher: FieldCipher) -> None:
+    """The planted bug: what the tests above would not forgive."""
+
+    class Unbound(Place):
+        binding = b""
+
+    here, there = (Unbound(TENANT, "employee_person", "national_id", UUID(int=row)) for row in (10, 11))
+
+    assert cipher.open(cipher.seal(b"secret", here), there) == b"secret"
+
+
 def test_every_altered_byte_is_noticed(cipher: FieldCipher) -> None:
     sealed = cipher.seal(b"secret", PLACE)
 

@@ -17,10 +17,9 @@ from muster.event.v1 import event_feed_pb2 as feed_pb2
 
 from chassis.bus.consumer import feed_principal
 from chassis.bus.in_process import InProcessFastPath
-from chassis.database import Database
 from chassis.feed import AheadOfFeed, EventNotParked, FeedNeedsProcess, LeaseLost, Sequencer, purge
 from chassis.principal import Call, Principal, serving
-from chassis.tables import consumer, context_metadata, outbox
+from chassis.tables import consumer, lock_row, outbox
 from kernel.ids import TenantId
 from tests.chassis.bus.publisher import SCOPE, TENANT, Publisher, a_publisher
 
@@ -186,15 +185,16 @@ async def test_a_released_lease_is_free_at_once(publisher: Publisher) -> None:
 async def test_a_person_cannot_read_the_feed_of_all_tenants(publisher: Publisher) -> None:
     amy = Principal(TENANT, "amy", frozenset({"owner"}))
 
-    for method, request in (
+    calls: list[tuple[Any, Any]] = [
         (publisher.feed.Read, feed_pb2.ReadRequest(consumer="x", worker_id="w")),
         (publisher.feed.Ack, feed_pb2.AckRequest(consumer="x", worker_id="w", position=1)),
         (publisher.feed.Park, feed_pb2.ParkRequest(consumer="x", event_id=str(uuid4()), position=1)),
         (publisher.feed.Resolve, feed_pb2.ResolveRequest(consumer="x", event_id=str(uuid4()))),
         (publisher.feed.Release, feed_pb2.ReleaseRequest(consumer="x", worker_id="w")),
-    ):
+    ]
+    for method, request in calls:
         with calling(amy), pytest.raises(FeedNeedsProcess):
-            await method(request, None)  # type: ignore[operator]
+            await method(request, None)
 
 
 async def park(publisher: Publisher, entry: Any, reason: str = "broken", attempts: int = 5) -> None:
@@ -305,6 +305,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 from chassis.clock import SystemClock
 from chassis.database import Database
+from chassis.outbox import PendingOutbox
 from chassis.principal import Call, Principal, serving
 from chassis.tables import context_metadata, lock_row
 from chassis.unit_of_work import Commands, UnitOfWork
@@ -312,6 +313,16 @@ from tests.chassis.bus.publisher import TENANT
 from tests.chassis.rpc.probe import messages
 
 url, crash, first = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+async def naive(database, number):
+    # The planted bug: state first, event in a transaction of its own.
+    async with database.write(TENANT) as tx:
+        await tx.insert(lock_row, {"name": f"state {number}"})
+    at("naive", number)
+    pending = PendingOutbox()
+    pending.add("thing", UUID(int=number), 1, [messages.DoResponse(text=str(number))])
+    async with database.write(TENANT) as tx:
+        await pending.write(tx, lambda event: event, lambda: UUID(int=number), datetime.now(UTC))
 
 def at(point, number):
     if crash == point and number == first + 2:
@@ -328,6 +339,9 @@ async def main():
     commands = Commands(database, UnitOfWork, publish, SystemClock(), lambda: at("after the commit", current[0]))
     for number in range(first, first + 5):
         current[0] = number
+        if crash == "naive":
+            await naive(database, number)
+            continue
 
         async def handler(uow):
             await uow.tx.insert(lock_row, {"name": f"state {number}"})
@@ -345,26 +359,39 @@ asyncio.run(main())
 POINTS = {"before the outbox": 2, "between state and outbox": 2, "after the commit": 3}
 
 
+async def crash(publisher: Publisher, point: str, first: int) -> None:
+    """Five commands in a process that dies at that point of the third."""
+    url = publisher.database.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", PROGRAM, url, point, str(first)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}"}
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 9, done.stderr
+
+
+async def states_and_events(publisher: Publisher) -> tuple[set[int], set[int]]:
+    """The numbers whose state is there, and those that the feed gives."""
+    while await publisher.sequencer.sequence():
+        pass
+    async with publisher.database.system_read(SCOPE) as tx:
+        states = await tx.rows(sa.select(lock_row.c.name))
+    return {int(row["name"].removeprefix("state ")) for row in states}, {
+        UUID(entry.aggregate_id).int for entry in (await read(publisher)).entries
+    }
+
+
 async def test_a_crash_between_state_and_outbox_loses_neither(publisher: Publisher) -> None:
     expected: set[int] = set()
     for number, (point, survived) in enumerate(POINTS.items()):
         first = 100 * (number + 1)
-        url = publisher.database.url.render_as_string(hide_password=False)
-        command = [sys.executable, "-c", PROGRAM, url, point, str(first)]
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}"}
-        done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 9, done.stderr
+        await crash(publisher, point, first)
         expected |= set(range(first, first + survived))
 
-    database = Database(publisher.database.url.render_as_string(hide_password=False), context_metadata())
-    await Sequencer(database, "probe", InProcessFastPath()).sequence()
-    async with database.system_read(SCOPE) as tx:
-        names = await tx.rows(sa.select(database.metadata.tables["lock_row"].c.name))
-    await database.close()
+    assert await states_and_events(publisher) == (expected, expected)
 
-    published = {row["aggregate_id"].int for row in await publisher.rows()}
-    assert {int(row["name"].removeprefix("state ")) for row in names} == expected
-    assert published == expected
-    assert [row["position"] for row in await publisher.rows()] == list(range(1, len(expected) + 1))
+
+async def test_two_transactions_for_state_and_event_would_lose_the_event(publisher: Publisher) -> None:
+    await crash(publisher, "naive", 100)
+
+    assert await states_and_events(publisher) == ({100, 101, 102}, {100, 101})

@@ -207,7 +207,7 @@ from tests.chassis.rpc.probe import Probe, a_principal, messages, wire
 async def main():
     settings = Settings.embedded(Path(sys.argv[1]))
     prepare_keys(settings)
-    lifecycle = Lifecycle(grace_s=5.0)
+    lifecycle = Lifecycle(grace_s=float(sys.argv[2]))
     lifecycle.handle_signals()
     probe = Probe()
     registration = (wire.add_ProbeServiceServicer_to_server, probe)
@@ -229,8 +229,9 @@ run(main)
 """
 
 
-def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "data")]
+def terminated(folder: Path, grace_s: float) -> tuple[str, int, float]:
+    """Its last line, its exit code and how long it took, for a process that gets SIGTERM with 20 calls in flight."""
+    command = [sys.executable, "-c", PROGRAM, str(folder / "data"), str(grace_s)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
@@ -240,5 +241,18 @@ def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
         last = list(lines)[-1]
         code = process.wait(timeout=10)
 
+    return last, code, time.monotonic() - asked
+
+
+def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
+    last, code, took_s = terminated(tmp_path, 5.0)
+
     assert (last, code) == ("finished 20\n", 0)
-    assert time.monotonic() - asked < 5
+    assert took_s < 5
+
+
+def test_without_a_grace_the_calls_in_flight_are_lost(tmp_path: Path) -> None:
+    """The planted bug: the test above can fail."""
+    last, code, _ = terminated(tmp_path, 0.0)
+
+    assert (last, code) == ("finished 0\n", 0)
