@@ -24,6 +24,8 @@ LONGEST_BACKOFF_S = 10.0
 HEALTHY_AFTER_S = 60.0
 MAX_FAILURES = 50
 LEEWAY_S = 2.0
+KEEP_ALIVE_S = 75
+CONNECTIONS_PER_REQUEST = 4  # most open connections are idle; uvicorn counts them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,9 @@ class Lifecycle:
             hurry.cancel()
 
 
-async def serve_http(app: Any, listener: Listener, settings: "Settings", *, name: str = "http") -> Running:
+async def serve_http(
+    app: Any, listener: Listener, settings: "Settings", *, name: str = "http", lifespan: bool = True
+) -> Running:
     """Serve an ASGI application on this loop by uvicorn, without signal handlers of its own.
 
     Stopping closes the listener, lets requests in flight finish within the grace, then runs the application's
@@ -246,14 +250,14 @@ async def serve_http(app: Any, listener: Listener, settings: "Settings", *, name
         app,
         http="httptools",
         loop="none",
-        lifespan="on",
+        lifespan="on" if lifespan else "off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         ws_per_message_deflate=False,  # it multiplies the memory of a connection
-        limit_concurrency=settings.http_concurrency,
-        timeout_keep_alive=30,
+        limit_concurrency=settings.http_concurrency * CONNECTIONS_PER_REQUEST,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(int(settings.grace_s), 1),
     )
     server = Server(config)

@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from chassis.bus.port import Entry
 
@@ -57,11 +58,11 @@ class InProcessFastPath:
         return [entry for entry in stream.entries if entry.position > after][:limit]
 
     async def close(self) -> None:
-        """See FastPath."""
-        self._streams.clear()
+        """Nothing to let go of: other parts may still use it."""
 
 
-_by_folder: dict[Path, InProcessFastPath] = {}
+# Lives as long as one of the parts that share it.
+_by_folder: WeakValueDictionary[Path, InProcessFastPath] = WeakValueDictionary()
 
 
 def in_process(data_dir: Path) -> InProcessFastPath:
