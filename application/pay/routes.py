@@ -1,0 +1,232 @@
+"""REST operations of pay."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+
+from application.edge.fields import Code, Id, Nothing
+from application.edge.operation import Criticality, IfMatch
+from application.edge.pages import DatedQuery, Page, PageQuery
+from application.edge.routes import Routes
+from application.pay import schemas
+from application.pay.use_cases import Pay
+
+routes = Routes("pay")
+
+
+async def pay_of(request: Request) -> Pay:
+    """The use cases of this application."""
+    found: Pay = request.app.state.pay
+    return found
+
+
+Uses = Annotated[Pay, Depends(pay_of)]
+RunId = Annotated[Id, Path(description="The run.")]
+PayslipId = Annotated[Id, Path(description="The payslip.")]
+EmployeeId = Annotated[Id, Path(description="The employee.")]
+PayInputId = Annotated[Id, Path(description="The pay input.")]
+GroupCode = Annotated[Code, Path(description="Code of the pay group.")]
+ComponentCode = Annotated[schemas.ComponentCode, Path(description="Code of the pay component.")]
+Bulk = Criticality.DEFERRABLE
+Urgent = Criticality.CRITICAL
+
+
+@routes.put("/v1/pay-groups/{code}", "pay_catalog.publish", tag="payroll catalog")
+async def put_pay_group(code: GroupCode, body: schemas.PayGroupBody, pay: Uses) -> schemas.PayGroupView:
+    """Define a pay group from a date on."""
+    return await pay.put_pay_group(code, body)
+
+
+@routes.get("/v1/pay-groups", "pay_catalog.read", tag="payroll catalog")
+async def list_pay_groups(query: Annotated[schemas.CatalogQuery, Query()], pay: Uses) -> Page[schemas.PayGroupView]:
+    """A page of pay groups as of a date, by code."""
+    return await pay.pay_groups(query)
+
+
+@routes.get("/v1/pay-groups/{code}", "pay_catalog.read", tag="payroll catalog")
+async def get_pay_group(code: GroupCode, query: Annotated[DatedQuery, Query()], pay: Uses) -> schemas.PayGroupView:
+    """One pay group as of a date."""
+    return await pay.pay_group(code, query)
+
+
+@routes.get("/v1/pay-groups/{code}/periods", "pay_catalog.read", tag="payroll catalog")
+async def list_pay_periods(
+    code: GroupCode, query: Annotated[schemas.PayPeriodsQuery, Query()], pay: Uses
+) -> schemas.PayPeriodsView:
+    """The pay periods between two days, with their pay dates."""
+    return await pay.pay_periods(code, query)
+
+
+@routes.post("/v1/pay-components/standard", "pay_catalog.publish", tag="payroll catalog", status=201)
+async def adopt_standard_components(body: schemas.StandardComponentsBody, pay: Uses) -> schemas.StandardComponentsView:
+    """Adopt a country's standard components in one change set; codes that exist are left alone."""
+    return await pay.adopt_components(body)
+
+
+@routes.put("/v1/pay-components/{code}", "pay_catalog.publish", tag="payroll catalog")
+async def put_pay_component(code: ComponentCode, body: schemas.PayComponentBody, pay: Uses) -> schemas.PayComponentView:
+    """Define a pay component from a date on; a formula that cannot be used is refused with position and reason."""
+    return await pay.put_component(code, body)
+
+
+@routes.get("/v1/pay-components", "pay_catalog.read", tag="payroll catalog")
+async def list_pay_components(
+    query: Annotated[schemas.CatalogQuery, Query()], pay: Uses
+) -> Page[schemas.PayComponentView]:
+    """A page of pay components as of a date, in their order on the payslip."""
+    return await pay.components(query)
+
+
+@routes.get("/v1/pay-components/{code}", "pay_catalog.read", tag="payroll catalog")
+async def get_pay_component(
+    code: ComponentCode, query: Annotated[DatedQuery, Query()], pay: Uses
+) -> schemas.PayComponentView:
+    """One pay component as of a date."""
+    return await pay.component(code, query)
+
+
+@routes.post("/v1/pay-inputs", "pay_input.enter", tag="payroll", status=201)
+async def create_pay_input(body: schemas.PayInputBody, pay: Uses) -> schemas.PayInputView:
+    """Enter one amount for one employee and period; exactly one run pays it."""
+    return await pay.create_pay_input(body)
+
+
+@routes.get("/v1/pay-inputs", "pay_input.read", tag="payroll", criticality=Bulk)
+async def list_pay_inputs(query: Annotated[schemas.PayInputsQuery, Query()], pay: Uses) -> Page[schemas.PayInputView]:
+    """A page of pay inputs, newest first."""
+    return await pay.pay_inputs(query)
+
+
+@routes.delete("/v1/pay-inputs/{pay_input_id}", "pay_input.enter", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def cancel_pay_input(pay_input_id: PayInputId, pay: Uses) -> schemas.PayInputView:
+    """Take back an input that no final run has paid."""
+    return await pay.cancel_pay_input(pay_input_id)
+
+
+@routes.post("/v1/payroll-runs", "payroll_run.create", tag="payroll", status=201)
+async def create_payroll_run(body: schemas.RunBody, pay: Uses) -> schemas.RunView:
+    """Create a run in DRAFT."""
+    return await pay.create_run(body)
+
+
+@routes.get("/v1/payroll-runs", "payroll_run.read", tag="payroll", criticality=Bulk)
+async def list_payroll_runs(query: Annotated[schemas.RunsQuery, Query()], pay: Uses) -> Page[schemas.RunView]:
+    """A page of runs, newest first."""
+    return await pay.runs(query)
+
+
+@routes.get("/v1/payroll-runs/{run_id}", "payroll_run.read", tag="payroll")
+async def get_payroll_run(run_id: RunId, pay: Uses) -> schemas.RunView:
+    """One run with its progress and totals."""
+    return await pay.run(run_id)
+
+
+@routes.post(
+    "/v1/payroll-runs/{run_id}/calculate",
+    "payroll_run.calculate",
+    tag="payroll",
+    status=202,
+    if_match=IfMatch.OPTIONAL,
+)
+async def calculate_payroll_run(run_id: RunId, pay: Uses, body: Nothing | None = None) -> schemas.RunView:
+    """Start the calculation: DRAFT or CALCULATED becomes CALCULATING; poll the run for its progress."""
+    return await pay.calculate(run_id)
+
+
+@routes.post(
+    "/v1/payroll-runs/{run_id}/payslips/{employee_id}/recalculate",
+    "payroll_run.recalculate",
+    tag="payroll",
+    if_match=IfMatch.OPTIONAL,
+)
+async def recalculate_payslip(
+    run_id: RunId, employee_id: EmployeeId, pay: Uses, body: Nothing | None = None
+) -> schemas.RunView:
+    """Calculate one employee anew with the facts as known now (a stale payslip, or a mended blocker)."""
+    return await pay.recalculate(run_id, employee_id)
+
+
+@routes.post("/v1/payroll-runs/{run_id}/defer", "payroll_run.recalculate", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def defer_blocked_employees(run_id: RunId, body: schemas.DeferBody, pay: Uses) -> schemas.RunView:
+    """Leave blocked employees to a later run, by name."""
+    return await pay.defer(run_id, body)
+
+
+@routes.post(
+    "/v1/payroll-runs/{run_id}/approve",
+    "payroll_run.approve",
+    tag="payroll",
+    criticality=Urgent,
+    if_match=IfMatch.OPTIONAL,
+)
+async def approve_payroll_run(run_id: RunId, body: schemas.ApproveBody, pay: Uses) -> schemas.RunView:
+    """CALCULATED becomes APPROVED, for exactly the calculation that was seen, by somebody who did not prepare it."""
+    return await pay.approve(run_id, body)
+
+
+@routes.post("/v1/payroll-runs/{run_id}/finalize", "payroll_run.finalize", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def finalize_payroll_run(run_id: RunId, pay: Uses, body: Nothing | None = None) -> schemas.RunView:
+    """APPROVED becomes FINALIZED: its payslips never change again."""
+    return await pay.finalize(run_id)
+
+
+@routes.post("/v1/payroll-runs/{run_id}/void", "payroll_run.void", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def void_payroll_run(run_id: RunId, body: schemas.VoidBody, pay: Uses) -> schemas.RunView:
+    """Give up a run that is not final."""
+    return await pay.void(run_id, body)
+
+
+@routes.get("/v1/payroll-runs/{run_id}/payslips", "payroll_run.read", tag="payroll", criticality=Bulk)
+async def list_run_payslips(
+    run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses
+) -> Page[schemas.PayslipSummaryView]:
+    """A page of the run's payslips, by employee."""
+    return await pay.run_payslips(run_id, query)
+
+
+@routes.get("/v1/payroll-runs/{run_id}/blockers", "payroll_run.read", tag="payroll", criticality=Bulk)
+async def list_run_blockers(
+    run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses
+) -> Page[schemas.BlockerView]:
+    """Who has no payslip, and what to do about it."""
+    return await pay.blockers(run_id, query)
+
+
+@routes.get("/v1/payroll-runs/{run_id}/stale", "payroll_run.read", tag="payroll", criticality=Bulk)
+async def list_stale_payslips(
+    run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses
+) -> Page[schemas.StaleView]:
+    """Whose inputs changed since the calculation, and how."""
+    return await pay.stale(run_id, query)
+
+
+@routes.get("/v1/payroll-runs/{run_id}/component-totals", "payroll_run.read", tag="payroll")
+async def list_component_totals(run_id: RunId, pay: Uses) -> schemas.ComponentTotalsView:
+    """Every component's sum over the run."""
+    return await pay.component_totals(run_id)
+
+
+@routes.get("/v1/payslips", "payslip.list", tag="payslips", criticality=Bulk)
+async def list_payslips(
+    query: Annotated[schemas.PayslipsQuery, Query()], pay: Uses
+) -> Page[schemas.PayslipSummaryView]:
+    """A page of one employee's payslips, newest first; employees see their final ones."""
+    return await pay.payslips(query)
+
+
+@routes.get("/v1/payslips/{payslip_id}", "payslip.read", tag="payslips")
+async def get_payslip(payslip_id: PayslipId, pay: Uses) -> schemas.PayslipView:
+    """One payslip with its lines and the year so far."""
+    return await pay.payslip(payslip_id)
+
+
+@routes.get("/v1/payslips/{payslip_id}/lines/{code}/trace", "payslip.trace", tag="payslips")
+async def get_payslip_line_trace(payslip_id: PayslipId, code: ComponentCode, pay: Uses) -> schemas.TraceView:
+    """How one line came to its amount: every input and table row, leaves first."""
+    return await pay.trace(payslip_id, code)
+
+
+@routes.post("/v1/payslips/{payslip_id}/replay", "payslip.replay", tag="payslips", keyed=False)
+async def replay_payslip(payslip_id: PayslipId, pay: Uses, body: Nothing | None = None) -> schemas.ReplayView:
+    """Calculate a payslip anew from what it froze, and compare the bytes; nothing is written."""
+    return await pay.replay(payslip_id)
