@@ -17,25 +17,64 @@ _FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class FieldProblem(BaseModel):
     """What is wrong with one input."""
 
-    field: Annotated[str, Field(description="Dotted path of the input; list positions count from 0.", max_length=400)]
-    reason: Annotated[str, Field(description="Stable code, UPPER_SNAKE.", max_length=80)]
-    message: Annotated[str, Field(description="What to do, for people; never the value that was sent.", max_length=500)]
+    field: Annotated[
+        str,
+        Field(
+            description="Dotted path of the input; list positions count from 0.", max_length=400, examples=["hire_date"]
+        ),
+    ]
+    reason: Annotated[str, Field(description="Stable code, UPPER_SNAKE.", max_length=80, examples=["REQUIRED"])]
+    message: Annotated[
+        str,
+        Field(
+            description="What to do, for people; never the value that was sent.",
+            max_length=500,
+            examples=["this field is required"],
+        ),
+    ]
 
 
 class Problem(BaseModel):
     """A refusal or a failure (RFC 9457)."""
 
-    type: Annotated[str, Field(description="Where the reason is explained.", max_length=200)]
-    title: Annotated[str, Field(description="The reason in words; the same for every occurrence.", max_length=120)]
-    status: Annotated[int, Field(description="The HTTP status.", ge=400, le=599)]
-    detail: Annotated[str, Field(description="What happened here and what to do about it.", max_length=1000)]
-    instance: Annotated[str, Field(description="This occurrence; name it when you report a problem.", max_length=200)]
-    reason: Annotated[str, Field(description="Stable code, UPPER_SNAKE; programs branch on this.", max_length=80)]
+    type: Annotated[
+        str, Field(description="Where the reason is explained.", max_length=200, examples=["/problems/STALE_VERSION"])
+    ]
+    title: Annotated[
+        str,
+        Field(
+            description="The reason in words; the same for every occurrence.",
+            max_length=120,
+            examples=["Stale version"],
+        ),
+    ]
+    status: Annotated[int, Field(description="The HTTP status.", ge=400, le=599, examples=[412])]
+    detail: Annotated[
+        str,
+        Field(description="What happened here and what to do about it.", max_length=1000, examples=["read it again"]),
+    ]
+    instance: Annotated[
+        str,
+        Field(
+            description="This occurrence; name it when you report a problem.",
+            max_length=200,
+            examples=["urn:muster:request:9f1c2d"],
+        ),
+    ]
+    reason: Annotated[
+        str,
+        Field(description="Stable code, UPPER_SNAKE; programs branch on this.", max_length=80, examples=["REQUIRED"]),
+    ]
     errors: Annotated[
         list[FieldProblem], Field(description="The inputs at fault, if any; at most 50.", max_length=MAX_ERRORS)
     ]
     facts: Annotated[
-        dict[str, str], Field(description="What the detail speaks of: ids, codes, dates; never personal data.")
+        dict[str, str],
+        Field(
+            description="What the detail speaks of: ids, codes, dates; never personal data.",
+            max_length=20,
+            examples=[{"version": "3"}],
+        ),
     ] = {}
 
 
