@@ -1,13 +1,22 @@
 """Builders for attendance: a small company's time catalog, placements, and punches written as one would say them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+from chassis.database import Database
+from chassis.outbox import Saved
+from chassis.principal import Call, Principal
+from contexts.attendance.adapters.codec import encode_totals
+from contexts.attendance.adapters.published import published as message_of
+from contexts.attendance.container import SqlAttendanceWork
 from contexts.attendance.domain.catalog import (
     CalendarDay,
     CatalogEntry,
@@ -22,10 +31,20 @@ from contexts.attendance.domain.catalog import (
 )
 from contexts.attendance.domain.evaluation import Excuse, Outcome, evaluate
 from contexts.attendance.domain.planning import Plan, Planner
-from contexts.attendance.domain.punches import Direction, Stamp
-from contexts.attendance.domain.roster import Placement
+from contexts.attendance.domain.punches import Direction, Punch, Source, Stamp
+from contexts.attendance.domain.roster import Placement, RosterEntry
+from contexts.attendance.handlers import publish_catalog
+from contexts.attendance.handlers.ensure_roster import ensure_rosters
+from contexts.attendance.handlers.publish_catalog import PublishEntry
+from contexts.attendance.handlers.record_punches import PunchMade
+from contexts.attendance.handlers.work import AttendanceWork
+from contexts.attendance.repository.memory import MemoryAttendance
+from contexts.attendance.repository.planners import Planners
+from contexts.attendance.repository.port import Readings
+from contexts.attendance.repository.sql_readings import SqlReadings
+from contexts.attendance.repository.tables import metadata
 from kernel.clock import utc
-from kernel.ids import AssignmentId
+from kernel.ids import AssignmentId, EmployeeId, TenantId
 from kernel.period import Period
 
 CN_2026 = json.loads((Path(__file__).parents[1] / "data" / "cn_calendar_2026.json").read_text())
@@ -160,3 +179,139 @@ def parts(found: Sequence[Outcome]) -> dict[tuple[str, str], int]:
             key = (part.pay_code, part.day_kind.value)
             added[key] = added.get(key, 0) + part.minutes
     return added
+
+
+# ------------------------------------------------------------------------------------------------- storage
+
+
+@dataclass
+class TestClock:
+    """A clock that is told the time."""
+
+    __test__ = False
+    at: datetime = field(default_factory=lambda: at("2026-12-02 12:00"))
+
+    def now(self) -> datetime:
+        """The time it was told, a microsecond later at each look."""
+        self.at += timedelta(microseconds=1)
+        return self.at
+
+
+class Store(Protocol):
+    """Somewhere to keep attendance."""
+
+    clock: TestClock
+    saved: list[Saved]
+
+    def work(
+        self, tenant_id: TenantId, actor: str = ..., actor_employee: EmployeeId | None = ...
+    ) -> AbstractAsyncContextManager[AttendanceWork]: ...
+
+    def readings(self, tenant_id: TenantId) -> AbstractAsyncContextManager[Readings]: ...
+
+
+class MemoryStore:
+    """In dictionaries."""
+
+    def __init__(self) -> None:
+        self.clock = TestClock()
+        self.saved: list[Saved] = []
+        self._rows = MemoryAttendance(self.clock.now, uuid4, encode_totals)
+
+    @asynccontextmanager
+    async def work(
+        self, tenant_id: TenantId, actor: str = "process:test", actor_employee: EmployeeId | None = None
+    ) -> AsyncIterator[AttendanceWork]:
+        async with self._rows.work(tenant_id, actor, actor_employee) as work:
+            yield work
+        self.saved += work.outbox.saved
+
+    @asynccontextmanager
+    async def readings(self, tenant_id: TenantId) -> AsyncIterator[Readings]:
+        yield self._rows.readings(tenant_id)
+
+
+class SqlStore:
+    """In a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = TestClock()
+        self.saved: list[Saved] = []
+        self._planners = Planners()
+
+    @asynccontextmanager
+    async def work(
+        self, tenant_id: TenantId, actor: str = "process:test", actor_employee: EmployeeId | None = None
+    ) -> AsyncIterator[AttendanceWork]:
+        principal = Principal(tenant_id, actor, frozenset(), actor_employee)
+        async with self.database.write(tenant_id) as tx:
+            work = SqlAttendanceWork(tx, Call(principal, "test", None, None, float("inf")), self.clock, self._planners)
+            yield work
+            await work.outbox.write(tx, message_of, uuid4, self.clock.now())
+        self.saved += work.outbox.saved
+
+    @asynccontextmanager
+    async def readings(self, tenant_id: TenantId) -> AsyncIterator[Readings]:
+        async with self.database.read(tenant_id) as tx:
+            yield SqlReadings(tx, self._planners, self._database_time, self.database.settle_margin_s)
+
+    async def _database_time(self) -> datetime:
+        """An hour after everything that a test records."""
+        return self.clock.at + timedelta(hours=1)
+
+
+@asynccontextmanager
+async def sql_store(url: str) -> AsyncIterator[SqlStore]:
+    """A store in a fresh database of that address."""
+    database = Database(url, metadata, synchronous="OFF")
+    try:
+        await database.create_tables()
+        yield SqlStore(database)
+    finally:
+        await database.close()
+
+
+async def publish(store: Store, tenant_id: TenantId, *definitions: Definition) -> None:
+    """Put the catalog of `a_catalog`, or these definitions."""
+    for definition in definitions or (DAY, NIGHT, china_2026(), CN_OVERTIME, OFFICE, NIGHTS):
+        async with store.work(tenant_id) as work:
+            await publish_catalog.publish_entry(PublishEntry(definition, FIRST_DAY, None), work)
+
+
+def an_entry(
+    employee_id: EmployeeId | None = None,
+    *placements: Placement,
+    version: int = 1,
+    number: str = "",
+    **placed: Any,
+) -> RosterEntry:
+    """Somebody in the office, or where `placed` says."""
+    id = employee_id or EmployeeId(uuid4())
+    held = placements or (replace(a_placement(**placed), assignment_id=AssignmentId(uuid4())),)
+    return RosterEntry(id, version, tuple(held), number)
+
+
+async def enrol(store: Store, tenant_id: TenantId, *entries: RosterEntry) -> None:
+    """Put people on the roster."""
+    async with store.work(tenant_id) as work:
+        await ensure_rosters(entries, work)
+
+
+def a_punch(
+    employee_id: EmployeeId | None,
+    text: str,
+    *,
+    punch_id: UUID | None = None,
+    number: str = "",
+    source: Source = Source.DEVICE,
+) -> PunchMade:
+    """A punch of somebody: "in 2026-11-23 09:00"."""
+    [stamp] = punches(text)
+    stamp = replace(stamp, punch_id=punch_id or stamp.punch_id)
+    return PunchMade(Punch(stamp, source, "", "gate-1", 7, stamp.instant), employee_id, number)
+
+
+def a_day(employee_id: EmployeeId, day: date, start: str = "09:00", end: str = "18:00") -> list[PunchMade]:
+    """A day of punches in and out."""
+    return [a_punch(employee_id, f"in {day} {start}"), a_punch(employee_id, f"out {day} {end}")]
