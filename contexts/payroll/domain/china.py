@@ -6,7 +6,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from contexts.payroll.domain import statutory
 from contexts.payroll.domain.arithmetic import ZERO, plain
 from contexts.payroll.domain.catalog import LineKind
 from contexts.payroll.domain.errors import Blocked
@@ -278,7 +277,3 @@ def _basic_deduction(values: Mapping[str, str]) -> BasicDeduction:
         )
     return BasicDeduction[named]
 
-
-def china_lines() -> ChinaLines:
-    """China's pack in its current edition."""
-    return ChinaLines(statutory.pack("CN"))

@@ -195,6 +195,12 @@ class PayInputUsed(DomainError):
     kind, reason = Kind.RULE, "PAY_INPUT_USED"
 
 
+class VersionGone(DomainError):
+    """The program has another engine or statutory pack than the calculation was pinned to."""
+
+    kind, reason = Kind.RULE, "CALCULATION_VERSION_GONE"
+
+
 class Blocked(Exception):
     """One employee cannot be paid, which stops nobody else: a stable reason, what to do, and what it is about."""
 

@@ -1,11 +1,11 @@
 """The payroll run: one pay group's pay event for one period, from draft to final."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
-from typing import NewType
+from typing import Any, NewType
 from uuid import UUID
 
 from contexts.payroll.domain.catalog import PayFrequency, PayPeriod, tax_period_of
@@ -129,6 +129,7 @@ class RunState:
     input_cutoff: datetime | None
     catalog_version: int
     statutory_version: str
+    header: bytes  # canonical JSON of what the attempt's payslips share; empty in DRAFT
     totals: ControlTotals
     calculation_hash: str
     preparers: tuple[str, ...]
@@ -147,8 +148,8 @@ class RunState:
         """Whether it pays the inputs entered and nothing else."""
         return self.kind in (RunKind.OFF_CYCLE, RunKind.CORRECTION, RunKind.OPENING)
 
-    def header(self, engine_version: str) -> Header:
-        """What its payslips share, as pinned by the current attempt."""
+    def shared(self) -> Header:
+        """What the payslips of an attempt that starts now share."""
         return Header(
             pay_group=self.pay_group,
             period=self.period,
@@ -165,7 +166,6 @@ class RunState:
             catalog_version=self.catalog_version,
             statutory_version=self.statutory_version,
             inputs_only=self.inputs_only,
-            engine_version=engine_version,
         )
 
 
@@ -219,6 +219,7 @@ class PayrollRun(AggregateRoot[RunState]):
                 input_cutoff=None,
                 catalog_version=0,
                 statutory_version="",
+                header=b"",
                 totals=ControlTotals(),
                 calculation_hash="",
                 preparers=_with((), by),
@@ -233,7 +234,13 @@ class PayrollRun(AggregateRoot[RunState]):
         return run
 
     def start_calculation(
-        self, by: str, cutoff: datetime | None, latest: datetime, catalog_version: int, statutory_version: str
+        self,
+        by: str,
+        cutoff: datetime | None,
+        latest: datetime,
+        catalog_version: int,
+        statutory_version: str,
+        encode: Callable[[Any], bytes],
     ) -> None:
         """A new attempt with frozen cut-off and versions; `latest` is the youngest instant whose facts are settled.
 
@@ -247,7 +254,7 @@ class PayrollRun(AggregateRoot[RunState]):
                 field="input_cutoff",
                 latest=latest.isoformat(),
             )
-        state = self.state
+        state = replace(self.state, catalog_version=catalog_version, statutory_version=statutory_version)
         self._apply(
             CalculationRequested(state.id, state.attempt + 1, state.pay_group, state.period),
             status=status,
@@ -255,6 +262,7 @@ class PayrollRun(AggregateRoot[RunState]):
             input_cutoff=wanted or latest,
             catalog_version=catalog_version,
             statutory_version=statutory_version,
+            header=encode(state.shared().document()),
             totals=ControlTotals(),
             calculation_hash="",
             preparers=_with(state.preparers, by),

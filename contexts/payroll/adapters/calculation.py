@@ -1,0 +1,286 @@
+"""Chunks of employees calculated away from the event loop: bytes in, results out, in worker processes or inline."""
+
+import asyncio
+import decimal
+import hashlib
+import multiprocessing
+import pickle
+import time
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+import structlog
+from muster.payroll.v1 import payroll_run_pb2
+
+from contexts.payroll.adapters.facts import employee_of, facts_document
+from contexts.payroll.domain.arithmetic import ARITHMETIC
+from contexts.payroll.domain.catalog import PayComponent
+from contexts.payroll.domain.countries import statutory_of
+from contexts.payroll.domain.engine import Computed, Plan
+from contexts.payroll.domain.errors import Blocked, FactsInvalid, VersionGone
+from contexts.payroll.domain.header import ENGINE_VERSION, FORMAT_VERSION, Header
+from contexts.payroll.domain.payslip import (
+    CalculatedBlocker,
+    CalculatedPayslip,
+    ChunkResult,
+    ComponentSum,
+    Predecessor,
+    TakenInput,
+    content_hash,
+    frozen_inputs,
+    results_hash,
+)
+from contexts.payroll.repository.documents import canonical
+
+log = structlog.get_logger(__name__)
+
+TURN_S = 0.005  # the loop is given back at least so often while a chunk is calculated inline
+MAX_PLANS = 64  # compiled plans that a process keeps
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant as stored documents write it: UTC with microseconds."""
+    return f"{instant:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+class Own(NamedTuple):
+    """What payroll itself knows of an employee: entered inputs, and the payslip that the year to date stands on."""
+
+    inputs: tuple[TakenInput, ...]
+    predecessor: Predecessor | None
+
+
+NOTHING = Own((), None)
+
+
+class PlanSource(NamedTuple):
+    """A plan as it travels: components that were pickled once, and a name by which a process knows it again."""
+
+    key: str
+    components: bytes
+    currency: str
+    country: str
+
+    @classmethod
+    def of(cls, key: str, components: Sequence[PayComponent], currency: str, country: str) -> "PlanSource":
+        """For the components of one pay group at one catalog version and date."""
+        return cls(key, pickle.dumps(tuple(components)), currency, country)
+
+    def plan(self) -> Plan:
+        """Compiled at the first call in a process. Raises what Plan raises."""
+        plan = _plans.get(self.key)
+        if plan is None:
+            if len(_plans) >= MAX_PLANS:
+                _plans.clear()
+            plan = _plans[self.key] = Plan(pickle.loads(self.components), self.currency, statutory_of(self.country))
+        return plan
+
+
+_plans: dict[str, Plan] = {}
+
+
+class Job(NamedTuple):
+    """One chunk to calculate. `facts` is an encoded SubmitChunkRequest of which only the facts are read."""
+
+    plan: PlanSource
+    header: bytes
+    known_at: str
+    facts: bytes
+    own: Mapping[str, Own]
+    only: frozenset[str]  # employees that the run is limited to; empty for all
+
+
+def must_be_at_hand(header: Header) -> None:
+    """Raises VersionGone where this program has another engine or statutory pack than the header names."""
+    statutory = statutory_of(header.country)
+    at_hand = statutory.version if statutory is not None else ""
+    if (header.engine_version, header.format_version) != (ENGINE_VERSION, FORMAT_VERSION):
+        raise VersionGone(
+            f"this needs engine {header.engine_version}, the program has {ENGINE_VERSION}", engine=header.engine_version
+        )
+    if header.statutory_version != at_hand:
+        raise VersionGone(
+            f"this needs the statutory pack {header.statutory_version}, the program has {at_hand}; "
+            "start the calculation again",
+            statutory=header.statutory_version,
+        )
+
+
+def calculate(job: Job) -> ChunkResult:
+    """The whole chunk at once, as a worker process does. Raises FactsInvalid, VersionGone."""
+    steps = _calculate(job)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return _result(done)
+
+
+def _result(done: StopIteration) -> ChunkResult:
+    result: ChunkResult = done.value
+    return result
+
+
+def _calculate(job: Job) -> Generator[None, None, ChunkResult]:
+    """The chunk, giving way after each employee; the generator's return value is the ChunkResult."""
+    plan = job.plan.plan()
+    header = Header.of_document(orjson.loads(job.header))
+    must_be_at_hand(header)
+    messages = payroll_run_pb2.SubmitChunkRequest.FromString(job.facts).facts
+    payslips: list[CalculatedPayslip] = []
+    blockers: list[CalculatedBlocker] = []
+    facts_digest = hashlib.sha256()
+    amounts = [decimal.Decimal(0)] * len(plan.components)
+    lines = [0] * len(plan.components)
+    first: UUID | None = None
+    employee: UUID | None = None
+    for message in messages:
+        before, employee = employee, employee_of(message)
+        if before is not None and before.bytes >= employee.bytes:
+            raise FactsInvalid("facts stand in rising order of employee id, each once", field="facts")
+        if job.only and message.employee_id not in job.only:
+            raise FactsInvalid(f"the run does not pay {employee}", field="facts", employee_id=employee)
+        first = first or employee
+        try:
+            if message.blockers:
+                facts_digest.update(message.SerializeToString(deterministic=True))
+                blockers += [
+                    CalculatedBlocker(employee, given.reason, _TOLD.get(given.reason, _MEND), given.subject)
+                    for given in message.blockers
+                ]
+                continue
+            facts = canonical(document := facts_document(message, header, plan))
+            facts_digest.update(facts)
+            own = job.own.get(message.employee_id, NOTHING)
+            payslip, computed = one_payslip(plan, header, job.header, document, facts, own, job.known_at)
+        except Blocked as blocked:
+            facts_digest.update(message.SerializeToString(deterministic=True))
+            blockers.append(CalculatedBlocker(employee, blocked.reason, blocked.message, blocked.subject))
+        else:
+            payslips.append(payslip)
+            for index, amount in enumerate(computed.amounts):
+                if amount:
+                    amounts[index] += amount
+                    lines[index] += 1
+        yield
+    scale = 10**plan.digits
+    hashed = results_hash(
+        [(payslip.employee_id, payslip.content_hash) for payslip in payslips],
+        [(blocker.employee_id, blocker.reason, blocker.subject) for blocker in blockers],
+    )
+    sums = {
+        component.code: ComponentSum(int(amounts[index] * scale), lines[index])
+        for index, component in enumerate(plan.components)
+        if lines[index]
+    }
+    return ChunkResult(facts_digest.digest(), hashed, first, employee, tuple(payslips), tuple(blockers), sums)
+
+
+_MEND = "mend what the reason names, then recalculate the employee"
+_TOLD = {
+    "TIMESHEET_MISSING": "open and close the employee's timesheet of the period, then recalculate",
+    "TIMESHEET_OPEN": "submit, approve and lock the timesheet, then recalculate",
+    "TIMESHEET_NOT_LOCKED": "lock the timesheet, then recalculate",
+}
+
+
+def one_payslip(
+    plan: Plan, header: Header, header_bytes: bytes, document: dict[str, Any], facts: bytes, own: Own, known_at: str
+) -> tuple[CalculatedPayslip, Computed]:
+    """One employee's payslip with its stored bytes. Raises Blocked."""
+    prior: dict[str, Any] | None = None
+    predecessor = own.predecessor
+    if predecessor is not None:
+        prior = orjson.loads(predecessor.year_to_date)
+        prior["hash"] = predecessor.content_hash.hex()
+        prior["payslip"] = str(predecessor.payslip_id)
+    whole = {"facts": document, "inputs": [entry.document() for entry in own.inputs], "prior": prior}
+    with decimal.localcontext(ARITHMETIC):
+        computed = plan.compute_inside(header, whole)
+    inputs = frozen_inputs(facts, own.inputs, known_at, prior, canonical)
+    lines, year_to_date = computed.lines.encode(), computed.year_to_date.encode()
+    payslip = CalculatedPayslip(
+        employee_id=UUID(document["employee"]),
+        gross=computed.gross,
+        net=computed.net,
+        employer_cost=computed.employer_cost,
+        deductions=computed.deductions,
+        content_hash=content_hash(header_bytes, inputs, lines, year_to_date),
+        predecessor_id=predecessor.payslip_id if predecessor is not None else None,
+        inputs=inputs,
+        lines=lines,
+        year_to_date=year_to_date,
+        paid=_paid(plan, computed),
+        input_ids=tuple(entry.id for entry in own.inputs),
+    )
+    return payslip, computed
+
+
+def _paid(plan: Plan, computed: Computed) -> tuple[tuple[UUID, str, int, int], ...]:
+    if not computed.paid:
+        return ()
+    return tuple(
+        (UUID(assignment), component.code, first, stop)
+        for index, component in enumerate(plan.components)
+        if component.pays_for_time and (computed.amounts[index] or not component.hide_zero)
+        for assignment, first, stop in computed.paid
+    )
+
+
+def replay(plan: Plan, header_bytes: bytes, inputs: bytes) -> tuple[bytes, bytes]:
+    """Lines and year to date computed afresh from nothing but stored header and inputs. Raises Blocked, VersionGone."""
+    header = Header.of_document(orjson.loads(header_bytes))
+    must_be_at_hand(header)
+    computed = plan.compute(header, orjson.loads(inputs))
+    return computed.lines.encode(), computed.year_to_date.encode()
+
+
+class Calculator:
+    """Calculates chunks: in a pool of `workers` spawned processes, or inline where there are none.
+
+    Invariants: the event loop is never held longer than some 5 ms; the pool starts with the first chunk; a pool that
+    broke (a worker was killed) is replaced once per chunk.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def calculate(self, job: Job) -> ChunkResult:
+        """The chunk's result. Raises FactsInvalid, VersionGone, and what compiling the components raises."""
+        if not self._workers:
+            return await self._inline(job)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._started(), calculate, job)
+        except BrokenProcessPool:
+            log.warning("a calculation worker died; its chunk is calculated again")
+            self.close()
+            return await loop.run_in_executor(self._started(), calculate, job)
+
+    async def _inline(self, job: Job) -> ChunkResult:
+        steps = _calculate(job)
+        while True:
+            end = time.monotonic() + TURN_S
+            try:
+                while time.monotonic() < end:
+                    next(steps)
+            except StopIteration as done:
+                return _result(done)
+            await asyncio.sleep(0)
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=multiprocessing.get_context("spawn"))
+        return self._pool
+
+    def close(self) -> None:
+        """End the workers; those that calculate finish first."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None

@@ -1,0 +1,1 @@
+"""What payroll does: one function per command and query."""

@@ -1,0 +1,110 @@
+"""Commands of pay inputs: an amount that changes makes the payslip that it touches stale, in the same transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from contexts.payroll.domain.countries import statutory_of
+from contexts.payroll.domain.engine import Plan
+from contexts.payroll.domain.errors import PayInputInvalid
+from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState
+from contexts.payroll.domain.payroll_run import PayrollRun, RunKind, RunState, RunStatus
+from contexts.payroll.handlers.catalog import group_of, period_of
+from contexts.payroll.repository.port import PayrollWork
+from kernel.ids import EmployeeId, Version
+from kernel.money import Money
+
+STALE_REASON = "PAY_INPUT_CHANGED"
+_TAKES_NO_MORE = (RunStatus.APPROVED, RunStatus.FINALIZED)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePayInput:
+    """An amount for one employee, component and period."""
+
+    employee_id: EmployeeId
+    pay_group: str
+    period: str
+    component: str
+    amount: Money
+    quantity: Decimal | None
+    reason: str
+    run_kind: RunKind
+
+
+async def create_pay_input(cmd: CreatePayInput, work: PayrollWork) -> PayInputState:
+    """Enter an amount. Raises PayInputInvalid, PayGroupNotFound, PayPeriodNotFound."""
+    catalog = await work.catalogs.for_reference()
+    period = period_of(catalog, cmd.pay_group, cmd.period)
+    group = group_of(catalog, cmd.pay_group, period.span.start)
+    if cmd.amount.currency != group.currency:
+        raise PayInputInvalid(f"{cmd.pay_group} pays in {group.currency}", field="amount.currency")
+    plan = Plan(
+        catalog.components(period.span.last_day, cmd.pay_group), group.currency, statutory_of(group.country)
+    )
+    if cmd.component not in plan.input_components:
+        readers = ", ".join(sorted(plan.input_components)) or "none yet"
+        raise PayInputInvalid(
+            f"no formula of {cmd.component} reads input_amount in that period; components that do: {readers}",
+            field="component",
+        )
+    live = await work.runs.live(cmd.pay_group, cmd.period, cmd.run_kind)
+    run = await _open_run(live, cmd.run_kind, work)
+    entered = PayInput.create(
+        PayInputState(
+            id=PayInputId(work.new_id()),
+            employee_id=cmd.employee_id,
+            pay_group=cmd.pay_group,
+            period=cmd.period,
+            run_kind=cmd.run_kind,
+            component=cmd.component,
+            amount=cmd.amount,
+            quantity=cmd.quantity,
+            reason=cmd.reason,
+            cancelled=False,
+            run_id=None,
+            run_status=None,
+            version=Version(0),
+        )
+    )
+    await work.inputs.add(entered)
+    if run is not None:
+        await _touch(run, cmd.employee_id, work)
+    return entered.state
+
+
+async def _open_run(states: Sequence[RunState], kind: RunKind, work: PayrollWork) -> PayrollRun | None:
+    """The run that will take the input, locked; None where there is none yet. Raises PayInputInvalid."""
+    for state in states:
+        run = await work.runs.get(state.id)
+        if run.state.status not in _TAKES_NO_MORE and run.state.status is not RunStatus.VOID:
+            return run
+    if states and kind is RunKind.REGULAR:
+        raise PayInputInvalid(
+            "the period's run is approved; enter the amount for a later period, or for an OFF_CYCLE run",
+            field="period",
+            run_id=states[0].id,
+        )
+    return None
+
+
+async def cancel_pay_input(id: PayInputId, seen: Version | None, work: PayrollWork) -> PayInputState:
+    """Take an amount back. Raises PayInputNotFound, PayInputUsed, Stale."""
+    peeked = await work.inputs.get(id, seen)
+    run = await work.runs.get(peeked.state.run_id) if peeked.state.run_id is not None else None
+    entered = await work.inputs.get(id, seen)
+    entered.cancel()
+    await work.inputs.save(entered)
+    if run is not None and run.state.status in (RunStatus.CALCULATING, RunStatus.CALCULATED):
+        await _touch(run, entered.state.employee_id, work)
+    return entered.state
+
+
+async def _touch(run: PayrollRun, employee: EmployeeId, work: PayrollWork) -> None:
+    """The employee's payslip is stale now, where the run has one already."""
+    if not await work.payslips.has(run.state, [employee]):
+        return
+    newly = await work.payslips.mark_stale(run.state, {employee: STALE_REASON})
+    if newly and run.state.status is RunStatus.CALCULATED:
+        run.became_stale(newly)
+        await work.runs.save(run)
