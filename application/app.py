@@ -1,12 +1,9 @@
 """Assembles the FastAPI application from its services, and runs it."""
 
-import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
-import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -21,28 +18,40 @@ from application.edge.routes import Routes
 from application.edge.tenants import Tenants
 from application.identity.routes import routes as identity_routes
 from application.identity.use_cases import Identity
+from application.pay.routes import routes as pay_routes
+from application.pay.use_cases import Pay
+from application.people.processes import roster_consumer
 from application.people.relations import Relations
 from application.people.routes import routes as people_routes
 from application.people.use_cases import People
+from application.time.rosters import Rosters
+from application.time.routes import routes as time_routes
+from application.time.use_cases import Time
 from chassis.assertion import Signer
+from chassis.bus.consumer import Consumer
+from chassis.bus.open import fast_path_of
+from chassis.bus.port import FastPath
 from chassis.health import NotReady, Readiness
-from chassis.lifecycle import Listener, Running
+from chassis.lifecycle import Lifecycle, Listener, Running, serve_http
 from chassis.rpc.channels import Channels, Client
 from chassis.settings import Settings
 
 NAME = "application"
-SERVICES: tuple[Routes, ...] = (identity_routes, people_routes)
-KEEP_ALIVE_S = 75
+SERVICES: tuple[Routes, ...] = (identity_routes, people_routes, time_routes, pay_routes)
+LOOPS_GRACE_S = 2.0
 
 
 def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAPI:
     """The application over the data services that `client_of(name)` reaches."""
-    organization, identity_client = client_of("organization"), client_of("identity")
-    app = FastAPI(title="Muster", version="1.0.0", openapi_url=None, docs_url=None, redoc_url=None)
+    organization, attendance = client_of("organization"), client_of("attendance")
+    payroll, identity_client = client_of("payroll"), client_of("identity")
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     tenants = Tenants(identity_client)
     relations = Relations(organization, tenants)
     app.state.identity = identity = Identity(identity_client, tenants, relations)
     app.state.people = People(organization, tenants, relations)
+    app.state.time = Time(attendance, relations, Rosters(organization, attendance))
+    app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
     keys = PublishedKeys(identity.keys)
     verifier = TokenVerifier(keys, issuer=settings.token_issuer)
     app.state.gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency)
@@ -50,17 +59,25 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.readiness.add("keys", _knows_keys(keys))
     app.add_middleware(Edge, deadline_s=settings.request_deadline_s)
     answers.install(app)
-    operations = [route for service in SERVICES for route in service.router.routes if isinstance(route, APIRoute)]
     # One flat list: an included router would be asked for its own match first.
     app.router.redirect_slashes = False
     app.router.routes[:] = [
-        *operations,
+        *operations(),
         Route("/livez", _alive, methods=["GET"]),
         Route("/readyz", _ready, methods=["GET"]),
-        *documentation.routes(app),
+        *documentation.routes(openapi_document),
     ]
-    app.state.document = lambda: document.openapi(app, operations)
     return app
+
+
+def operations() -> list[APIRoute]:
+    """Every operation of the published contract, in the order of the API document."""
+    return [route for service in SERVICES for route in service.router.routes if isinstance(route, APIRoute)]
+
+
+def openapi_document() -> dict[str, Any]:
+    """The API document (OpenAPI 3.1)."""
+    return document.openapi(operations())
 
 
 def _knows_keys(keys: PublishedKeys) -> Callable[[], Any]:
@@ -85,40 +102,28 @@ async def _ready(request: Request) -> Response:
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers: the process's Lifecycle has the only ones."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+def consumers(client_of: Callable[[str], Client], fast_path: FastPath) -> list[Consumer]:
+    """The processes that follow published events; of many replicas the feeds' leases choose who works."""
+    organization, attendance = client_of("organization"), client_of("attendance")
+    return [roster_consumer(organization, Rosters(organization, attendance), fast_path)]
 
 
 async def serve(settings: Settings, listener: Listener) -> Running:
     """Serve the REST interface until stopped. Raises KeyFileProblem, SettingsProblem, OSError for a port taken."""
     channels = Channels(settings, Signer.open(settings))
-    app = create_app(settings, channels.to)
-    bound = listener.bind()
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[bound]), name=NAME)
-    while not server.started:
-        if serving.done():
-            await serving
-        await asyncio.sleep(0.005)
+    fast_path = fast_path_of(settings)
+    loops = Lifecycle(grace_s=LOOPS_GRACE_S)
 
-    async def stop(grace_s: float) -> None:
-        config.timeout_graceful_shutdown = max(int(grace_s), 1)
-        server.should_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
+    async def close() -> None:
+        await loops.drain()
+        await fast_path.close()
+        await channels.close()
 
-    host = Listener(listener.host, bound.getsockname()[1]) if not listener.path else listener
-    return Running(NAME, host.target, stop).followed_by(channels.close)
+    try:
+        running = await serve_http(create_app(settings, channels.to), listener, settings, name=NAME, lifespan=False)
+    except BaseException:
+        await close()
+        raise
+    for consumer in consumers(channels.to, fast_path):
+        loops.spawn(consumer.name, consumer.run)
+    return running.followed_by(close)

@@ -1,9 +1,10 @@
 """Documentation that works without internet: the OpenAPI document and a page that shows it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,13 +23,13 @@ POLICY = (
 )
 
 
-def routes(app: Starlette) -> list[Route]:
+def routes(describe: Callable[[], dict[str, Any]]) -> list[Route]:
     """`/openapi.json`, `/docs` and the files of the page."""
     encoded: list[bytes] = []
 
     async def document(request: Request) -> Response:
         if not encoded:
-            encoded.append(orjson.dumps(app.state.document()))
+            encoded.append(orjson.dumps(describe()))
         return Response(encoded[0], media_type="application/json")
 
     async def page(request: Request) -> Response:
