@@ -28,7 +28,8 @@ SQLITE_READERS = 4
 OVERFLOW = 5
 LOCK_WAIT_S = 2
 CLEAN_UP_S = 0.1
-_STATEMENT_TIMES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+# Close together, so that a statement never outlives its caller by much (a deadline of 1 s arrives as 1.001 s).
+_STATEMENT_TIMES_S = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.5, 16.0, 20.0, 32.0)
 _UNGUARDED = "muster_unguarded"
 _TRY_AGAIN = {1213, 1205, 1020}  # deadlock, lock wait, snapshot changed
 _AWAY = {1040, 1053, 1129, 1158, 1159, 1160, 1161, 1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 3024}
