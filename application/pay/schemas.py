@@ -96,7 +96,9 @@ class PayGroupView(View):
     frequency: Annotated[PayFrequency | None, Field(description="How often it is paid.")]
     currency: Annotated[Currency, Field(description="ISO 4217.")]
     country: Annotated[str | None, Field(description="Country of the statutory pack.", max_length=2, examples=["CN"])]
-    time_calendar: Annotated[str | None, Field(description="Attendance's time calendar.", max_length=40)]
+    time_calendar: Annotated[
+        str | None, Field(description="Attendance's time calendar.", max_length=40, examples=["CN-MONTH"])
+    ]
     time_period_offset: Annotated[int, Field(description="Which time period it pays.", ge=-2, le=0)]
     pay_date_rule: Annotated[PayDateRule, Field(description="When a period is paid.")]
     effective_date: Annotated[CivilDate | None, Field(description="From when this version holds.")]
@@ -165,7 +167,9 @@ class PayComponentView(View):
     quantity_formula: Annotated[Formula, Field(description="The quantity shown.")]
     rate_formula: Annotated[Formula, Field(description="The rate shown.")]
     base_formula: Annotated[Formula, Field(description="The base shown.")]
-    statutory_line: Annotated[str, Field(description="The line of the country's pack.", max_length=60)]
+    statutory_line: Annotated[
+        str, Field(description="The line of the country's pack.", max_length=60, examples=["IIT"])
+    ]
     scope: Annotated[FormulaScope | None, Field(description="Once per payslip, or per piece.")]
     proration: Annotated[Proration | None, Field(description="How a part of the period is paid.")]
     rounding: Annotated[RoundingMode | None, Field(description="How the amount is rounded.")]
@@ -221,7 +225,7 @@ class PayInputView(View):
     quantity: Annotated[Shown, Field(description="How many.")]
     status: Annotated[PayInputStatus | None, Field(description="Where it stands.")]
     run_id: Annotated[Id | None, Field(description="The run that took it.")]
-    reason: Annotated[str, Field(description="Why.", max_length=500)]
+    reason: Annotated[str, Field(description="Why.", max_length=500, examples=["As agreed"])]
 
 
 class PayInputsQuery(PageQuery):
@@ -296,9 +300,11 @@ class RunView(View):
     progress: Annotated[RunProgress, Field(description="How far it is.")]
     totals: Annotated[RunTotals, Field(description="Sums over the payslips.")]
     currency: Annotated[Currency, Field(description="ISO 4217.")]
-    prepared_by: Annotated[str, Field(description="Account that prepared it.", max_length=80)]
-    approved_by: Annotated[str | None, Field(description="Account that approved it.", max_length=80)]
-    reason: Annotated[str | None, Field(description="Why.", max_length=500)]
+    prepared_by: Annotated[str, Field(description="Account that prepared it.", max_length=80, examples=["019ab3c4"])]
+    approved_by: Annotated[
+        str | None, Field(description="Account that approved it.", max_length=80, examples=["019ab3c5"])
+    ]
+    reason: Annotated[str | None, Field(description="Why.", max_length=500, examples=["As agreed"])]
     created_time: Annotated[Instant | None, Field(description="When it was created.")]
 
 
@@ -328,8 +334,8 @@ class BlockerView(View):
 
     employee_id: Annotated[Id, Field(description="The employee.")]
     reason: Annotated[str, Field(description="Stable reason.", max_length=60, examples=["TIMESHEET_NOT_LOCKED"])]
-    message: Annotated[str, Field(description="What to do.", max_length=1000)]
-    subject: Annotated[str | None, Field(description="What it is about.", max_length=100)]
+    message: Annotated[str, Field(description="What to do.", max_length=1000, examples=["lock the timesheet"])]
+    subject: Annotated[str | None, Field(description="What it is about.", max_length=100, examples=["019ab3c4"])]
     deferred: Annotated[bool, Field(description="Whether it is left to a later run.")]
 
 
@@ -337,7 +343,9 @@ class StaleView(View):
     """A payslip whose inputs changed."""
 
     employee_id: Annotated[Id, Field(description="The employee.")]
-    reasons: Annotated[list[str], Field(description="What changed.", max_length=50)]
+    reasons: Annotated[
+        list[str], Field(description="What changed.", max_length=50, examples=[["COMPENSATION_CHANGED"]])
+    ]
     left_to_retro: Annotated[bool, Field(description="Whether it was left to retro.")]
 
 
@@ -372,7 +380,9 @@ class PayslipSummaryView(View):
     deductions: Annotated[MoneyView | None, Field(description="Deductions and taxes.", json_schema_extra=PAY)]
     net: Annotated[MoneyView | None, Field(description="Net pay.", json_schema_extra=PAY)]
     employer_cost: Annotated[MoneyView | None, Field(description="Gross and employer's part.", json_schema_extra=PAY)]
-    content_hash: Annotated[str, Field(description="SHA-256 of versions, inputs and lines.", max_length=64)]
+    content_hash: Annotated[
+        str, Field(description="SHA-256 of versions, inputs and lines.", max_length=64, examples=["0" * 64])
+    ]
     stale: Annotated[bool, Field(description="Whether its inputs changed since.")]
     run_status: Annotated[RunStatus | None, Field(description="Where its run stands.")]
 
@@ -381,29 +391,34 @@ class LineView(View):
     """One line of a payslip."""
 
     code: ComponentCode
-    name: Annotated[str, Field(description="As it stands on the payslip.", max_length=200)]
+    name: Annotated[str, Field(description="As it stands on the payslip.", max_length=200, examples=["Base pay"])]
     kind: Annotated[LineKind | None, Field(description="What it is.")]
     quantity: Annotated[Shown, Field(description="How many.")]
     rate: Annotated[Shown, Field(description="At what rate.")]
     base: Annotated[Shown, Field(description="On what base.")]
     amount: Annotated[MoneyView | None, Field(description="The amount.", json_schema_extra=PAY)]
     rounding: Annotated[RoundingMode | None, Field(description="How it was rounded.")]
-    trace_id: Annotated[str, Field(description="Where it is explained.", max_length=200)]
+    trace_id: Annotated[str, Field(description="Where it is explained.", max_length=200, examples=["019ab3c4"])]
 
 
 class VersionsView(View):
     """What a payslip was calculated with."""
 
     catalog: Annotated[int, Field(description="Version of the tenant's payroll catalog.", ge=0)]
-    statutory: Annotated[str | None, Field(description="Version of the statutory pack.", max_length=60)]
-    engine: Annotated[str, Field(description="Version of the engine.", max_length=40)]
+    statutory: Annotated[
+        str | None, Field(description="Version of the statutory pack.", max_length=60, examples=["CN-2026.1"])
+    ]
+    engine: Annotated[str, Field(description="Version of the engine.", max_length=40, examples=["1"])]
 
 
 class YearToDateView(View):
     """Totals of the tax year up to and with this payslip, in major units."""
 
     tax_year: Annotated[int, Field(description="Tax year.", ge=0, le=9999)]
-    totals: Annotated[dict[str, str], Field(description="By name.", max_length=100, json_schema_extra=PAY)]
+    totals: Annotated[
+        dict[str, str],
+        Field(description="By name.", max_length=100, json_schema_extra=PAY, examples=[{"gross": "20000.00"}]),
+    ]
     predecessor_payslip_id: Annotated[Id | None, Field(description="The payslip before in the year.")]
 
 
@@ -426,11 +441,24 @@ class PayslipsQuery(PageQuery):
 class TraceStepView(View):
     """One value on the way to an amount."""
 
-    name: Annotated[str, Field(description="Name of the value.", max_length=200)]
-    value: Annotated[str, Field(description="The value.", max_length=200)]
-    source: Annotated[str | None, Field(description="INPUT, TABLE, STEP or another kind of source.", max_length=40)]
-    expression: Annotated[str | None, Field(description="The expression that gave it.", max_length=2000)]
-    origin: Annotated[str | None, Field(description="Where it comes from: inputs, or law and table.", max_length=2000)]
+    name: Annotated[str, Field(description="Name of the value.", max_length=200, examples=["monthly_wage"])]
+    value: Annotated[str, Field(description="The value.", max_length=200, examples=["20000"])]
+    source: Annotated[
+        str | None,
+        Field(description="INPUT, TABLE, STEP or another kind of source.", max_length=40, examples=["INPUT"]),
+    ]
+    expression: Annotated[
+        str | None,
+        Field(description="The expression that gave it.", max_length=2000, examples=["monthly_wage / 21.75"]),
+    ]
+    origin: Annotated[
+        str | None,
+        Field(
+            description="Where it comes from: inputs, or law and table.",
+            max_length=2000,
+            examples=["segments.0.compensation_amount"],
+        ),
+    ]
     segment: Annotated[int, Field(description="Which piece of the period, 0 for the whole.", ge=0)]
 
 
@@ -438,7 +466,9 @@ class TraceView(View):
     """How one line came to its amount, leaves first."""
 
     line: Annotated[LineView, Field(description="The line.")]
-    formula: Annotated[str, Field(description="The formula, or the statutory rule.", max_length=2000)]
+    formula: Annotated[
+        str, Field(description="The formula, or the statutory rule.", max_length=2000, examples=["monthly_wage"])
+    ]
     steps: Annotated[list[TraceStepView], Field(description="Leaves first, the amount last.", max_length=2000)]
 
 
@@ -446,9 +476,13 @@ class ReplayView(View):
     """Whether a payslip, calculated anew from what it froze, is the same byte for byte."""
 
     matches: Annotated[bool, Field(description="Whether it is the same.")]
-    stored_hash: Annotated[str, Field(description="The stored hash.", max_length=64)]
-    replayed_hash: Annotated[str, Field(description="The hash of the fresh calculation.", max_length=64)]
-    differing_lines: Annotated[list[str], Field(description="Codes of lines that differ.", max_length=300)]
+    stored_hash: Annotated[str, Field(description="The stored hash.", max_length=64, examples=["0" * 64])]
+    replayed_hash: Annotated[
+        str, Field(description="The hash of the fresh calculation.", max_length=64, examples=["0" * 64])
+    ]
+    differing_lines: Annotated[
+        list[str], Field(description="Codes of lines that differ.", max_length=300, examples=[["BASE"]])
+    ]
 
 
 class CatalogQuery(DatedQuery, PageQuery):
