@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -67,6 +68,7 @@ _TYPE_OF = {number: kind for kind, number in _TYPE.items()}
 _END_OF = {number: reason for reason, number in _END.items()}
 _UNIT_OF = {number: unit for unit, number in _UNIT.items()}
 _FLSA_OF = {number: status for status, number in _FLSA.items()}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SORT_OF = {
     pb.EMPLOYEE_SORT_UNSPECIFIED: Sort.EMPLOYEE_NUMBER,
     pb.EMPLOYEE_SORT_EMPLOYEE_NUMBER: Sort.EMPLOYEE_NUMBER,
@@ -80,8 +82,9 @@ HIDDEN = "***"
 # ----------------------------------------------------------------------------------------- small values
 
 
+@lru_cache(4096)
 def date_to_proto(day: date) -> Date:
-    """A civil date."""
+    """A civil date, to be copied into a message and never altered: the same date is the same object."""
     return Date(year=day.year, month=day.month, day=day.day)
 
 
@@ -100,9 +103,8 @@ def optional_date(request: Any, field: str) -> date | None:
 
 def instant_to_proto(instant: datetime) -> Timestamp:
     """An instant, to the microsecond."""
-    message = Timestamp()
-    message.FromDatetime(instant)
-    return message
+    since = instant - _EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def optional_instant(request: Any, field: str) -> datetime | None:
@@ -191,12 +193,13 @@ def work_to_proto(work: Work) -> pb.WorkFacts:
 
 def spell_to_proto(spell: Spell) -> pb.Employment:
     """First and last day."""
-    message = pb.Employment(hire_date=date_to_proto(spell.start))
-    if not spell.open:
-        message.end_date.CopyFrom(date_to_proto(Period(spell.start, spell.end).last_day))
-        if spell.end_reason is not None:
-            message.end_reason = _END[spell.end_reason]
-    return message
+    if spell.open:
+        return pb.Employment(hire_date=date_to_proto(spell.start))
+    return pb.Employment(
+        hire_date=date_to_proto(spell.start),
+        end_date=date_to_proto(Period(spell.start, spell.end).last_day),
+        end_reason=pb.END_REASON_UNSPECIFIED if spell.end_reason is None else _END[spell.end_reason],
+    )
 
 
 def reading_to_proto(opened: Opened, as_of: date) -> pb.Employee:
@@ -208,13 +211,12 @@ def reading_to_proto(opened: Opened, as_of: date) -> pb.Employee:
         status=_STATUS[reading.status(as_of)],
         etag=str(reading.version),
         as_of=date_to_proto(as_of),
+        employment=None if reading.spell is None else spell_to_proto(reading.spell),
+        update_time=instant_to_proto(reading.record_time),
     )
     message.person.ParseFromString(reading.person)
-    if reading.spell is not None:
-        message.employment.CopyFrom(spell_to_proto(reading.spell))
     if reading.work is not None:
         message.work.ParseFromString(reading.work)
-    message.update_time.FromDatetime(reading.record_time)
     if opened.fields:
         _open_person(message.person, opened.fields)
     return message
@@ -243,7 +245,7 @@ def state_to_proto(outcome: tuple[EmployeeState, date]) -> pb.Employee:
         if segment.work is not None:
             message.work.CopyFrom(work_to_proto(segment.work))
     if state.last_record_time is not None:
-        message.update_time.FromDatetime(state.last_record_time)
+        message.update_time.CopyFrom(instant_to_proto(state.last_record_time))
     return message
 
 
@@ -279,13 +281,13 @@ def slice_to_proto(page: SlicePage) -> pb.ListPaySliceResponse:
     """A pay slice: one message per employee, the stored documents as they stand."""
     response = pb.ListPaySliceResponse(next_after_employee_id="" if page.next_after is None else str(page.next_after))
     employee: pb.PaySliceEmployee | None = None
-    last: EmployeeId | None = None
+    last = -1
     spell: Spell | None = None
     for segment in page.segments:
-        if employee is None or segment.employee_id != last:
-            last, spell = segment.employee_id, None
-            employee = response.employees.add(employee_id=str(last), employee_number=segment.number)
-        if segment.spell != spell:
+        if employee is None or segment.employee_id.int != last:
+            last, spell = segment.employee_id.int, None
+            employee = response.employees.add(employee_id=str(segment.employee_id), employee_number=segment.number)
+        if segment.spell is not spell and segment.spell != spell:
             spell = segment.spell
             employee.employments.append(spell_to_proto(spell))
         days = segment.days

@@ -210,7 +210,7 @@ def _spell_for(spells: tuple[Spell, ...], day: date) -> Spell | None:
 
 
 def _person(facts: Mapping[str, Any]) -> Person:
-    return Person(**{name: facts[name] for name in PERSON if name in facts})
+    return Person(**{name: value for name, value in facts.items() if name in PERSON})
 
 
 def _work(facts: Mapping[str, Any]) -> Work | None:
@@ -218,17 +218,17 @@ def _work(facts: Mapping[str, Any]) -> Work | None:
         return None
     allowances: list[tuple[str, Compensation]] = []
     statutory: dict[str, list[tuple[str, str]]] = {}
-    for name in sorted(facts):
+    for name in sorted(name for name in facts if "." in name):
         value = facts[name]
         if value is None:
             continue
         if name.startswith(ALLOWANCE):
             allowances.append((name.removeprefix(ALLOWANCE), value))
-        elif name.startswith(STATUTORY):
+        else:
             country, _, question = name.removeprefix(STATUTORY).partition(".")
             statutory.setdefault(country, []).append((question, value))
     return Work(
-        Assignment(**{name: facts[name] for name in ASSIGNMENT if name in facts}),
+        Assignment(**{name: value for name, value in facts.items() if name in ASSIGNMENT}),
         facts.get("compensation"),
         tuple(allowances),
         tuple((country, tuple(answers)) for country, answers in statutory.items()),

@@ -7,6 +7,7 @@ from typing import Any
 from contexts.organization.domain.errors import ManagerCycle
 from contexts.organization.domain.history import Projection
 from contexts.organization.domain.org_chart import Content, EntryKind
+from contexts.organization.domain.values import Assignment
 from kernel.ids import EmployeeId
 from kernel.period import Period
 
@@ -32,23 +33,28 @@ class ReportingLine:
 def named(projection: Projection, name: str) -> tuple[tuple[Any, Period], ...]:
     """What the assignment names under `name` (a code or the manager) on every employed day, in pieces of one value."""
     pieces: list[tuple[Any, Period]] = []
-    for segment in projection.segments:
-        if segment.spell is None or segment.work is None:
-            continue
-        start, end = max(segment.start, segment.spell.start), min(segment.end, segment.spell.end)
-        if start >= end:
-            continue
-        value = getattr(segment.work.assignment, name)
-        if pieces and pieces[-1][0] == value and pieces[-1][1].end == start:
-            pieces[-1] = (value, Period(pieces[-1][1].start, end))
+    for assignment, days in _employed(projection):
+        value = getattr(assignment, name)
+        if pieces and pieces[-1][0] == value and pieces[-1][1].end == days.start:
+            pieces[-1] = (value, Period(pieces[-1][1].start, days.end))
         else:
-            pieces.append((value, Period(start, end)))
+            pieces.append((value, days))
     return tuple(pieces)
+
+
+def _employed(projection: Projection) -> list[tuple[Assignment, Period]]:
+    found: list[tuple[Assignment, Period]] = []
+    for segment in projection.segments:
+        if segment.spell is not None and segment.work is not None:
+            start, end = max(segment.start, segment.spell.start), min(segment.end, segment.spell.end)
+            if start < end:
+                found.append((segment.work.assignment, Period(start, end)))
+    return found
 
 
 def newly_named(before: Projection, after: Projection, name: str) -> tuple[tuple[Any, Period], ...]:
     """The pieces of `named` that `before` did not have, those without a value left out."""
-    known = set(named(before, name))
+    known = named(before, name) if before.segments else ()
     return tuple(piece for piece in named(after, name) if piece[0] and piece not in known)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 
@@ -36,4 +35,15 @@ def _accounts(accounts: Sequence[BankAccount]) -> str:
         raise FactOutOfRange(
             "the shares of the bank accounts must be over 0 and sum to 100 percent", field="bank_accounts.share_percent"
         )
-    return json.dumps([asdict(account) | {"share_percent": str(account.share_percent)} for account in accounts])
+    return json.dumps(
+        [
+            {
+                "holder_name": account.holder_name,
+                "account_number": account.account_number,
+                "bank_code": account.bank_code,
+                "bank_name": account.bank_name,
+                "share_percent": str(account.share_percent),
+            }
+            for account in accounts
+        ]
+    )

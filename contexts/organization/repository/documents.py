@@ -1,7 +1,7 @@
 """Recorded fields and chart entries as JSON bytes, and back."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -27,17 +27,37 @@ from contexts.organization.domain.values import (
 _DETAILS: Mapping[int, Any] = {kind.value: detail for detail, kind in org_chart.KINDS.items()}
 
 
+def _of_sealed(value: Sealed) -> dict[str, str]:
+    document = {"ciphertext": base64.b64encode(value.ciphertext).decode()}
+    if value.index:
+        document["index"] = base64.b64encode(value.index).decode()
+    return document
+
+
+def _of_compensation(value: Compensation) -> dict[str, str]:
+    return {"amount": str(value.amount), "currency": value.currency, "unit": value.unit.value}
+
+
+def _of_enum(value: Enum) -> str:
+    text: str = value.value
+    return text
+
+
+_WRITERS: dict[type, Callable[[Any], Any]] = {
+    Sealed: _of_sealed,
+    Compensation: _of_compensation,
+    Decimal: str,
+    date: date.isoformat,
+    UUID: str,
+    EmploymentType: _of_enum,
+    EndReason: _of_enum,
+    FlsaStatus: _of_enum,
+}
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, Sealed):
-        document = {"ciphertext": base64.b64encode(value.ciphertext).decode()}
-        return document | {"index": base64.b64encode(value.index).decode()} if value.index else document
-    if isinstance(value, Compensation):
-        return {"amount": str(value.amount), "currency": value.currency, "unit": value.unit.value}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Decimal | date | UUID):
-        return str(value)
-    return value
+    write = _WRITERS.get(type(value))
+    return value if write is None else write(value)
 
 
 def _sealed(value: Any) -> Sealed:
