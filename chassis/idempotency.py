@@ -56,7 +56,7 @@ async def stored_answer(tx: Tx, call: Call) -> Message | None:
             field="Idempotency-Key",
         )
     kind: Any = message_factory.GetMessageClass(
-        descriptor_pool.Default().FindMessageTypeByName(row["response_type"])  # type: ignore[no-untyped-call]
+        descriptor_pool.Default().FindMessageTypeByName(row["response_type"])
     )
     answer: Message = kind.FromString(row["response"])
     return answer

@@ -9,6 +9,7 @@ from chassis import migrations
 from chassis.database import Database
 from chassis.lifecycle import Lifecycle, Listener, Running
 from chassis.safety import refuse_unsafe
+from chassis.service import DataService
 from chassis.settings import Settings
 
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
@@ -42,11 +43,11 @@ def serve_of(part: str) -> Serve:
 
 async def migrate_part(part: str, settings: Settings) -> None:
     """Bring a data service's schema to this program's version. Raises UnsafeDatabase, Unavailable."""
-    main = main_of(part)
-    database = Database(settings.database_url(part), main.metadata)
+    service: DataService = main_of(part).SERVICE
+    database = Database(settings.database_url(part), service.metadata)
     try:
         await refuse_unsafe(database, part)
-        await migrations.upgrade(database, part, main.VERSIONS)
+        await migrations.upgrade(database, part, service.versions)
     finally:
         await database.close()
 

@@ -36,7 +36,7 @@ from chassis.rpc.channels import Channels, Client
 from chassis.rpc.error_map import RemoteError, http_of
 from chassis.settings import Settings
 from chassis.tables import audit, idempotency, outbox
-from contexts.identity.main import NAME, VERSIONS, serve
+from contexts.identity.main import SERVICE, serve
 from contexts.identity.repository.tables import metadata
 from kernel.ids import INSTALLATION, TenantId, tenant_id_of
 
@@ -110,7 +110,7 @@ class Identity:
         return [{"kty": "EC", "crv": "P-256", "kid": key.kid, "x": key.x, "y": key.y} for key in answer.keys]
 
     async def rows(self, table: sa.Table) -> Any:
-        database = Database(self.settings.database_url(NAME), metadata)
+        database = Database(self.settings.database_url(SERVICE.name), metadata)
         try:
             async with database.system(SystemScope("a test looks")) as tx:
                 return await tx.rows(sa.select(table))
@@ -143,10 +143,10 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     prepare_keys(made)
     if request.param == "mariadb":
         url = request.getfixturevalue("mariadb").create_database(f"identity_{uuid4().hex[:12]}")
-        made = Settings.embedded(made.data_dir, password_rounds=1, password_memory_kib=8, database_urls={NAME: url})
+        made = Settings.embedded(made.data_dir, password_rounds=1, password_memory_kib=8, database_urls={SERVICE.name: url})
         FileKeyring.open_or_create(made.keyring)
         database = Database(url, metadata)
-        await migrations.upgrade(database, NAME, VERSIONS)
+        await migrations.upgrade(database, SERVICE.name, SERVICE.versions)
         await database.close()
     return made
 
@@ -154,17 +154,17 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def identity(settings: Settings) -> AsyncIterator[Identity]:
     running = await serve(settings, Listener())
-    channels = Channels(settings, Signer.open(settings), {NAME: running.address})
-    yield Identity.reached_by(channels.to(NAME), settings)
+    channels = Channels(settings, Signer.open(settings), {SERVICE.name: running.address})
+    yield Identity.reached_by(channels.to(SERVICE.name), settings)
     await channels.close()
     await running.stop(1.0)
 
 
 async def test_the_migrated_schema_is_that_of_the_tables(settings: Settings) -> None:
-    database = Database(settings.database_url(NAME), metadata)
-    await migrations.upgrade(database, NAME, VERSIONS)
+    database = Database(settings.database_url(SERVICE.name), metadata)
+    await migrations.upgrade(database, SERVICE.name, SERVICE.versions)
 
-    assert await migrations.differences(database, NAME) == []
+    assert await migrations.differences(database, SERVICE.name) == []
     await database.close()
 
 
@@ -529,9 +529,9 @@ async def test_a_restart_signs_with_the_same_key(settings: Settings) -> None:
     kids = []
     for _ in range(2):
         running = await serve(settings, Listener())
-        channels = Channels(settings, Signer.open(settings), {NAME: running.address})
-        stub = channels.to(NAME).stub(signing_key_pb2_grpc.SigningKeyServiceStub)
-        listed = await channels.to(NAME).call(
+        channels = Channels(settings, Signer.open(settings), {SERVICE.name: running.address})
+        stub = channels.to(SERVICE.name).stub(signing_key_pb2_grpc.SigningKeyServiceStub)
+        listed = await channels.to(SERVICE.name).call(
             stub.ListSigningKeys, signing_key_pb2.ListSigningKeysRequest(), principal=edge(INSTALLATION)
         )
         kids.append([key.kid for key in listed.keys])
@@ -606,8 +606,8 @@ async def test_no_secret_stands_readable_in_the_database(identity: Identity) -> 
 async def test_an_unknown_login_takes_as_long_as_a_wrong_password(settings: Settings, tmp_path: Path) -> None:
     slow = Settings.embedded(settings.data_dir, password_rounds=2, password_memory_kib=16 * 1024)
     running = await serve(slow, Listener())
-    channels = Channels(slow, Signer.open(slow), {NAME: running.address})
-    identity = Identity.reached_by(channels.to(NAME), slow)
+    channels = Channels(slow, Signer.open(slow), {SERVICE.name: running.address})
+    identity = Identity.reached_by(channels.to(SERVICE.name), slow)
     await identity.found()
     times: dict[str, list[float]] = {"known": [], "unknown": []}
     await identity.an_account("known")

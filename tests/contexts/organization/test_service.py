@@ -25,7 +25,7 @@ from chassis.rpc.channels import Channels, Client
 from chassis.rpc.error_map import RemoteError
 from chassis.settings import Settings
 from chassis.tables import outbox
-from contexts.organization.main import NAME, VERSIONS, serve
+from contexts.organization.main import SERVICE, serve
 from contexts.organization.repository.tables import metadata
 from kernel.ids import TenantId
 
@@ -84,7 +84,7 @@ class Organization:
         return (await self(self.employees.GetEmployee, request)).employee
 
     async def rows(self, table: sa.Table) -> Any:
-        database = Database(self.settings.database_url(NAME), metadata)
+        database = Database(self.settings.database_url(SERVICE.name), metadata)
         try:
             async with database.system(SystemScope("a test looks")) as tx:
                 return await tx.rows(sa.select(table))
@@ -159,10 +159,10 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     prepare_keys(made)
     if request.param == "mariadb":
         url = request.getfixturevalue("mariadb").create_database(f"organization_{uuid4().hex[:12]}")
-        made = Settings.embedded(made.data_dir, database_urls={NAME: url})
+        made = Settings.embedded(made.data_dir, database_urls={SERVICE.name: url})
         FileKeyring.open_or_create(made.keyring)
         database = Database(url, metadata)
-        await migrations.upgrade(database, NAME, VERSIONS)
+        await migrations.upgrade(database, SERVICE.name, SERVICE.versions)
         await database.close()
     return made
 
@@ -171,8 +171,8 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 async def organization(settings: Settings) -> AsyncIterator[Organization]:
     """A running service with the chart of acme in two tenants."""
     running = await serve(settings, Listener())
-    channels = Channels(settings, Signer.open(settings), {NAME: running.address})
-    client = channels.to(NAME)
+    channels = Channels(settings, Signer.open(settings), {SERVICE.name: running.address})
+    client = channels.to(SERVICE.name)
     made = Organization(
         client,
         settings,
@@ -187,10 +187,10 @@ async def organization(settings: Settings) -> AsyncIterator[Organization]:
 
 
 async def test_the_migrated_schema_is_that_of_the_tables(settings: Settings) -> None:
-    database = Database(settings.database_url(NAME), metadata)
-    await migrations.upgrade(database, NAME, VERSIONS)
+    database = Database(settings.database_url(SERVICE.name), metadata)
+    await migrations.upgrade(database, SERVICE.name, SERVICE.versions)
 
-    assert await migrations.differences(database, NAME) == []
+    assert await migrations.differences(database, SERVICE.name) == []
     await database.close()
 
 
@@ -402,7 +402,7 @@ async def test_a_repeatable_slice_waits_until_its_facts_are_settled(organization
         "NOT_SETTLED",
         ["known_at"],
     )
-    if organization.settings.settle_margin_s(NAME) == 0:
+    if organization.settings.settle_margin_s(SERVICE.name) == 0:
         assert len(settled.employees) == 1
 
 
