@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from fastapi import FastAPI
@@ -12,12 +13,15 @@ from starlette.routing import Route
 
 from application.access.tokens import PublishedKeys, TokenVerifier
 from application.edge import answers, document, documentation
+from application.edge.calls import Calls
 from application.edge.gate import Gate
 from application.edge.middleware import Edge
 from application.edge.routes import Routes
 from application.edge.tenants import Tenants
 from application.identity.routes import routes as identity_routes
 from application.identity.use_cases import Identity
+from application.pay.calculation import RunCalculation
+from application.pay.processes import CalculateRuns, calculation_consumer
 from application.pay.routes import routes as pay_routes
 from application.pay.use_cases import Pay
 from application.people.processes import roster_consumer
@@ -102,20 +106,38 @@ async def _ready(request: Request) -> Response:
     )
 
 
-def consumers(client_of: Callable[[str], Client], fast_path: FastPath) -> list[Consumer]:
-    """The processes that follow published events; of many replicas the feeds' leases choose who works."""
-    organization, attendance = client_of("organization"), client_of("attendance")
-    return [roster_consumer(organization, Rosters(organization, attendance), fast_path)]
+class Processes:
+    """What follows published events in this process; of many replicas the feeds' leases choose who works."""
+
+    def __init__(self, client_of: Callable[[str], Client], fast_path: FastPath) -> None:
+        organization, attendance, payroll = (client_of(name) for name in ("organization", "attendance", "payroll"))
+        worker_id = f"pay-{uuid4().hex[:12]}"
+        self._runs = CalculateRuns(RunCalculation(Calls(organization), Calls(attendance), Calls(payroll), worker_id))
+        self._consumers: tuple[Consumer, ...] = (
+            roster_consumer(organization, Rosters(organization, attendance), fast_path),
+            calculation_consumer(payroll, self._runs, fast_path),
+        )
+        self._loops = Lifecycle(grace_s=LOOPS_GRACE_S)
+
+    def start(self) -> None:
+        """Consume until stopped."""
+        for consumer in self._consumers:
+            self._loops.spawn(consumer.name, consumer.run)
+
+    async def stop(self) -> None:
+        """Stop consuming, then give up runs that are being calculated: another process goes on with them."""
+        await self._loops.drain()
+        await self._runs.stop()
 
 
 async def serve(settings: Settings, listener: Listener) -> Running:
     """Serve the REST interface until stopped. Raises KeyFileProblem, SettingsProblem, OSError for a port taken."""
     channels = Channels(settings, Signer.open(settings))
     fast_path = fast_path_of(settings)
-    loops = Lifecycle(grace_s=LOOPS_GRACE_S)
+    processes = Processes(channels.to, fast_path)
 
     async def close() -> None:
-        await loops.drain()
+        await processes.stop()
         await fast_path.close()
         await channels.close()
 
@@ -124,6 +146,5 @@ async def serve(settings: Settings, listener: Listener) -> Running:
     except BaseException:
         await close()
         raise
-    for consumer in consumers(channels.to, fast_path):
-        loops.spawn(consumer.name, consumer.run)
+    processes.start()
     return running.followed_by(close)
