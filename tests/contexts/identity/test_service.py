@@ -143,7 +143,9 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     prepare_keys(made)
     if request.param == "mariadb":
         url = request.getfixturevalue("mariadb").create_database(f"identity_{uuid4().hex[:12]}")
-        made = Settings.embedded(made.data_dir, password_rounds=1, password_memory_kib=8, database_urls={SERVICE.name: url})
+        made = Settings.embedded(
+            made.data_dir, password_rounds=1, password_memory_kib=8, database_urls={SERVICE.name: url}
+        )
         FileKeyring.open_or_create(made.keyring)
         database = Database(url, metadata)
         await migrations.upgrade(database, SERVICE.name, SERVICE.versions)
