@@ -123,6 +123,8 @@ class Identity:
                 employee_id=str(query.employee_id or ""),
             ),
         )
+        if query.employee_id is not None and not answer.accounts:
+            await self._relations.exist([query.employee_id])
         return Page[schemas.AccountView].model_construct(
             data=[account_view(one) for one in answer.accounts], next_cursor=answer.next_page_token or None
         )

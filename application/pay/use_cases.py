@@ -167,6 +167,8 @@ class Pay:
                 page_token=query.cursor,
             ),
         )
+        if query.employee_id is not None and not answer.pay_inputs:
+            await self._relations.exist([query.employee_id])
         return Page[schemas.PayInputView].model_construct(
             data=[codec.pay_input_view(each) for each in answer.pay_inputs], next_cursor=answer.next_page_token or None
         )
@@ -176,6 +178,8 @@ class Pay:
     async def create_run(self, body: schemas.RunBody) -> schemas.RunView:
         """Create a run in DRAFT."""
         allow("payroll_run.create")
+        if body.employees:
+            await self._relations.exist(body.employees)
         answer = await self._calls.write(self._runs.CreatePayrollRun, codec.to_run(body))
         current_exchange().located_at(f"/v1/payroll-runs/{answer.run.run_id}")
         return self._versioned(answer.run)
@@ -400,7 +404,10 @@ class Pay:
         await self._relations.allow("payslip.list", query.employee_id)
         own = current_exchange().caller.employee_id == query.employee_id
         request = wire.ListPayslipsRequest(employee_id=str(query.employee_id), tax_year=query.year, finalized_only=own)
-        return await self._summaries(request, query)
+        page = await self._summaries(request, query)
+        if not page.data:
+            await self._relations.exist([query.employee_id])
+        return page
 
     async def _summaries(self, request: wire.ListPayslipsRequest, query: PageQuery) -> Page[schemas.PayslipSummaryView]:
         request.page_size, request.page_token = query.limit, query.cursor

@@ -112,6 +112,8 @@ class People:
             if only is not None:
                 return only
         answer = await self._calls.read(self._employees.ListEmployees, request)
+        if query.manager_id is not None and not answer.employees:
+            await self._relations.exist([query.manager_id])
         return Page[schemas.EmployeeView].model_construct(
             data=[self._listed(one) for one in answer.employees], next_cursor=answer.next_page_token or None
         )

@@ -161,6 +161,8 @@ class Time:
                 updated_since=to_instant(query.updated_since),
             ),
         )
+        if employee_id is not None and not answer.timesheets:
+            await self._relations.exist([employee_id])
         return Page[schemas.TimesheetView].model_construct(
             data=[codec.timesheet_view(one) for one in answer.timesheets], next_cursor=answer.next_page_token or None
         )
@@ -288,6 +290,8 @@ class Time:
             cursor = answer.next_page_token
             if not cursor:
                 break
+        if not counts:
+            raise NotThere.because(CLOSING_NOT_FOUND)
         return schemas.ClosingProgressView.model_construct(
             id=closing_id,
             pay_group=named.pay_group,
