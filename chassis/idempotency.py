@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
+from chassis.crypto import FieldCipher, Place
 from chassis.database import Database, SystemScope, Tx, select
 from chassis.principal import Call
 from chassis.tables import idempotency
@@ -45,7 +46,7 @@ _stored = select(idempotency, idempotency.c.fingerprint, idempotency.c.response_
 )
 
 
-async def stored_answer(tx: Tx, call: Call) -> Message | None:
+async def stored_answer(tx: Tx, call: Call, cipher: FieldCipher | None = None) -> Message | None:
     """The answer given to this request before, None for a new one. Raises RequestIdReused."""
     row = await tx.row(_stored, {"request_id": call.request_id})
     if row is None:
@@ -55,15 +56,27 @@ async def stored_answer(tx: Tx, call: Call) -> Message | None:
             "this Idempotency-Key was used for another request; take a new key for a new request",
             field="Idempotency-Key",
         )
-    kind: Any = message_factory.GetMessageClass(
-        descriptor_pool.Default().FindMessageTypeByName(row["response_type"])
-    )
-    answer: Message = kind.FromString(row["response"])
+    kind: Any = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(row["response_type"]))
+    response = row["response"]
+    if cipher is not None:
+        response = cipher.open(response, _place(call))
+    answer: Message = kind.FromString(response)
     return answer
 
 
-async def store_answer(tx: Tx, call: Call, answer: Message, now: datetime) -> None:
-    """Keep the answer with the effect. Raises Duplicate where another process served the same request first."""
+def _place(call: Call) -> Place:
+    assert call.request_id is not None
+    return Place(call.tenant_id, idempotency.name, "response", call.request_id)
+
+
+async def store_answer(tx: Tx, call: Call, answer: Message, now: datetime, cipher: FieldCipher | None = None) -> None:
+    """Keep the answer with the effect, sealed where a cipher is given (an answer may hold personal data).
+
+    Raises Duplicate where another process served the same request first.
+    """
+    response = answer.SerializeToString(deterministic=True)
+    if cipher is not None:
+        response = cipher.seal(response, _place(call))
     await tx.insert(
         idempotency,
         {
@@ -71,7 +84,7 @@ async def store_answer(tx: Tx, call: Call, answer: Message, now: datetime) -> No
             "operation": call.operation[-120:],
             "fingerprint": call.fingerprint or b"",
             "response_type": answer.DESCRIPTOR.full_name,
-            "response": answer.SerializeToString(deterministic=True),
+            "response": response,
             "created_time": now,
         },
     )

@@ -12,6 +12,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from chassis import audit
+from chassis.crypto import FieldCipher
 from chassis.database import Contention, Database, Duplicate, Tx, Unavailable
 from chassis.idempotency import InFlight, RequestIdMissing, store_answer, stored_answer
 from chassis.outbox import PendingOutbox
@@ -74,8 +75,13 @@ class Commands(Generic[U]):
         publish: Callable[[object], Message | None],
         clock: Clock,
         committed: Callable[[], None] = lambda: None,
+        cipher: FieldCipher | None = None,
     ) -> None:
-        """`publish` turns a domain event into its published message; `committed` wakes the sequencer."""
+        """`publish` turns a domain event into its published message; `committed` wakes the sequencer.
+
+        With a `cipher`, stored answers are sealed: for contexts whose answers hold personal data.
+        """
+        self._cipher = cipher
         self._database = database
         self._open_unit = open_unit
         self._publish = publish
@@ -110,7 +116,7 @@ class Commands(Generic[U]):
 
     async def _once(self, call: Call, handler: Callable[[U], Awaitable[R]], answer: Callable[[R], Message]) -> Message:
         async with self._database.write(call.tenant_id, call.deadline) as tx:
-            before = await stored_answer(tx, call)
+            before = await stored_answer(tx, call, self._cipher)
             if before is not None:
                 replayed.set(True)
                 return before
@@ -119,14 +125,14 @@ class Commands(Generic[U]):
             now = unit.now()
             published = await unit.outbox.write(tx, self._publish, unit.new_id, now)
             await audit.write(tx, call, unit.audit_note(), unit.new_id(), now)
-            await store_answer(tx, call, message, now)
+            await store_answer(tx, call, message, now, self._cipher)
         if published:
             self._committed()
         return message
 
     async def _answered(self, call: Call) -> Message | None:
         async with self._database.read(call.tenant_id, call.deadline) as tx:
-            before = await stored_answer(tx, call)
+            before = await stored_answer(tx, call, self._cipher)
         if before is not None:
             replayed.set(True)
         return before

@@ -44,7 +44,7 @@ class Container(containers.DeclarativeContainer):
     passwords = providers.Singleton(Passwords, cost)
     issuer = providers.Singleton(TokenIssuer, settings.provided.token_issuer)
     work = providers.Singleton(sql_work, cipher)
-    commands = providers.Singleton(Commands, database, work, providers.Object(published), clock, committed)
+    commands = providers.Singleton(Commands, database, work, providers.Object(published), clock, committed, cipher)
     unrecorded = providers.Singleton(Unrecorded, database, work, providers.Object(published), clock, committed)
     queries = providers.Singleton(Queries, database, providers.Singleton(_account_list, cipher))
     key_watch = providers.Singleton(

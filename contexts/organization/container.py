@@ -98,7 +98,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
 
     commands = providers.Singleton(
-        Commands, database, providers.Singleton(sql_unit, cipher), providers.Object(published), clock, committed
+        Commands, database, providers.Singleton(sql_unit, cipher), providers.Object(published), clock, committed, cipher
     )
     queries = providers.Singleton(Queries, database, providers.Singleton(sql_view, cipher, database, settle_margin_s))
     employees = providers.Singleton(EmployeeServicer, commands, queries, clock)
