@@ -11,9 +11,14 @@ from kernel.ids import EmployeeId
 class AttendanceWork(Protocol):
     """One command's unit of work: what it changes commits together or not at all."""
 
-    timesheets: Timesheets
-    roster: Roster
-    catalog: Catalog
+    @property
+    def timesheets(self) -> Timesheets: ...
+
+    @property
+    def roster(self) -> Roster: ...
+
+    @property
+    def catalog(self) -> Catalog: ...
 
     @property
     def actor(self) -> str:

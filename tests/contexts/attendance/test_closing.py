@@ -94,7 +94,7 @@ async def test_a_timesheet_goes_from_open_to_locked(store: Store, tenant: Tenant
     [person] = await a_month(store, tenant)
     opened = await the_sheet(store, tenant, person)
 
-    states = []
+    states: list[TimesheetState] = []
     for verb in (submit_timesheet, approve_timesheet, lock_timesheet):
         seen = states[-1].version if states else opened.version
         async with store.work(tenant, "manager") as work:

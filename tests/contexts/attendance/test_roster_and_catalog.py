@@ -1,6 +1,7 @@
 """The roster, where the newest version wins, and the catalog, whose versions never change, on every engine."""
 
 from datetime import date, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -97,7 +98,7 @@ async def test_the_people_of_a_pay_group_are_found_by_page(store: Store, tenant:
 
 async def test_every_kind_of_definition_is_read_back_as_it_was(store: Store, tenant: TenantId) -> None:
     rounding = PunchRounding(RoundingMode.NEAREST, 15)
-    definitions = [
+    definitions: list[Any] = [
         TimeCalendar("WEEKS", "Weeks", Frequency.WEEKLY, 0, 6, 30),
         Shift.of("SPLIT", spans("08:00-12:00", "18:00-02:00"), in_rounding=rounding, out_rounding=rounding),
         WorkSchedule("TURNS", ("DAY", ""), "Turns", date(2026, 1, 1), "CN", "CN-STANDARD", True, True, True),
