@@ -79,7 +79,7 @@ async def fast_path(request: pytest.FixtureRequest) -> AsyncIterator[FastPath]:
 
 @pytest.fixture
 async def publisher(fast_path: FastPath, tmp_path: Path) -> AsyncIterator[Publisher]:
-    async with a_publisher(f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3", fast_path) as made:
+    async with a_publisher(f"sqlite:///{tmp_path}/probe.sqlite3", fast_path) as made:
         yield made
 
 
@@ -332,7 +332,7 @@ async def with_redis_killed_flushed_and_set_back(tmp_path: Path, kind: type[Cons
     total = 0
     with PrivateRedis() as redis:
         fast_path, publishing = RedisFastPath(redis.url), RedisFastPath(redis.url)
-        url = f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3"
+        url = f"sqlite:///{tmp_path}/probe.sqlite3"
         async with (
             a_publisher(url, publishing) as publisher,
             served(publisher, tmp_path) as client,
@@ -365,6 +365,7 @@ async def with_redis_killed_flushed_and_set_back(tmp_path: Path, kind: type[Cons
     return effects, total
 
 
+@pytest.mark.usefixtures("redis_server")  # `--fast` leaves out what needs a server
 async def test_every_event_is_applied_once_although_redis_is_killed_flushed_and_set_back(tmp_path: Path) -> None:
     effects, total = await with_redis_killed_flushed_and_set_back(tmp_path, Consumer)
 
@@ -373,6 +374,7 @@ async def test_every_event_is_applied_once_although_redis_is_killed_flushed_and_
     assert all(versions == sorted(versions) for versions in effects.by_aggregate.values())
 
 
+@pytest.mark.usefixtures("redis_server")  # `--fast` leaves out what needs a server
 async def test_a_consumer_that_trusts_redis_would_lose_events(tmp_path: Path) -> None:
     effects, total = await with_redis_killed_flushed_and_set_back(tmp_path, Gullible)
 
@@ -390,7 +392,7 @@ async def test_a_lying_fast_path_cannot_make_a_consumer_skip_or_repeat(tmp_path:
     effects = Effects()
     fast_path = Lying()
     async with (
-        a_publisher(f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3", fast_path) as publisher,
+        a_publisher(f"sqlite:///{tmp_path}/probe.sqlite3", fast_path) as publisher,
         served(publisher, tmp_path) as client,
         consuming(client, fast_path, effects),
     ):

@@ -105,6 +105,7 @@ async def test_without_redis_nothing_fails_and_nothing_takes_long() -> None:
     await fast_path.close()
 
 
+@pytest.mark.usefixtures("redis_server")  # `--fast` leaves out what needs a server
 async def test_a_redis_that_hangs_holds_nobody_up() -> None:
     with PrivateRedis() as server:
         fast_path = RedisFastPath(server.url)

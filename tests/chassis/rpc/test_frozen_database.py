@@ -41,6 +41,7 @@ def statements(mariadb: PrivateMariaDB) -> int:
     return int(rows)
 
 
+@pytest.mark.usefixtures("mariadb")  # `--fast` leaves out what needs a server
 @pytest.mark.parametrize("hurried", [True, False], ids=["with its deadline", "the planted bug: without"])
 async def test_a_stopped_database_is_answered_in_time_and_no_statement_stays(tmp_path: Path, hurried: bool) -> None:
     loop = asyncio.get_running_loop()
