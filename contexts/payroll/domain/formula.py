@@ -16,8 +16,9 @@ indexes or loops, so that a formula can neither reach anything nor run long.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import NoReturn
 
@@ -38,6 +39,8 @@ _COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 _ARGUMENTS = {"if": (3, 3), "min": (2, MAX_ARGUMENTS), "max": (2, MAX_ARGUMENTS), "abs": (1, 1), "round": (3, 3),
               "floor": (1, 1), "ceil": (1, 1)}  # fmt: skip
 _WORDS = frozenset({"and", "or", "not"})
+# Functions of statutory rules, which are written in the same language: clamp(a, low, high), half_up(a, digits).
+_STATUTORY = {"clamp": (3, 3), "half_up": (2, 2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,8 @@ class _Token:
 
 
 class _Parser:
-    def __init__(self, text: str, component: str, part: str) -> None:
-        self.text, self.component, self.part = text, component, part
+    def __init__(self, text: str, component: str, part: str, functions: Mapping[str, tuple[int, int]]) -> None:
+        self.text, self.component, self.part, self.functions = text, component, part, functions
         self.tokens = list(self._scan())
         self.index = 0
         self.nodes = 0
@@ -247,12 +250,12 @@ class _Parser:
         self.fail(f"a value should stand here, found {token.text!r}", token.position)
 
     def call(self, name: _Token, depth: int) -> Node:
-        if name.text not in _ARGUMENTS:
-            close = get_close_matches(name.text, _ARGUMENTS, 1)
-            meant = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(_ARGUMENTS))}"
+        if name.text not in self.functions:
+            close = get_close_matches(name.text, self.functions, 1)
+            meant = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(self.functions))}"
             self.fail(f"there is no function {name.text!r}{meant}", name.position)
         self.need("(")
-        fewest, most = _ARGUMENTS[name.text]
+        fewest, most = self.functions[name.text]
         if name.text == "round":
             return self.rounded(name, depth)
         operands = [self.either(depth + 1)]
@@ -304,7 +307,12 @@ def _depth(node: Node) -> int:
 
 def parse(text: str, *, component: str = "", part: str = "formula") -> Formula:
     """The formula that `text` says; `component` and `part` name it in errors. Raises FormulaInvalid."""
-    return _Parser(text, component, part).whole()
+    return _Parser(text, component, part, _ARGUMENTS).whole()
+
+
+def parse_rule(text: str) -> Formula:
+    """A step of a statutory rule, which may also call clamp and half_up. Raises FormulaInvalid."""
+    return _Parser(text, "", "rule", {**_ARGUMENTS, **_STATUTORY}).whole()
 
 
 def names_in(node: Node) -> tuple[str, ...]:
@@ -322,3 +330,80 @@ def names_in(node: Node) -> tuple[str, ...]:
 
     visit(node)
     return tuple(found)
+
+
+def evaluate(node: Node, value_of: Callable[[str], Decimal]) -> Decimal:
+    """The value of a tree, computed step by step in the caller's decimal context (for explanations, not for payslips)."""
+    if isinstance(node, Number):
+        return Decimal(node.text)
+    if isinstance(node, Name):
+        return value_of(node.name)
+    if isinstance(node, Rounded):
+        return node.rounding.to(evaluate(node.operand, value_of), node.digits)
+    if node.operator == "if":
+        chosen = node.operands[1] if holds(node.operands[0], value_of) else node.operands[2]
+        return evaluate(chosen, value_of)
+    values = [evaluate(operand, value_of) for operand in node.operands]
+    return _APPLIED[node.operator](*values)
+
+
+def holds(node: Node, value_of: Callable[[str], Decimal]) -> bool:
+    """Whether a comparison is true."""
+    if not isinstance(node, Operation):
+        raise ValueError("a number is neither true nor false")
+    if node.operator == "not":
+        return not holds(node.operands[0], value_of)
+    if node.operator == "and":
+        return all(holds(operand, value_of) for operand in node.operands)
+    if node.operator == "or":
+        return any(holds(operand, value_of) for operand in node.operands)
+    left, right = (evaluate(operand, value_of) for operand in node.operands)
+    return _COMPARED[node.operator](left, right)
+
+
+_COMPARED: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+}
+_APPLIED: Mapping[str, Callable[..., Decimal]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "neg": lambda a: -a,
+    "abs": abs,
+    "min": min,
+    "max": max,
+    "floor": lambda a: Rounding.FLOOR.to(a, 0),
+    "ceil": lambda a: Rounding.CEILING.to(a, 0),
+    "clamp": lambda a, low, high: min(max(a, low), high),
+    "half_up": lambda a, digits: Rounding.HALF_UP.to(a, int(digits)),
+}
+_STRENGTH = {"or": 1, "and": 2, "not": 3, **dict.fromkeys(_COMPARISONS, 4), "+": 5, "-": 5, "*": 6, "/": 6, "neg": 7}
+
+
+def written(node: Node) -> str:
+    """The text of a tree, with as few brackets as it needs."""
+    return _written(node, 0)
+
+
+def _written(node: Node, outer: int) -> str:
+    if isinstance(node, Number):
+        return node.text
+    if isinstance(node, Name):
+        return node.name
+    if isinstance(node, Rounded):
+        return f"round({_written(node.operand, 0)}, {node.digits}, {node.rounding.name})"
+    strength = _STRENGTH.get(node.operator)
+    if strength is None:
+        return f"{node.operator}({', '.join(_written(operand, 0) for operand in node.operands)})"
+    if node.operator in ("neg", "not"):
+        text = ("-" if node.operator == "neg" else "not ") + _written(node.operands[0], strength)
+    else:
+        left, right = node.operands
+        text = f"{_written(left, strength)} {node.operator} {_written(right, strength + 1)}"
+    return f"({text})" if strength < outer else text

@@ -120,8 +120,8 @@ async def store_chunk(cmd: StoreChunk, work: PayrollWork) -> ChunkStored:
     known_at = _known_at(state)
     await work.payslips.add_chunk(state, chunk, cmd.result, cmd.payslip_ids, known_at, careful=cmd.careful)
     taken = [one for payslip in cmd.result.payslips for one in payslip.input_ids]
-    if taken:
-        await work.inputs.take(state, taken)
+    if taken and not await work.inputs.take(state, taken):
+        raise InputsMoved
     if not cmd.last:
         return ChunkStored(chunk, state.status, 0)
     await _complete(run, work)
@@ -217,8 +217,8 @@ async def recalculate_employees(
     await _same_inputs(state, cmd.employees, cmd.used, work)
     await work.payslips.replace(state, cmd.gone, cmd.result, cmd.payslip_ids, cmd.known_at)
     taken = [one for payslip in cmd.result.payslips for one in payslip.input_ids]
-    if taken:
-        await work.inputs.take(state, taken)
+    if taken and not await work.inputs.take(state, taken):
+        raise InputsMoved
     chunks = list(await work.payslips.chunks(state))
     touched = [*cmd.employees, *cmd.gone]
     for index in sorted({_chunk_of(chunks, employee) for employee in touched}):

@@ -269,8 +269,8 @@ class PayInputs(Protocol):
         """What the run may take for these employees (in rising order): open inputs, and those that it took before."""
         ...
 
-    async def take(self, run: RunState, ids: Sequence[UUID]) -> None:
-        """The run takes these inputs."""
+    async def take(self, run: RunState, ids: Sequence[UUID]) -> bool:
+        """The run takes these inputs; False where one was cancelled or taken by another run meanwhile."""
         ...
 
 

@@ -1005,10 +1005,17 @@ class SqlPayInputs:
     ) -> Mapping[EmployeeId, tuple[TakenInput, ...]]:
         return await _open_for(self._tx, run, employees)
 
-    async def take(self, run: RunState, ids: Sequence[UUID]) -> None:
+    async def take(self, run: RunState, ids: Sequence[UUID]) -> bool:
+        void = sa.select(_run.run_id).where(_run.tenant_id == self._tx.tenant_id, _run.live.is_(None))
+        matched = 0
         for part in _parts(ids):
-            taken = update(tables.pay_input).where(_input.pay_input_id.in_(part))
-            await self._tx.execute(taken.values(run_id=run.id))
+            taken = update(tables.pay_input).where(
+                _input.pay_input_id.in_(part),
+                _input.cancelled == sa.false(),
+                sa.or_(_input.run_id.is_(None), _input.run_id == run.id, _input.run_id.in_(void)),
+            )
+            matched += await self._tx.execute(taken.values(run_id=run.id))
+        return matched == len(ids)
 
 
 # ------------------------------------------------------------------------------------------------------- the work
