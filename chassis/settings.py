@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 PREFIX = "MUSTER_"
 SERVICE_SUFFIXES = ("DATABASE_URL", "ADDRESS", "LISTEN")
-SCHEMES = ("sqlite+aiosqlite", "mysql+asyncmy", "mariadb+asyncmy")
+SCHEMES = ("sqlite", "mysql+asyncmy", "mariadb+asyncmy")
 
 
 class SettingsProblem(Exception):
@@ -80,7 +80,7 @@ class Settings:
     def database_url(self, service: str) -> str:
         """The service's database: the one it was given, else its SQLite file in `data_dir`."""
         given = self.database_urls.get(service)
-        return given or f"sqlite+aiosqlite:///{self.data_dir.absolute() / service}.sqlite3"
+        return given or f"sqlite:///{self.data_dir.absolute() / service}.sqlite3"
 
     def settle_margin_s(self, service: str) -> float:
         """Seconds until a fact of that service's database is settled: 0 on SQLite, which has one writer."""
@@ -181,7 +181,7 @@ class _Reader:
                 self.problems.append(f"{variable} names no service: write one of {known} after {PREFIX}")
                 del self.left[variable]
             elif match[2] == "DATABASE_URL":
-                shape = "mysql+asyncmy://user:password@host:port/database or sqlite+aiosqlite:///path"
+                shape = "mysql+asyncmy://user:password@host:port/database or sqlite:///path"
                 urls[service] = self._take(variable.removeprefix(PREFIX), _database, "", shape)
             elif match[2] == "ADDRESS":
                 shape = "host:port, unix:/path, or a gRPC target such as dns:///host:port"

@@ -89,7 +89,7 @@ def configure_logging(*, level: str = "INFO", json: bool = True) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(threshold, logging.INFO))
-    for chatty in ("sqlalchemy", "aiosqlite", "asyncio", "alembic"):
+    for chatty in ("sqlalchemy", "asyncio", "alembic"):
         logging.getLogger(chatty).setLevel(max(threshold, logging.WARNING))
 
 

@@ -30,7 +30,7 @@ OTHER = TenantId(UUID(int=2))
 @pytest.fixture(params=["sqlite", "mariadb"])
 async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     if request.param == "sqlite":
-        url = f"sqlite+aiosqlite:///{tmp_path}/probe.sqlite3"
+        url = f"sqlite:///{tmp_path}/probe.sqlite3"
     else:
         url = request.getfixturevalue("mariadb").create_database("feed")
     async with a_publisher(url, InProcessFastPath()) as made:

@@ -14,7 +14,7 @@ SERVICES = ("organization", "attendance")
 def test_an_empty_environment_is_a_working_one() -> None:
     settings = Settings.read({}, SERVICES)
 
-    assert settings.database_url("organization").startswith("sqlite+aiosqlite:////")
+    assert settings.database_url("organization").startswith("sqlite:////")
     assert settings.database_url("organization").endswith("/muster-data/organization.sqlite3")
     assert settings.settle_margin_s("organization") == 0.0
     assert settings.listener("organization") == Listener()

@@ -17,7 +17,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield MemoryStore()
         return
     if request.param == "sqlite":
-        url = f"sqlite+aiosqlite:///{tmp_path / 'organization.sqlite3'}"
+        url = f"sqlite:///{tmp_path / 'organization.sqlite3'}"
     else:
         url = request.getfixturevalue("mariadb").create_database(f"organization_{uuid4().hex[:12]}")
     async with sql_store(url) as made:
