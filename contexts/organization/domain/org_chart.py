@@ -144,6 +144,7 @@ class Content:
     catalog_version: int = 0
     timelines: Mapping[Reference, Timeline[tuple[Entry, int] | None]] = field(default_factory=dict)
     versions: Mapping[Reference, int] = field(default_factory=dict)  # which version last said something of the entry
+    _open: dict[Reference, tuple[Period, ...]] = field(default_factory=dict, compare=False, repr=False)  # remembered
 
     @classmethod
     def of(cls, changes: Iterable[EntryChange], catalog_version: int) -> "Content":
@@ -168,11 +169,13 @@ class Content:
 
     def open_periods(self, kind: EntryKind, code: str) -> tuple[Period, ...]:
         """The stretches of days on which the entry is open."""
-        timeline = self.timelines.get((kind, code))
-        if timeline is None:
-            return ()
-        is_open = Timeline.of((piece.period, True) for piece in timeline.slices_ if piece.value is not None)
-        return tuple(piece.period for piece in is_open.slices_)
+        found = self._open.get((kind, code))
+        if found is None:
+            timeline = self.timelines.get((kind, code))
+            slices = () if timeline is None else timeline.slices_
+            is_open = Timeline.of((piece.period, True) for piece in slices if piece.value is not None)
+            found = self._open[(kind, code)] = tuple(piece.period for piece in is_open.slices_)
+        return found
 
     def require(self, kind: EntryKind, code: str, days: Period, *, field: str) -> None:
         """Raises EntryNotValid where the entry is not open on all of `days`."""

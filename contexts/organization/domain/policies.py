@@ -32,8 +32,12 @@ class ReportingLine:
 
 def named(projection: Projection, name: str) -> tuple[tuple[Any, Period], ...]:
     """What the assignment names under `name` (a code or the manager) on every employed day, in pieces of one value."""
+    return _pieces(_employed(projection), name)
+
+
+def _pieces(employed: Sequence[tuple[Assignment, Period]], name: str) -> tuple[tuple[Any, Period], ...]:
     pieces: list[tuple[Any, Period]] = []
-    for assignment, days in _employed(projection):
+    for assignment, days in employed:
         value = getattr(assignment, name)
         if pieces and pieces[-1][0] == value and pieces[-1][1].end == days.start:
             pieces[-1] = (value, Period(pieces[-1][1].start, days.end))
@@ -54,8 +58,14 @@ def _employed(projection: Projection) -> list[tuple[Assignment, Period]]:
 
 def newly_named(before: Projection, after: Projection, name: str) -> tuple[tuple[Any, Period], ...]:
     """The pieces of `named` that `before` did not have, those without a value left out."""
-    known = named(before, name) if before.segments else ()
-    return tuple(piece for piece in named(after, name) if piece[0] and piece not in known)
+    return _new_pieces(_employed(before), _employed(after), name)
+
+
+def _new_pieces(
+    before: Sequence[tuple[Assignment, Period]], after: Sequence[tuple[Assignment, Period]], name: str
+) -> tuple[tuple[Any, Period], ...]:
+    known = _pieces(before, name)
+    return tuple(piece for piece in _pieces(after, name) if piece[0] and piece not in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +80,9 @@ class Naming:
 
 def namings(before: Projection, after: Projection) -> tuple[Naming, ...]:
     """The entries that an employee newly names; a change of pay alone names nothing."""
+    then, now = _employed(before), _employed(after)
     return tuple(
-        Naming(kind, code, days, name) for name, kind in REFERENCES for code, days in newly_named(before, after, name)
+        Naming(kind, code, days, name) for name, kind in REFERENCES for code, days in _new_pieces(then, now, name)
     )
 
 

@@ -2003,7 +2003,7 @@ class ListEmployeesRequest(_message.Message):
     manager_id: _builtins.str
     """Only who reports to this employee directly (UUID)."""
     q: _builtins.str
-    """Search: part of the legal or preferred name, or the beginning of the employee number; case is ignored."""
+    """Search: part of the legal name, the preferred name or the employee number; case is ignored."""
     employee_number: _builtins.str
     """Exactly this employee number."""
     national_id: _builtins.str
