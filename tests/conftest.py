@@ -14,6 +14,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="leave out tests/e2e and tests that need a server")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The project's own marks."""
+    config.addinivalue_line("markers", "second_process: starts processes of its own; left out by --fast")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, and count as deselected, what `--fast` does not run."""
     if not config.getoption("--fast"):
@@ -26,7 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_slow(item: pytest.Item) -> bool:
     asks = NEED_A_SERVER & set(getattr(item, "fixturenames", ()))
     path = item.path.as_posix()
-    return bool(asks) or "/tests/e2e/" in path or path.endswith("/tests/support/test_servers.py")
+    return (
+        bool(asks)
+        or item.get_closest_marker("second_process") is not None
+        or "/tests/e2e/" in path
+        or path.endswith("/tests/support/test_servers.py")
+    )
 
 
 def _starts_servers(config: pytest.Config) -> None:

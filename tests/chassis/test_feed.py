@@ -381,6 +381,7 @@ async def states_and_events(publisher: Publisher) -> tuple[set[int], set[int]]:
     }
 
 
+@pytest.mark.second_process
 async def test_a_crash_between_state_and_outbox_loses_neither(publisher: Publisher) -> None:
     expected: set[int] = set()
     for number, (point, survived) in enumerate(POINTS.items()):
@@ -391,6 +392,7 @@ async def test_a_crash_between_state_and_outbox_loses_neither(publisher: Publish
     assert await states_and_events(publisher) == (expected, expected)
 
 
+@pytest.mark.second_process
 async def test_two_transactions_for_state_and_event_would_lose_the_event(publisher: Publisher) -> None:
     await crash(publisher, "naive", 100)
 

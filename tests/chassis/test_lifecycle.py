@@ -244,6 +244,7 @@ def terminated(folder: Path, grace_s: float) -> tuple[str, int, float]:
     return last, code, time.monotonic() - asked
 
 
+@pytest.mark.second_process
 def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
     last, code, took_s = terminated(tmp_path, 5.0)
 
@@ -251,6 +252,7 @@ def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
     assert took_s < 5
 
 
+@pytest.mark.second_process
 def test_without_a_grace_the_calls_in_flight_are_lost(tmp_path: Path) -> None:
     """The planted bug: the test above can fail."""
     last, code, _ = terminated(tmp_path, 0.0)
