@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from chassis.health import NotReady
+
 if TYPE_CHECKING:
     from chassis.settings import Settings
 
@@ -176,6 +178,11 @@ class Lifecycle:
                 self.request_stop()
                 return
             await asyncio.sleep(min(FIRST_BACKOFF_S * 2 ** min(failures - 1, 10), LONGEST_BACKOFF_S))
+
+    async def check_loops(self) -> None:
+        """For readiness: raises NotReady where a loop was given up, which a supervisor answers with a restart."""
+        if self.failed is not None:
+            raise NotReady(f"{self.failed} was given up after failing again and again: see the log")
 
     def request_stop(self) -> None:
         """Ask for the drain; asked a second time, give up the rest of the grace."""

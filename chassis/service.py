@@ -68,6 +68,7 @@ class DataService:
         readiness = Readiness()
         readiness.add("clock", clock_check(SystemClock(), database.now), every_s=CLOCK_CHECK_S)
         loops = Lifecycle(grace_s=LOOPS_GRACE_S)
+        readiness.add("loops", loops.check_loops)
         parts: Parts | None = None
 
         async def close() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from chassis.health import NotReady
 from chassis.lifecycle import Lifecycle, Listener, Running, serve_http
 from chassis.settings import Settings
 
@@ -127,6 +128,8 @@ async def test_a_loop_that_always_fails_stops_the_process() -> None:
         await lifecycle.run_until_stopped()
 
     assert lifecycle.failed == "hopeless"
+    with pytest.raises(NotReady, match="hopeless"):
+        await lifecycle.check_loops()
 
 
 async def test_loops_end_with_the_drain() -> None:
