@@ -128,6 +128,7 @@ def serve(
 @app.command(name="run")
 def run_command(
     part: Annotated[str, typer.Argument(help="identity, organization, attendance, payroll, application")],
+    data: DataDir = DATA,
 ) -> None:
     """Run one part of the distributed form; MUSTER_* variables say where everything is."""
     from chassis.lifecycle import Running
@@ -136,7 +137,7 @@ def run_command(
 
     if part not in PARTS:
         fail(f"{part} is no part: choose one of {', '.join(PARTS)}", 2)
-    settings = settings_for(DATA)
+    settings = settings_for(data)
     configure_logging(level=settings.log_level, json=settings.log_json)
 
     def ready(running: Running) -> None:
