@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e.company import PERIOD, Staffed, define, punches_of, staffed
+from tests.e2e.company import PERIOD, Staffed, define, hire_body, punches_of, staffed, until_calculated
 from tests.e2e.deployment import Company, Deployment, body_of
 from tests.e2e.examples import Operation, example_of, operations_of
 
@@ -243,7 +243,6 @@ async def test_a_batch_hides_it_item_by_item(owned: Owned, stranger: Company) ->
 async def test_another_tenants_person_cannot_be_a_manager(owned: Owned, deployment: Deployment) -> None:
     third = await deployment.company("tenant-c")
     await define(third.owner)
-    from tests.e2e.company import hire_body
 
     async def hired(manager: str) -> httpx.Response:
         body = hire_body("E0001")
