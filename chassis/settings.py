@@ -173,7 +173,7 @@ class _Reader:
         listeners: dict[str, Listener] = {}
         for variable in sorted(self.left):
             match = re.fullmatch(rf"{PREFIX}([A-Z][A-Z0-9_]*?)_({'|'.join(SERVICE_SUFFIXES)})", variable)
-            if match is None:
+            if match is None or variable == f"{PREFIX}HTTP_LISTEN":  # the edge's own; it is no service
                 continue
             service = match[1].lower()
             if self.services and service not in self.services:

@@ -38,6 +38,12 @@ def test_each_service_has_its_own_database_address_and_listener() -> None:
     assert settings.listener("organization") == Listener("0.0.0.0", 5001)
 
 
+def test_the_edge_listens_where_it_is_told_and_is_no_service() -> None:
+    settings = Settings.read({"MUSTER_HTTP_LISTEN": "0.0.0.0:8081"}, SERVICES)
+
+    assert settings.http_listener == Listener("0.0.0.0", 8081)
+
+
 def test_every_problem_is_told_at_once_with_its_variable_and_what_to_do() -> None:
     with pytest.raises(SettingsProblem) as caught:
         Settings.read(
