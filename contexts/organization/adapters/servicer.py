@@ -10,7 +10,7 @@ from muster.organization.v1 import employee_pb2_grpc, org_chart_pb2, org_chart_p
 
 from chassis.paging import page_size
 from chassis.unit_of_work import Commands, Queries
-from contexts.organization.adapters import chart_codec, codec
+from contexts.organization.adapters import chart_codec, codec, requests
 from contexts.organization.domain.employee import EmployeeState
 from contexts.organization.domain.history import standing
 from contexts.organization.domain.org_chart import EntryKind
@@ -49,7 +49,7 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
 
     async def HireEmployee(self, request: pb.HireEmployeeRequest, context: Any) -> pb.HireEmployeeResponse:
         """See the proto."""
-        cmd = hire.HireEmployee(codec.hire_from(request.hire), request.reason)
+        cmd = hire.HireEmployee(requests.hire_from(request.hire), request.reason)
         return await self._changed(lambda uow: hire.hire_employee(cmd, uow), pb.HireEmployeeResponse)
 
     async def BatchHireEmployees(
@@ -59,7 +59,7 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
         decoded: list[hire.Hire | DomainError] = []
         for item in request.hires:
             try:
-                decoded.append(codec.hire_from(item))
+                decoded.append(requests.hire_from(item))
             except DomainError as refusal:
                 decoded.append(refusal)
         hires = [each for each in decoded if isinstance(each, hire.Hire)]
@@ -79,59 +79,59 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
 
     async def RehireEmployee(self, request: pb.RehireEmployeeRequest, context: Any) -> pb.RehireEmployeeResponse:
         """See the proto."""
-        cmd = codec.rehire_from(request)
+        cmd = requests.rehire_from(request)
         return await self._changed(lambda uow: hire.rehire_employee(cmd, uow), pb.RehireEmployeeResponse)
 
     async def TransferEmployee(self, request: pb.TransferEmployeeRequest, context: Any) -> pb.TransferEmployeeResponse:
         """See the proto."""
-        cmd = codec.transfer_from(request)
+        cmd = requests.transfer_from(request)
         return await self._changed(lambda uow: change.transfer_employee(cmd, uow), pb.TransferEmployeeResponse)
 
     async def ChangeCompensation(
         self, request: pb.ChangeCompensationRequest, context: Any
     ) -> pb.ChangeCompensationResponse:
         """See the proto."""
-        cmd = codec.compensation_change_from(request)
+        cmd = requests.compensation_change_from(request)
         return await self._changed(lambda uow: change.change_compensation(cmd, uow), pb.ChangeCompensationResponse)
 
     async def ChangeStatutoryProfile(
         self, request: pb.ChangeStatutoryProfileRequest, context: Any
     ) -> pb.ChangeStatutoryProfileResponse:
         """See the proto."""
-        cmd = codec.statutory_change_from(request)
+        cmd = requests.statutory_change_from(request)
         return await self._changed(
             lambda uow: change.change_statutory_profile(cmd, uow), pb.ChangeStatutoryProfileResponse
         )
 
     async def UpdatePerson(self, request: pb.UpdatePersonRequest, context: Any) -> pb.UpdatePersonResponse:
         """See the proto."""
-        cmd = codec.person_update_from(request)
+        cmd = requests.person_update_from(request)
         return await self._changed(lambda uow: change.update_person(cmd, uow), pb.UpdatePersonResponse)
 
     async def ChangeBankAccounts(
         self, request: pb.ChangeBankAccountsRequest, context: Any
     ) -> pb.ChangeBankAccountsResponse:
         """See the proto."""
-        cmd = codec.bank_accounts_change_from(request)
+        cmd = requests.bank_accounts_change_from(request)
         return await self._changed(lambda uow: change.change_bank_accounts(cmd, uow), pb.ChangeBankAccountsResponse)
 
     async def TerminateEmployee(
         self, request: pb.TerminateEmployeeRequest, context: Any
     ) -> pb.TerminateEmployeeResponse:
         """See the proto."""
-        cmd = codec.termination_from(request)
+        cmd = requests.termination_from(request)
         return await self._changed(lambda uow: change.terminate_employee(cmd, uow), pb.TerminateEmployeeResponse)
 
     async def CorrectEmployee(self, request: pb.CorrectEmployeeRequest, context: Any) -> pb.CorrectEmployeeResponse:
         """See the proto."""
-        cmd = codec.correction_from(request)
+        cmd = requests.correction_from(request)
         return await self._changed(lambda uow: change.correct_employee(cmd, uow), pb.CorrectEmployeeResponse)
 
     async def CancelEmployeeChange(
         self, request: pb.CancelEmployeeChangeRequest, context: Any
     ) -> pb.CancelEmployeeChangeResponse:
         """See the proto."""
-        cmd = codec.cancellation_from(request)
+        cmd = requests.cancellation_from(request)
         return await self._changed(lambda uow: change.cancel_employee_change(cmd, uow), pb.CancelEmployeeChangeResponse)
 
     # ------------------------------------------------------------------------------------------ reads
@@ -164,9 +164,9 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
 
     async def ListEmployees(self, request: pb.ListEmployeesRequest, context: Any) -> pb.ListEmployeesResponse:
         """See the proto."""
-        criteria = codec.criteria_from(request, self._today())
-        keys = codec.keys_from(request, 2)
-        after = None if keys is None else (keys[0], codec.id_key(keys[1]))
+        criteria = requests.criteria_from(request, self._today())
+        keys = requests.keys_from(request, 2)
+        after = None if keys is None else (keys[0], requests.id_key(keys[1]))
         limit = page_size(request.page_size)
         query = read.ListEmployees(criteria, request.national_id, after, limit)
         listed = await self._read(lambda view: read.list_employees(query, view))
@@ -177,7 +177,7 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
             ]
         )
         if len(listed) > limit:
-            response.next_page_token = codec.token_of(request, page[-1].key, str(page[-1].reading.employee_id))
+            response.next_page_token = requests.token_of(request, page[-1].key, str(page[-1].reading.employee_id))
         return response
 
     async def GetEmployeeHistory(
@@ -185,7 +185,7 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
     ) -> pb.GetEmployeeHistoryResponse:
         """The whole history is read to know which changes stand; it is bounded, the page is cut from it."""
         known_at = codec.optional_instant(request, "known_at")
-        keys = codec.keys_from(request, 1)
+        keys = requests.keys_from(request, 1)
         limit = page_size(request.page_size)
         id = codec.employee_id_from(request.employee_id)
         history = await self._read(lambda view: read.get_history(id, known_at, view))
@@ -196,7 +196,7 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
             employments=[codec.spell_to_proto(spell) for spell in history.projection.spells],
         )
         if len(left) > limit:
-            response.next_page_token = codec.token_of(request, str(left[limit - 1].version))
+            response.next_page_token = requests.token_of(request, str(left[limit - 1].version))
         return response
 
     async def ListPaySlice(self, request: pb.ListPaySliceRequest, context: Any) -> pb.ListPaySliceResponse:
@@ -204,7 +204,7 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
         query = read.ListPaySlice(
             PayQuestion(
                 request.pay_group,
-                codec.period_from(request),
+                requests.period_from(request),
                 codec.optional_instant(request, "known_at"),
                 tuple(codec.employee_id_from(id) for id in request.employee_ids),
             ),
@@ -236,17 +236,17 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
 
     async def ListChangedSince(self, request: pb.ListChangedSinceRequest, context: Any) -> pb.ListChangedSinceResponse:
         """See the proto."""
-        keys = codec.keys_from(request, 1)
+        keys = requests.keys_from(request, 1)
         query = read.ListChanged(
-            PayQuestion(request.pay_group, codec.period_from(request), codec.optional_instant(request, "known_at")),
+            PayQuestion(request.pay_group, requests.period_from(request), codec.optional_instant(request, "known_at")),
             request.position,
-            None if keys is None else codec.id_key(keys[0]),
+            None if keys is None else requests.id_key(keys[0]),
             page_size(request.page_size),
         )
         page = await self._read(lambda view: read.list_changed(query, view))
         response = pb.ListChangedSinceResponse(employees=[codec.changed_to_proto(each) for each in page.employees])
         if page.next_after is not None:
-            response.next_page_token = codec.token_of(request, str(page.next_after))
+            response.next_page_token = requests.token_of(request, str(page.next_after))
         return response
 
 
@@ -319,7 +319,7 @@ class OrgChartServicer(org_chart_pb2_grpc.OrgChartServiceServicer):
         self, request: org_chart_pb2.ListOrgChartEntriesRequest, context: Any
     ) -> org_chart_pb2.ListOrgChartEntriesResponse:
         """A page may hold fewer entries than asked for: closed ones are left out."""
-        keys = codec.keys_from(request, 1)
+        keys = requests.keys_from(request, 1)
         query = chart.ReadChart(
             self._as_of(request),
             request.catalog_version,
@@ -332,5 +332,5 @@ class OrgChartServicer(org_chart_pb2_grpc.OrgChartServiceServicer):
             entries=chart_codec.entries_to_proto(found.content, query.as_of), catalog_version=found.catalog_version
         )
         if found.next_code is not None:
-            response.next_page_token = codec.token_of(request, found.next_code)
+            response.next_page_token = requests.token_of(request, found.next_code)
         return response

@@ -346,6 +346,21 @@ async def test_a_batch_hires_many_and_tells_each_result(organization: Organizati
     assert listed.employees[0].employee_id == answer.results[0].employee_id
 
 
+async def test_batches_that_race_for_the_same_numbers_hire_each_once(organization: Organization) -> None:
+    requests = [
+        pb.BatchHireEmployeesRequest(hires=[a_hire(f"E{number}") for number in range(start, start + 30)])
+        for start in (0, 10, 20)
+    ]
+
+    answers = await asyncio.gather(
+        *(organization(organization.employees.BatchHireEmployees, request) for request in requests)
+    )
+
+    results = [result for answer in answers for result in answer.results]
+    assert len([result for result in results if result.employee_id]) == 50
+    assert {result.refusal.reason for result in results} == {"", "EMPLOYEE_NUMBER_TAKEN"}
+
+
 async def test_lists_are_paged_and_a_token_serves_its_own_list_only(organization: Organization) -> None:
     await organization(
         organization.employees.BatchHireEmployees,
