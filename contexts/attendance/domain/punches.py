@@ -55,6 +55,10 @@ class Punch:
     device_sequence: int = 0
     device_clock: datetime | None = None
 
+    def made_in(self, time_zone: str) -> "Punch":
+        """The same punch, where its client did not say in which zone."""
+        return Punch(self.stamp, self.source, time_zone, self.device_id, self.device_sequence, self.device_clock)
+
 
 def in_order(stamps: Iterable[Stamp]) -> list[Stamp]:
     """The stamps by time; the order of arrival does not matter."""

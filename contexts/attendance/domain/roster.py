@@ -45,6 +45,15 @@ class RosterEntry:
             if before.span.end > after.span.start:
                 raise InvalidValue("placements follow each other and do not overlap", field="entry.placements")
 
+    @property
+    def simple(self) -> bool:
+        """Whether all placements are of one assignment under one time calendar."""
+        first = self.placements[0] if self.placements else None
+        return first is not None and all(
+            one.assignment_id == first.assignment_id and one.time_calendar == first.time_calendar
+            for one in self.placements[1:]
+        )
+
     def on(self, day: date) -> Placement | None:
         """The placement that holds on the day."""
         return next((placement for placement in self.placements if day in placement.span), None)

@@ -1,18 +1,17 @@
 """Punches: each goes to the timesheet of the occurrence that claims its instant, opened where there is none."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import Enum
 from uuid import UUID
 
 from contexts.attendance.domain.errors import NotPlaced, PunchIdTaken, RosterUnknown
-from contexts.attendance.domain.periods import TimeCalendar, TimePeriod
+from contexts.attendance.domain.periods import TimePeriod
 from contexts.attendance.domain.planning import LONGEST_PRESENCE_MINUTES, Plan, PlannedOccurrence, Planner
 from contexts.attendance.domain.punches import Direction, Punch, Stamp, assign, duplicates, in_order, nearer
 from contexts.attendance.domain.roster import Placement, RosterEntry
-from contexts.attendance.domain.spans import local_date, local_minute, minute_of, zone
+from contexts.attendance.domain.spans import instant_of, local_date, local_minute, minute_of, zone
 from contexts.attendance.domain.timesheet import Grounds, Placed, Status, Timesheet, grounds_for
 from contexts.attendance.handlers.work import AttendanceWork
 from contexts.attendance.repository.port import StoredPunch, TimesheetKey, Window
@@ -56,28 +55,45 @@ class PunchAnswer:
     refusal: DomainError | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class _Sheet:
-    """The timesheet that a punch is for: what it stands on, and its plan."""
+    """The timesheet that punches are for: what it stands on, its plan, and the punches on their way to it.
 
-    key: TimesheetKey
-    period: TimePeriod
-    grounds: Grounds
-    plan: Plan
+    Compared by identity: one batch makes one per key.
+    """
+
+    __slots__ = ("grounds", "inner_end", "inner_start", "items", "key", "period", "plan", "start", "timesheet")
+
+    def __init__(self, key: TimesheetKey, period: TimePeriod, grounds: Grounds, plan: Plan) -> None:
+        self.key, self.period, self.grounds, self.plan = key, period, grounds, plan
+        self.items: list[_Item] = []
+        self.timesheet: Timesheet | None = None
+        self.start = local_minute(period.span.start, 0, zone(grounds.placements[0].time_zone))
+        # Well inside a period that is placed from end to end, no other timesheet's shifts can claim a punch: one of
+        # the day before ends within two days of the start, one of the day after claims half a day at most.
+        whole = len(plan.inside) == period.span.days > 4
+        self.inner_start = plan.inside[2].civil_day[0] if whole else 0
+        self.inner_end = plan.inside[-1].civil_day[0] if whole else 0
+
+    @property
+    def held(self) -> Timesheet:
+        """The timesheet, once it was read or opened."""
+        assert self.timesheet is not None
+        return self.timesheet
 
 
-@dataclass(slots=True)
 class _Item:
     """One punch on its way."""
 
-    punch: Punch
-    employee_id: EmployeeId
-    sheet: _Sheet
+    __slots__ = ("employee_id", "index", "minute", "punch", "sheet", "stamp")
+
+    def __init__(self, index: int, punch: Punch, employee_id: EmployeeId, sheet: _Sheet) -> None:
+        self.index, self.punch, self.stamp, self.employee_id, self.sheet = index, punch, punch.stamp, employee_id, sheet
+        self.minute = minute_of(punch.stamp.instant)
 
 
 async def record_punch(made: PunchMade, work: AttendanceWork) -> PunchAnswer:
     """Record one punch. Raises what refuses it."""
-    [answer] = await _record([made], work, together=False)
+    [answer] = await _Batch([made], work).record(together=False)
     if answer.refusal is not None:
         raise answer.refusal
     return answer
@@ -85,62 +101,210 @@ async def record_punch(made: PunchMade, work: AttendanceWork) -> PunchAnswer:
 
 async def import_punches(made: Sequence[PunchMade], work: AttendanceWork) -> list[PunchAnswer]:
     """Record many punches, grouped by timesheet; a refused one does not hold up the others."""
-    answers = await _record(made, work, together=True)
+    answers = await _Batch(made, work).record(together=True)
     work.note("punches", f"{len(made)} imported")
     return answers
 
 
-async def _record(made: Sequence[PunchMade], work: AttendanceWork, *, together: bool) -> list[PunchAnswer]:
-    answers: dict[int, PunchAnswer] = {}
-    people = await _people(made, work)
-    entries = await work.roster.get_many({person for person in people if person is not None})
-    planner = await work.catalog.planner()
-    sheets = _Sheets(planner)
-    items: dict[int, _Item] = {}
-    first_with: dict[UUID, int] = {}
-    for index, one in enumerate(made):
-        person = people[index]
-        try:
-            entry = entries.get(person) if person is not None else None
-            if entry is None or person is None:
-                raise RosterUnknown("the employee is not on the roster yet; ensure the roster, then try again")
-            first = first_with.setdefault(one.punch.stamp.punch_id, index)
-            if first != index and (made[first].punch.stamp != one.punch.stamp or people[first] != person):
-                raise _taken(one.punch)
-            if first == index:
-                sheet = sheets.locate(entry, one.punch.stamp)
-                punch = one.punch
+def _taken(punch_id: UUID) -> PunchIdTaken:
+    return PunchIdTaken("this punch_id names another punch; give each punch its own", field="punch_id", punch=punch_id)
+
+
+class _Batch:
+    """Punches of one transaction, from the clients' words to their timesheets."""
+
+    def __init__(self, made: Sequence[PunchMade], work: AttendanceWork) -> None:
+        self._made = made
+        self._work = work
+        self._answers: list[PunchAnswer | None] = [None] * len(made)
+        self._again: dict[int, int] = {}  # later punches with the same punch_id, to the first of them
+
+    async def record(self, *, together: bool) -> list[PunchAnswer]:
+        """One answer per punch, in order."""
+        work = self._work
+        people = await self._people()
+        entries = await work.roster.get_many({person for person in people if person is not None})
+        sheets = _Sheets(await work.catalog.planner())
+        items = self._placed(people, entries, sheets)
+        touched = list({item.sheet: None for item in items})
+        await self._hold(touched)
+        await self._follow_who_is_in(items, entries, sheets, touched)
+        await self._answer_replays(items, touched)
+        await self._keep([sheet for sheet in touched if sheet.items], together)
+        for index, first in self._again.items():
+            answer = self._answers[first]
+            assert answer is not None
+            self._answers[index] = (
+                answer if answer.refusal is not None else replace(answer, outcome=PunchOutcome.REPLAYED)
+            )
+        return [answer for answer in self._answers if answer is not None]
+
+    def _refuse(self, index: int, person: EmployeeId | None, refusal: DomainError) -> None:
+        punch_id = self._made[index].punch.stamp.punch_id
+        self._answers[index] = PunchAnswer(punch_id, PunchOutcome.REFUSED, person, refusal=refusal)
+
+    async def _people(self) -> list[EmployeeId | None]:
+        numbers = {one.employee_number for one in self._made if one.employee_id is None and one.employee_number}
+        by_number = await self._work.roster.by_numbers(numbers) if numbers else {}
+        return [one.employee_id or by_number.get(one.employee_number) for one in self._made]
+
+    def _placed(
+        self, people: Sequence[EmployeeId | None], entries: Mapping[EmployeeId, RosterEntry], sheets: "_Sheets"
+    ) -> list[_Item]:
+        """Each punch with its sheet; who cannot be placed is refused."""
+        items: list[_Item] = []
+        first_with: dict[UUID, int] = {}
+        for index, one in enumerate(self._made):
+            person, punch = people[index], one.punch
+            try:
+                entry = entries.get(person) if person is not None else None
+                if entry is None or person is None:
+                    raise RosterUnknown("the employee is not on the roster yet; ensure the roster, then try again")
+                first = first_with.setdefault(punch.stamp.punch_id, index)
+                if first != index:
+                    if self._made[first].punch.stamp != punch.stamp or people[first] != person:
+                        raise _taken(punch.stamp.punch_id)
+                    self._again[index] = first
+                    continue
+                sheet = sheets.locate(entry, punch.stamp)
                 if not punch.time_zone:
-                    punch = replace(punch, time_zone=sheet.grounds.last.time_zone)
-                items[index] = _Item(punch, person, sheet)
-        except DomainError as refusal:
-            answers[index] = _refused(one, person, refusal)
-    timesheets = await _held({item.sheet.key: item.sheet for item in items.values()}, work)
-    await _keep_with_who_is_in(items, entries, sheets, timesheets, work)
-    await _replays(items, answers, timesheets, work)
-    await _keep(items, answers, timesheets, work, together)
-    for index, one in enumerate(made):
-        if index not in answers:  # the same punch_id again in one batch
-            answers[index] = replace(answers[first_with[one.punch.stamp.punch_id]], outcome=PunchOutcome.REPLAYED)
-    return [answers[index] for index in range(len(made))]
+                    punch = punch.made_in(sheet.grounds.last.time_zone)
+                items.append(_Item(index, punch, person, sheet))
+            except DomainError as refusal:
+                self._refuse(index, person, refusal)
+        return items
 
+    async def _hold(self, sheets: Sequence[_Sheet]) -> None:
+        """Read the timesheets of these sheets, opened where they are not there, each on today's grounds."""
+        work = self._work
+        found = await work.timesheets.of_keys(sorted(sheet.key for sheet in sheets))
+        missing = [sheet for sheet in sheets if sheet.key not in found]
+        if missing:
+            now = work.now()
+            new = [
+                Timesheet.open(work.new_id(), sheet.key.employee_id, sheet.period, sheet.grounds, now)
+                for sheet in missing
+            ]
+            found |= await work.timesheets.add(new)
+        for sheet in sheets:
+            sheet.timesheet = found[sheet.key]
+            sheet.timesheet.stand_on(sheet.grounds)
 
-async def _people(made: Sequence[PunchMade], work: AttendanceWork) -> list[EmployeeId | None]:
-    numbers = {one.employee_number for one in made if one.employee_id is None and one.employee_number}
-    by_number = await work.roster.by_numbers(numbers) if numbers else {}
-    return [one.employee_id or by_number.get(one.employee_number) for one in made]
+    async def _follow_who_is_in(
+        self,
+        items: Sequence[_Item],
+        entries: Mapping[EmployeeId, RosterEntry],
+        sheets: "_Sheets",
+        touched: list[_Sheet],
+    ) -> None:
+        """A way out just after a period began belongs to the period before where somebody is still in from it.
 
+        Whom a shift claims needs no such look: a night shift's own claim reaches over the boundary.
+        """
+        late: list[tuple[_Item, _Sheet]] = []
+        for item in items:
+            if item.minute - item.sheet.start >= LONGEST_PRESENCE_MINUTES or item.stamp.direction is Direction.IN:
+                continue
+            claimed = any(found.spans for found in item.sheet.plan.claiming(item.minute))
+            if claimed and item.stamp.direction is not Direction.OUT:
+                continue
+            before = sheets.before(entries[item.employee_id], item.sheet)
+            if before is not None:
+                late.append((item, before))
+        if late:
+            stamps = await self._read_before({before: None for _, before in late})
+            late.sort(key=lambda pair: pair[0].stamp.order)
+        for item, before in late:
+            if before.timesheet is None or before.timesheet.state.status is not Status.OPEN:
+                continue
+            same = [other.stamp for other in items if other.sheet is before]
+            held = in_order([*stamps.get(before.timesheet.state.id, ()), *same])
+            earlier = [one for one in held if one.order < item.stamp.order]
+            if earlier and _is_in(before.plan, earlier, item.stamp):
+                item.sheet = before
+                if before not in touched:
+                    before.timesheet.stand_on(before.grounds)
+                    touched.append(before)
 
-def _refused(one: PunchMade, person: EmployeeId | None, refusal: DomainError) -> PunchAnswer:
-    return PunchAnswer(one.punch.stamp.punch_id, PunchOutcome.REFUSED, person, refusal=refusal)
+    async def _read_before(self, sheets: Iterable[_Sheet]) -> dict[UUID, list[Stamp]]:
+        unread = [sheet for sheet in sheets if sheet.timesheet is None]
+        found = await self._work.timesheets.of_keys(sorted(sheet.key for sheet in unread))
+        for sheet in unread:
+            sheet.timesheet = found.get(sheet.key)
+        held = [sheet for sheet in sheets if sheet.timesheet is not None]
+        windows = [
+            window
+            for sheet in held
+            if (window := _window(sheet.held, sheet.plan.inside[-1].civil_day[0], sheet.plan.inside[-1].civil_day[1]))
+        ]
+        return await self._work.timesheets.stamps_near(windows)
 
+    async def _answer_replays(self, items: Sequence[_Item], touched: Sequence[_Sheet]) -> None:
+        """Answer what was recorded before: the same punch as before; another one under its id is refused."""
+        if not items:
+            return
+        stored = await self._work.timesheets.punches([item.stamp.punch_id for item in items])
+        for item in items:
+            before = stored.get(item.stamp.punch_id)
+            if before is None:
+                item.sheet.items.append(item)
+            elif before.punch.stamp != item.stamp or before.employee_id != item.employee_id:
+                self._refuse(item.index, item.employee_id, _taken(item.stamp.punch_id))
+            else:
+                self._answers[item.index] = _replayed(before, touched)
 
-def _taken(punch: Punch) -> PunchIdTaken:
-    return PunchIdTaken(
-        "this punch_id names another punch; give each punch its own",
-        field="punch_id",
-        punch=punch.stamp.punch_id,
-    )
+    async def _keep(self, sheets: Sequence[_Sheet], together: bool) -> None:
+        now = self._work.now()
+        for sheet in sheets:
+            admitted: list[_Item] = []
+            for item in sheet.items:
+                try:
+                    sheet.held.admit(item.punch, now, before=len(admitted))
+                    admitted.append(item)
+                except DomainError as refusal:
+                    self._refuse(item.index, item.employee_id, refusal)
+            sheet.items = admitted
+        sheets = [sheet for sheet in sheets if sheet.items]
+        if not sheets:
+            return
+        windows = []
+        for sheet in sheets:
+            moments = [item.minute for item in sheet.items]
+            window = _window(sheet.held, min(moments), max(moments))
+            if window is not None:
+                windows.append(window)
+        known = await self._work.timesheets.stamps_near(windows) if windows else {}
+        placed: dict[UUID, list[Placed]] = {}
+        for sheet in sheets:
+            timesheet = sheet.held
+            mine = placed[timesheet.state.id] = self._settle(sheet, known.get(timesheet.state.id, ()))
+            if together:
+                timesheet.record_all(mine, now)
+            else:
+                timesheet.record(mine[0], now)
+        await self._work.timesheets.save([sheet.held for sheet in sheets])
+        await self._work.timesheets.add_punches(placed, now)
+
+    def _settle(self, sheet: _Sheet, known: Sequence[Stamp]) -> list[Placed]:
+        """The punches of a sheet with their work dates, as they stand among those around them."""
+        ordered = in_order([*known, *(item.stamp for item in sheet.items)])
+        twins = duplicates(ordered, sheet.grounds.calendar.debounce_seconds)
+        counted = [stamp for stamp in ordered if stamp.punch_id not in twins] if twins else ordered
+        groups = assign(sheet.plan, counted)
+        days = {id(stamp): day for day, group in groups.items() for stamp in group}
+        by_id = {stamp.punch_id: stamp for stamp in ordered} if twins else {}
+        state = sheet.held.state
+        version = Version(state.version + 1)
+        placed: list[Placed] = []
+        for item in sheet.items:
+            twin = twins.get(item.stamp.punch_id) if twins else None
+            day = days.get(id(by_id[twin] if twin else item.stamp), sheet.period.span.start)
+            placed.append(Placed(item.punch, day, twin))
+            outcome = PunchOutcome.DUPLICATE if twin else PunchOutcome.RECORDED
+            self._answers[item.index] = PunchAnswer(
+                item.stamp.punch_id, outcome, item.employee_id, state.id, day, twin, version
+            )
+        return placed
 
 
 class _Sheets:
@@ -148,11 +312,15 @@ class _Sheets:
 
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
-        self._known: dict[tuple[EmployeeId, UUID, date], _Sheet | None] = {}
+        self._by_key: dict[TimesheetKey, _Sheet | None] = {}
+        self._last: dict[EmployeeId, _Sheet] = {}
 
     def locate(self, entry: RosterEntry, stamp: Stamp) -> _Sheet:
         """The sheet of the occurrence that claims the instant. Raises NotPlaced, PlanUnknown."""
         minute = minute_of(stamp.instant)
+        last = self._last.get(entry.employee_id)
+        if last is not None and last.inner_start <= minute < last.inner_end and entry.simple:
+            return last
         claimed: list[tuple[PlannedOccurrence, _Sheet]] = []
         for sheet in self._around(entry, minute):
             claimed += [(found, sheet) for found in sheet.plan.claiming(minute) if found.work_date in sheet.period.span]
@@ -160,6 +328,7 @@ class _Sheets:
         home = nearer([found for found, _ in planned or claimed], stamp.direction, minute)
         for found, sheet in claimed:
             if found is home:
+                self._last[entry.employee_id] = sheet
                 return sheet
         raise NotPlaced(
             "the employee has no assignment at that time; check the date, or ensure the roster", field="punched_at"
@@ -174,96 +343,27 @@ class _Sheets:
         return self._of(entry, placement, day)
 
     def _around(self, entry: RosterEntry, minute: int) -> list[_Sheet]:
-        found: dict[TimesheetKey, _Sheet] = {}
+        found: dict[_Sheet, None] = {}
         for placement in entry.placements:
             today = local_date(minute, zone(placement.time_zone))
             for day in (today - _ONE_DAY, today, today + _ONE_DAY):
                 if day in placement.span:
                     sheet = self._of(entry, placement, day)
                     if sheet is not None:
-                        found[sheet.key] = sheet
-        return [found[key] for key in sorted(found, key=lambda key: found[key].period.span.start)]
+                        found[sheet] = None
+        return sorted(found, key=lambda sheet: sheet.period.span.start)
 
     def _of(self, entry: RosterEntry, placement: Placement, day: date) -> _Sheet | None:
-        cache = (entry.employee_id, placement.assignment_id, day)
-        if cache not in self._known:
-            calendar = self._planner.calendar(placement, day)
-            self._known[cache] = self.sheet(entry, placement, calendar, calendar.period_of(day))
-        return self._known[cache]
-
-    def sheet(
-        self, entry: RosterEntry, placement: Placement, calendar: TimeCalendar, period: TimePeriod
-    ) -> _Sheet | None:
-        version = self._planner.catalog.version
-        grounds = grounds_for(entry, placement.assignment_id, calendar, period, version)
-        if grounds is None:
-            return None
+        calendar = self._planner.calendar(placement, day)
+        period = calendar.period_of(day)
         key = TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)
-        return _Sheet(key, period, grounds, self._planner.plan(grounds.placements, period.span))
-
-
-async def _held(wanted: dict[TimesheetKey, _Sheet], work: AttendanceWork) -> dict[TimesheetKey, Timesheet]:
-    """The timesheets of these keys, opened where they are not there, each on today's grounds."""
-    found = await work.timesheets.of_keys(sorted(wanted))
-    now = work.now()
-    new = [
-        Timesheet.open(work.new_id(), key.employee_id, sheet.period, sheet.grounds, now)
-        for key, sheet in wanted.items()
-        if key not in found
-    ]
-    found |= await work.timesheets.add(new)
-    for key, sheet in wanted.items():
-        found[key].stand_on(sheet.grounds)
-    return found
-
-
-async def _keep_with_who_is_in(
-    items: dict[int, _Item],
-    entries: dict[EmployeeId, RosterEntry],
-    sheets: _Sheets,
-    timesheets: dict[TimesheetKey, Timesheet],
-    work: AttendanceWork,
-) -> None:
-    """A way out just after a period began belongs to the period before where somebody is still in from it.
-
-    Whom a shift claims needs no such look: a night shift's own claim reaches over the boundary.
-    """
-    late: dict[int, _Sheet] = {}
-    for index, item in items.items():
-        stamp, sheet = item.punch.stamp, item.sheet
-        minute = minute_of(stamp.instant)
-        start = local_minute(sheet.period.span.start, 0, zone(sheet.grounds.placements[0].time_zone))
-        claimed = any(found.spans for found in sheet.plan.claiming(minute))
-        if stamp.direction is Direction.IN or minute - start >= LONGEST_PRESENCE_MINUTES:
-            continue
-        if claimed and stamp.direction is not Direction.OUT:
-            continue
-        before = sheets.before(entries[item.employee_id], sheet)
-        if before is not None:
-            late[index] = before
-    if not late:
-        return
-    keys = {sheet.key for sheet in late.values()}
-    known = await work.timesheets.of_keys(sorted(keys - timesheets.keys()))
-    known |= {key: timesheets[key] for key in keys & timesheets.keys()}
-    known = {key: sheet for key, sheet in known.items() if sheet.state.status is Status.OPEN}
-    if not known:
-        return
-    stamps = await _stamps_around(
-        [(known[sheet.key], items[index].punch.stamp) for index, sheet in late.items() if sheet.key in known], work
-    )
-    for index, before in sorted(late.items(), key=lambda pair: items[pair[0]].punch.stamp.order):
-        timesheet = known.get(before.key)
-        if timesheet is None:
-            continue
-        stamp = items[index].punch.stamp
-        same = [item.punch.stamp for item in items.values() if item.sheet.key == before.key]
-        held = in_order([*stamps.get(timesheet.state.id, ()), *same])
-        earlier = [one for one in held if one.order < stamp.order]
-        if earlier and _is_in(before.plan, earlier, stamp):
-            timesheet.stand_on(before.grounds)
-            timesheets[before.key] = timesheet
-            items[index].sheet = before
+        if key not in self._by_key:
+            version = self._planner.catalog.version
+            grounds = grounds_for(entry, placement.assignment_id, calendar, period, version)
+            self._by_key[key] = grounds and _Sheet(
+                key, period, grounds, self._planner.plan(grounds.placements, period.span)
+            )
+        return self._by_key[key]
 
 
 def _is_in(plan: Plan, earlier: Sequence[Stamp], stamp: Stamp) -> bool:
@@ -279,41 +379,15 @@ def _is_in(plan: Plan, earlier: Sequence[Stamp], stamp: Stamp) -> bool:
     return inside
 
 
-async def _stamps_around(wanted: Iterable[tuple[Timesheet, Stamp]], work: AttendanceWork) -> dict[UUID, list[Stamp]]:
-    windows: dict[UUID, Window] = {}
-    for timesheet, stamp in wanted:
-        if not timesheet.state.punch_count:
-            continue
-        id = timesheet.state.id
-        start, end = stamp.instant - _LOOK_BACK, stamp.instant + _LOOK_AHEAD
-        known = windows.get(id)
-        windows[id] = Window(id, min(start, known.start), max(end, known.end)) if known else Window(id, start, end)
-    return await work.timesheets.stamps_near(list(windows.values()))
+def _window(timesheet: Timesheet, first: int, last: int) -> Window | None:
+    """Where stamps may stand in relation to punches of these minutes, None where there are none."""
+    if not timesheet.state.punch_count:
+        return None
+    return Window(timesheet.state.id, instant_of(first) - _LOOK_BACK, instant_of(last) + _LOOK_AHEAD)
 
 
-async def _replays(
-    items: dict[int, _Item],
-    answers: dict[int, PunchAnswer],
-    timesheets: dict[TimesheetKey, Timesheet],
-    work: AttendanceWork,
-) -> None:
-    """Take out what was recorded before: the same punch answers as before, another one under its id is refused."""
-    stored = await work.timesheets.punches([item.punch.stamp.punch_id for item in items.values()])
-    for index, item in list(items.items()):
-        before = stored.get(item.punch.stamp.punch_id)
-        if before is None:
-            continue
-        del items[index]
-        if before.punch.stamp != item.punch.stamp or before.employee_id != item.employee_id:
-            answers[index] = PunchAnswer(
-                item.punch.stamp.punch_id, PunchOutcome.REFUSED, item.employee_id, refusal=_taken(item.punch)
-            )
-        else:
-            answers[index] = _replayed(before, timesheets)
-
-
-def _replayed(before: StoredPunch, timesheets: dict[TimesheetKey, Timesheet]) -> PunchAnswer:
-    version = next((one.state.version for one in timesheets.values() if one.state.id == before.timesheet_id), None)
+def _replayed(before: StoredPunch, touched: Sequence[_Sheet]) -> PunchAnswer:
+    version = next((one.held.state.version for one in touched if one.held.state.id == before.timesheet_id), None)
     return PunchAnswer(
         before.punch.stamp.punch_id,
         PunchOutcome.REPLAYED,
@@ -323,61 +397,3 @@ def _replayed(before: StoredPunch, timesheets: dict[TimesheetKey, Timesheet]) ->
         before.duplicate_of,
         version,
     )
-
-
-async def _keep(
-    items: dict[int, _Item],
-    answers: dict[int, PunchAnswer],
-    timesheets: dict[TimesheetKey, Timesheet],
-    work: AttendanceWork,
-    together: bool,
-) -> None:
-    now = work.now()
-    by_sheet: dict[TimesheetKey, list[tuple[int, _Item]]] = defaultdict(list)
-    for index, item in items.items():
-        try:
-            timesheets[item.sheet.key].admit(item.punch, now, before=len(by_sheet[item.sheet.key]))
-            by_sheet[item.sheet.key].append((index, item))
-        except DomainError as refusal:
-            answers[index] = PunchAnswer(
-                item.punch.stamp.punch_id, PunchOutcome.REFUSED, item.employee_id, refusal=refusal
-            )
-    admitted = {key: group for key, group in by_sheet.items() if group}
-    around = await _stamps_around(
-        [(timesheets[key], item.punch.stamp) for key, group in admitted.items() for _, item in group], work
-    )
-    placed: dict[UUID, list[Placed]] = {}
-    for key, group in admitted.items():
-        timesheet = timesheets[key]
-        known = around.get(timesheet.state.id, [])
-        days, twins = _read_together(group[0][1].sheet, [*known, *(item.punch.stamp for _, item in group)])
-        mine = placed[timesheet.state.id] = []
-        for index, item in group:
-            punch_id = item.punch.stamp.punch_id
-            twin = twins.get(punch_id)
-            work_date = days.get(twin or punch_id, item.sheet.period.span.start)
-            mine.append(Placed(item.punch, work_date, twin))
-            answers[index] = PunchAnswer(
-                punch_id,
-                PunchOutcome.DUPLICATE if twin else PunchOutcome.RECORDED,
-                item.employee_id,
-                timesheet.state.id,
-                work_date,
-                twin,
-                Version(timesheet.state.version + 1),
-            )
-        if together:
-            timesheet.record_all(mine, now)
-        else:
-            timesheet.record(mine[0], now)
-    if placed:
-        await work.timesheets.save([timesheets[key] for key in admitted])
-        await work.timesheets.add_punches(placed, now)
-
-
-def _read_together(sheet: _Sheet, stamps: Sequence[Stamp]) -> tuple[dict[UUID, date], dict[UUID, UUID]]:
-    """The work date of each stamp that counts, and which the others repeat."""
-    ordered = in_order(stamps)
-    twins = duplicates(ordered, sheet.grounds.calendar.debounce_seconds)
-    groups = assign(sheet.plan, [stamp for stamp in ordered if stamp.punch_id not in twins])
-    return {stamp.punch_id: day for day, group in groups.items() for stamp in group}, twins
