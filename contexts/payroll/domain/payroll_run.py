@@ -278,6 +278,12 @@ class PayrollRun(AggregateRoot[RunState]):
                 attempt=self.state.attempt,
             )
 
+    def ask_again(self) -> None:
+        """Nobody works on it: say once more that it waits. Raises RunNotCalculating."""
+        self.must_be_calculating()
+        state = self.state
+        self._apply(CalculationRequested(state.id, state.attempt, state.pay_group, state.period))
+
     def complete(self, totals: ControlTotals, calculation_hash: str) -> None:
         """Every chunk is stored. Raises RunStatusWrong."""
         status = self._next("complete the calculation")

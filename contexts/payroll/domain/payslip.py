@@ -151,6 +151,7 @@ class Blocker:
     """An employee of a run without a payslip, and why; `deferred` ones are left to a later run by name."""
 
     employee_id: EmployeeId
+    ordinal: int  # several reasons of one employee keep their order
     reason: str
     message: str
     subject: str

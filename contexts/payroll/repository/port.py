@@ -140,6 +140,14 @@ class Runs(Protocol):
         """Extend the lease of this fence; False where the fence is an older one."""
         ...
 
+    async def waiting(self, now: datetime, asked_before: datetime, limit: int) -> Sequence[PayrollRun]:
+        """CALCULATING runs without a lease that is alive at `now`, last asked for before that instant."""
+        ...
+
+    async def note_request(self, id: RunId, now: datetime) -> None:
+        """Remember that the calculation was asked for again."""
+        ...
+
     async def move_positions(self, id: RunId, positions: Mapping[str, int]) -> None:
         """Remember how far the sources were asked."""
         ...
@@ -245,6 +253,10 @@ class Payslips(Protocol):
 
     async def leave_to_retro(self, run: RunState) -> None:
         """Mark all stale payslips as left to retro."""
+        ...
+
+    async def purge_old_attempts(self, limit: int) -> int:
+        """Delete at most so many rows of attempts that their runs have left behind; how many."""
         ...
 
 

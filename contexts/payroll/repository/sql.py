@@ -11,9 +11,10 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from chassis.database import Duplicate, Lock, Tx, delete, select, update
+from chassis.database import Database, Duplicate, Lock, Tx, delete, select, update
 from chassis.outbox import Outbox
 from chassis.principal import Call
+from chassis.tenants import tenants_with
 from chassis.unit_of_work import UnitOfWork
 from contexts.payroll.domain.arithmetic import plain
 from contexts.payroll.domain.catalog import Catalog, CatalogEntry
@@ -370,6 +371,22 @@ class SqlRuns:
     async def extend(self, id: RunId, fence: int, until: datetime) -> bool:
         extended = update(tables.run_lease).where(_lease.run_id == id, _lease.fence == fence)
         return await self._tx.execute(extended.values(lease_until=until)) == 1
+
+    async def waiting(self, now: datetime, asked_before: datetime, limit: int) -> Sequence[PayrollRun]:
+        wanted = (
+            select(tables.payroll_run)
+            .join(tables.run_lease, sa.and_(_lease.tenant_id == _run.tenant_id, _lease.run_id == _run.run_id))
+            .where(
+                _run.status == RunStatus.CALCULATING.value,
+                sa.or_(_lease.lease_until.is_(None), _lease.lease_until < now),
+                _lease.requested_time < asked_before,
+            )
+        )
+        rows = await self._tx.rows(wanted.order_by(_run.run_id).limit(limit), lock=Lock.UPDATE)
+        return [PayrollRun(_run_state(row)) for row in rows]
+
+    async def note_request(self, id: RunId, now: datetime) -> None:
+        await self._tx.execute(update(tables.run_lease).where(_lease.run_id == id).values(requested_time=now))
 
     async def move_positions(self, id: RunId, positions: Mapping[str, int]) -> None:
         held = await self.lease(id)
@@ -842,6 +859,31 @@ class SqlPayslips:
         await self._tx.execute(left.values(left_to_retro=True))
 
 
+    async def purge_old_attempts(self, limit: int) -> int:
+        left = limit
+        for table in (tables.payslip, tables.blocker, tables.stale_payslip, tables.run_chunk, tables.component_total):
+            last = list(table.primary_key.columns)[3]
+            old = (
+                select(table, table.c.run_id, table.c.attempt, last.label("last"))
+                .join(tables.payroll_run, sa.and_(_run.tenant_id == table.c.tenant_id, _run.run_id == table.c.run_id))
+                .where(_run.attempt > 1, table.c.attempt < _run.attempt)
+                .limit(left)
+            )
+            rows = await self._tx.rows(old)
+            gone = delete(table).where(
+                table.c.run_id == sa.bindparam("of_run", type_=table.c.run_id.type),
+                table.c.attempt == sa.bindparam("of_attempt"),
+                last == sa.bindparam("of_last", type_=last.type),
+            )
+            await self._tx.execute_many(
+                gone, [{"of_run": row["run_id"], "of_attempt": row["attempt"], "of_last": row["last"]} for row in rows]
+            )
+            left -= len(rows)
+            if left <= 0:
+                break
+        return limit - left
+
+
 _RANGE = (
     _range.assignment_id, _range.component, _range.start_date, _range.end_date, _range.run_id, _range.attempt,
     _range.employee_id,
@@ -1223,12 +1265,18 @@ class SqlPayrollReading:
         state = await self._state(run)
         wanted = select(tables.blocker).where(_blocker.run_id == run, _blocker.attempt == state.attempt)
         if after is not None:
-            employee, _ = after
-            wanted = wanted.where(_blocker.employee_id > employee)
+            employee, ordinal = after
+            following = sa.and_(_blocker.employee_id == employee, _blocker.ordinal > ordinal)
+            wanted = wanted.where(sa.or_(_blocker.employee_id > employee, following))
         rows = await self._tx.rows(wanted.order_by(_blocker.employee_id, _blocker.ordinal).limit(limit))
         return [
             Blocker(
-                EmployeeId(row["employee_id"]), row["reason"], row["message"], row["subject"], bool(row["deferred"])
+                EmployeeId(row["employee_id"]),
+                row["ordinal"],
+                row["reason"],
+                row["message"],
+                row["subject"],
+                bool(row["deferred"]),
             )
             for row in rows
         ]
@@ -1268,3 +1316,13 @@ class SqlPayrollReading:
         inputs = await _open_for(self._tx, state, employees)
         finalized = await _finalized(self._tx, state.registration, state.tax_year)
         return ChunkWork(state, inputs, await _predecessors(self._tx, finalized, employees))
+
+
+async def calculating(database: Database) -> list[TenantId]:
+    """Tenants with a run that somebody should be calculating."""
+    return list(await tenants_with(database, tables.payroll_run, _run.status == RunStatus.CALCULATING.value))
+
+
+async def recalculated(database: Database) -> list[TenantId]:
+    """Tenants with a run that was calculated more than once."""
+    return list(await tenants_with(database, tables.payroll_run, _run.attempt > 1))

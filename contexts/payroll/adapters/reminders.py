@@ -1,0 +1,98 @@
+"""The loop that nobody has to restart a run: calculations whose worker is gone are asked for again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from google.protobuf.message import Message
+
+from chassis import audit
+from chassis.database import Database, Tx, Unavailable
+from chassis.principal import Call, Principal
+from chassis.unit_of_work import UnitOfWork
+from contexts.payroll.domain.payroll_run import LEASE_S
+from contexts.payroll.handlers.reminding import remind, tidy
+from kernel.clock import Clock
+from kernel.ids import TenantId
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 5.0
+TIDY_EVERY_S = 60.0
+PROCESS = "process:payroll-reminders"
+BUDGET_S = 20.0
+
+Tenants = Callable[[Database], Awaitable[list[TenantId]]]
+"""The tenants that have something to do."""
+
+
+class Reminders:
+    """Publishes PayrollRunCalculationRequested again for CALCULATING runs whose lease is dead by the database's clock,
+    and deletes what attempts that count no more left behind.
+
+    Invariants: one transaction per tenant; a run is asked for at most once per lease time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        open_work: Callable[[Tx, Call, Clock], UnitOfWork],
+        publish: Callable[[object], Message | None],
+        waiting: Tenants,
+        outdated: Tenants,
+        clock: Clock,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._open_work = open_work
+        self._publish = publish
+        self._waiting = waiting
+        self._outdated = outdated
+        self._clock = clock
+        self._committed = committed
+
+    async def run(self) -> None:
+        """Look every five seconds. For `Lifecycle.spawn`."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.look()
+            except Unavailable as error:
+                log.warning("payroll reminders wait for their database", error=type(error).__name__)
+
+    async def look(self) -> int:
+        """Ask again for every run that waits; how many. Raises Unavailable."""
+        now = await self._database.now()
+        asked = 0
+        for tenant_id in await self._waiting(self._database):
+            asked += await self._serve(tenant_id, lambda unit: remind(now, timedelta(seconds=LEASE_S), unit))
+        return asked
+
+    async def run_tidying(self) -> None:
+        """Delete what old attempts left, every minute. For `Lifecycle.spawn`."""
+        while True:
+            await asyncio.sleep(TIDY_EVERY_S)
+            try:
+                for tenant_id in await self._outdated(self._database):
+                    while await self._serve(tenant_id, tidy):
+                        await asyncio.sleep(0)
+            except Unavailable as error:
+                log.warning("payroll tidying waits for its database", error=type(error).__name__)
+
+    async def _serve(self, tenant_id: TenantId, handler: Callable[[Any], Awaitable[int]]) -> int:
+        deadline = asyncio.get_running_loop().time() + BUDGET_S
+        principal = Principal(tenant_id, PROCESS, frozenset({PROCESS}))
+        call = Call(principal, "muster.payroll.v1/Reminders", uuid4(), None, deadline)
+        async with self._database.write(tenant_id, deadline) as tx:
+            unit = self._open_work(tx, call, self._clock)
+            count = await handler(unit)
+            now = unit.now()
+            published = await unit.outbox.write(tx, self._publish, unit.new_id, now)
+            if published:
+                await audit.write(tx, call, unit.audit_note(), unit.new_id(), now)
+        if published:
+            self._committed()
+        return count
