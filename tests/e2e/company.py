@@ -8,7 +8,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import httpx
 
-from tests.e2e.deployment import Company, body_of
+from tests.e2e.tenants import Company, body_of
 
 SINCE = "2019-01-01"
 PERIOD = "2026-10"

@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from tests.e2e.company import Staffed, staffed
-from tests.e2e.deployment import Deployment, body_of
 from tests.e2e.examples import ODD_VALUES, Operation, example_of, operations_of, spoiled
+from tests.e2e.tenants import Company, body_of
+from tests.support.deployment import Deployment
 
 ROUNDS = 8
 SEED = 20261123
@@ -31,7 +32,7 @@ ODD_BODIES = (
 @pytest.fixture(scope="module")
 async def target(deployment: Deployment) -> Staffed:
     """A company to aim at."""
-    return await staffed(await deployment.company("target"))
+    return await staffed(await Company.founded(deployment))
 
 
 @pytest.fixture(scope="module")

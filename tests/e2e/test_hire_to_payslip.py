@@ -4,13 +4,14 @@ import httpx
 import pytest
 
 from tests.e2e.company import PERIOD, Staffed, punches_of, staffed, until_calculated
-from tests.e2e.deployment import Deployment, body_of
+from tests.e2e.tenants import Company, body_of
+from tests.support.deployment import Deployment
 
 
 @pytest.fixture(scope="module")
 async def acme(deployment: Deployment) -> Staffed:
     """A company with three people: one who does not punch, one on time, one with a late day and overtime."""
-    return await staffed(await deployment.company("acme"))
+    return await staffed(await Company.founded(deployment))
 
 
 async def the_month_is_closed(acme: Staffed) -> None:

@@ -7,13 +7,14 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.company import Staffed, hire_body, staffed
-from tests.e2e.deployment import Deployment, body_of
+from tests.e2e.tenants import Company, body_of
+from tests.support.deployment import Deployment
 
 
 @pytest.fixture(scope="module")
 async def firm(deployment: Deployment) -> Staffed:
     """A company with nobody but its first employee."""
-    return await staffed(await deployment.company("firm"), ("E0001",))
+    return await staffed(await Company.founded(deployment), ("E0001",))
 
 
 async def test_a_hundred_equal_requests_hire_one_person(firm: Staffed) -> None:

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from tests.e2e.company import PERIOD, Staffed, define, hire_body, punches_of, staffed, until_calculated
-from tests.e2e.deployment import Company, Deployment, body_of
 from tests.e2e.examples import Operation, example_of, operations_of
+from tests.e2e.tenants import Company, body_of
+from tests.support.deployment import Deployment
 
 NO_ID = re.compile(r"/v1/(token|token/refresh|me|org-chart)$|/.well-known/jwks.json$")
 KINDS = {
@@ -147,7 +148,7 @@ def request_of(operation: Operation, owned: Owned, ids: dict[str, str]) -> dict[
 @pytest.fixture(scope="module")
 async def owned(deployment: Deployment) -> Owned:
     """Tenant A, with one of everything."""
-    found = Owned(await staffed(await deployment.company("tenant-a")))
+    found = Owned(await staffed(await Company.founded(deployment)))
     await found.fill()
     return found
 
@@ -155,7 +156,7 @@ async def owned(deployment: Deployment) -> Owned:
 @pytest.fixture(scope="module")
 async def stranger(deployment: Deployment) -> Company:
     """Tenant B, empty."""
-    return await deployment.company("tenant-b")
+    return await Company.founded(deployment)
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +242,7 @@ async def test_a_batch_hides_it_item_by_item(owned: Owned, stranger: Company) ->
 
 
 async def test_another_tenants_person_cannot_be_a_manager(owned: Owned, deployment: Deployment) -> None:
-    third = await deployment.company("tenant-c")
+    third = await Company.founded(deployment)
     await define(third.owner)
 
     async def hired(manager: str) -> httpx.Response:

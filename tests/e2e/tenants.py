@@ -1,0 +1,57 @@
+"""Companies in a running installation, each with a client per role."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.support.deployment import Deployment
+
+
+@dataclass
+class Company:
+    """One tenant with a client per role (and employee).
+
+    Invariants: the owner is signed in first.
+    """
+
+    code: str
+    tenant_id: str
+    deployment: Deployment
+    clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+
+    @classmethod
+    async def founded(cls, deployment: Deployment) -> "Company":
+        """A new tenant whose owner is signed in."""
+        founded = await asyncio.to_thread(deployment.found_tenant)
+        company = cls(founded.code, founded.tenant_id, deployment)
+        await company.sign_in("owner")
+        return company
+
+    async def sign_in(self, role: str, employee_id: str = "") -> httpx.AsyncClient:
+        """A client with a token of that role (and employee)."""
+        key = f"{role}/{employee_id}"
+        if key not in self.clients:
+            token = await asyncio.to_thread(self.deployment.token, self.code, role, employee_id)
+            self.clients[key] = httpx.AsyncClient(
+                base_url=self.deployment.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0
+            )
+        return self.clients[key]
+
+    @property
+    def owner(self) -> httpx.AsyncClient:
+        """The client of the owner."""
+        return self.clients["owner/"]
+
+    async def close(self) -> None:
+        """Close every client."""
+        for client in self.clients.values():
+            await client.aclose()
+
+
+def body_of(response: httpx.Response, status: int | tuple[int, ...] = (200, 201, 202)) -> Any:
+    """The answer's JSON, once its status is one of those expected."""
+    expected = (status,) if isinstance(status, int) else status
+    assert response.status_code in expected, f"{response.request.method} {response.request.url}: {response.text}"
+    return response.json()
