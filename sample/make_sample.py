@@ -3,12 +3,12 @@
 import csv
 import random
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 
 HERE = Path(__file__).parent
 SEED = 2026
-OFFSET = "+08:00"
+CHINA = timezone(timedelta(hours=8))
 JOINED = date(2026, 10, 12)
 LEFT = date(2026, 10, 20)
 
@@ -114,19 +114,23 @@ def punches() -> list[tuple[str, str, str, str]]:
                 continue
             early, late = timedelta(minutes=chance.randint(1, 14)), timedelta(minutes=chance.randint(1, 12))
             if schedule == "NIGHT-5X8":
-                start = datetime.combine(day, time(22))
+                start = datetime.combine(day, time(22), CHINA)
                 worked(number, start - early, start + timedelta(hours=8) + late)
             elif number == "E0007" and day == date(2026, 10, 14):
-                worked(number, datetime.combine(day, time(9, 23)), datetime.combine(day, time(18)) + late)
+                worked(number, datetime.combine(day, time(9, 23), CHINA), datetime.combine(day, time(18), CHINA) + late)
             elif number == "E0009" and day == date(2026, 10, 20):
-                worked(number, datetime.combine(day, time(9)) - early, datetime.combine(day, time(20, 30)))
+                worked(
+                    number, datetime.combine(day, time(9), CHINA) - early, datetime.combine(day, time(20, 30), CHINA)
+                )
             else:
-                worked(number, datetime.combine(day, time(9)) - early, datetime.combine(day, time(18)) + late)
-    worked("E0010", datetime(2026, 10, 24, 9), datetime(2026, 10, 24, 13))  # a Saturday
-    worked("E0011", datetime(2026, 10, 1, 9), datetime(2026, 10, 1, 17))  # National Day
-    worked("E0011", datetime(2026, 10, 6, 9), datetime(2026, 10, 6, 13))  # a moved rest day
+                worked(
+                    number, datetime.combine(day, time(9), CHINA) - early, datetime.combine(day, time(18), CHINA) + late
+                )
+    worked("E0010", datetime(2026, 10, 24, 9, tzinfo=CHINA), datetime(2026, 10, 24, 13, tzinfo=CHINA))  # a Saturday
+    worked("E0011", datetime(2026, 10, 1, 9, tzinfo=CHINA), datetime(2026, 10, 1, 17, tzinfo=CHINA))  # National Day
+    worked("E0011", datetime(2026, 10, 6, 9, tzinfo=CHINA), datetime(2026, 10, 6, 13, tzinfo=CHINA))  # a moved rest day
     made.sort()
-    return [(number, f"{instant.isoformat()}{OFFSET}", direction, "DEVICE") for instant, number, direction in made]
+    return [(number, instant.isoformat(), direction, "DEVICE") for instant, number, direction in made]
 
 
 def main() -> None:
@@ -192,20 +196,48 @@ def main() -> None:
             ("FIXED-5X8", "Five days, no punching", *["DAY"] * 5, "", "", "CN", "CN-STATUTORY", "no", "2019-01-01"),
         ],
     )
+    overtime = [
+        (
+            "CN-STATUTORY",
+            "Labour Law art. 44",
+            kind,
+            f"OVERTIME_{kind}",
+            "30",
+            "30",
+            "no",
+            "22:00",
+            "06:00",
+            "2019-01-01",
+        )
+        for kind in ("WORKDAY", "REST_DAY", "HOLIDAY")
+    ]
     write(
         "overtime_policies.csv",
-        "code name day_kind pay_code min_minutes step_minutes approval effective_date",
-        [
-            ("CN-STATUTORY", "Labour Law art. 44", "WORKDAY", "OVERTIME_WORKDAY", "30", "30", "no", "2019-01-01"),
-            ("CN-STATUTORY", "Labour Law art. 44", "REST_DAY", "OVERTIME_REST_DAY", "30", "30", "no", "2019-01-01"),
-            ("CN-STATUTORY", "Labour Law art. 44", "HOLIDAY", "OVERTIME_HOLIDAY", "30", "30", "no", "2019-01-01"),
-        ],
+        "code name day_kind pay_component min_minutes step_minutes approval night_start night_end effective_date",
+        overtime,
     )
     write("holidays.csv", "calendar date day_kind name", [("CN", *holiday) for holiday in HOLIDAYS])
     write(
         "pay_groups.csv",
         "code name withholding_registration frequency currency country time_calendar pay_day effective_date",
         [("CN-MONTHLY", "Monthly, China", "HUAXING-CN", "MONTH", "CNY", "CN", "CN-MONTH", "5", "2019-01-01")],
+    )
+    write(
+        "pay_components.csv",
+        "code name kind quantity rate formula taxed order effective_date",
+        [
+            (
+                "NIGHT_ALLOWANCE",
+                "Night allowance / 夜班津贴",
+                "EARNING",
+                "hours_NIGHT",
+                "4",
+                "quantity * rate",
+                "WAGE",
+                "45",
+                "2019-01-01",
+            )
+        ],
     )
     write(
         "employees.csv",
@@ -232,7 +264,7 @@ def main() -> None:
     write(
         "pay_inputs.csv",
         "employee_number period component amount currency note",
-        [("E0002", "2026-10", "ANNUAL_BONUS", "36000.00", "CNY", "Annual bonus 2025, taxed alone")],
+        [("E0002", "2026-10", "BONUS", "36000.00", "CNY", "Annual bonus 2025, taxed alone")],
     )
     write("punches.csv", "employee_number punched_at direction source", punches())
 
