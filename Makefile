@@ -36,13 +36,14 @@ define install
 	echo "set-up: .venv with $$("$$python" -V), $(1), by $${uv:+uv}$${uv:-pip (a minute or two)}" | sed 's,uv[^ ]*/uv$$,uv,;s,uvuv$$,uv,'; \
 	if [ -n "$$uv" ]; then \
 	  [ -x $(PY) ] || "$$uv" venv --quiet --python "$$python" .venv; \
-	  "$$uv" pip sync --quiet --python $(PY) --require-hashes $(1); \
+	  "$$uv" pip sync --quiet --compile-bytecode --python $(PY) --require-hashes $(1); \
 	  "$$uv" pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .; \
 	else \
 	  [ -x .venv/bin/pip ] || "$$python" -m venv --clear .venv; \
 	  $(PY) -m pip install --quiet --require-hashes --requirement $(1); \
 	  $(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .; \
-	fi
+	fi; \
+	$(PY) -m compileall -q -j 2 $(wildcard kernel chassis contexts application interfaces) protos/gen
 endef
 
 .venv/.ready: requirements.lock
