@@ -50,7 +50,8 @@ class Refused(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        fields = "; ".join(f"{name}: {message}" for name, message in self.fields.items())
+        named = self.fields.items()
+        fields = "; ".join(name if message == self.detail else f"{name}: {message}" for name, message in named)
         return f"{self.detail}{f' ({fields})' if fields else ''} [{self.reason or self.status}]"
 
 
@@ -253,10 +254,12 @@ class CompanyLoad:
         ))  # fmt: skip
 
     async def _holidays(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        schedules = self._company.of("work_schedules")
         for calendar, days in _grouped(rows, "calendar"):
-            first_year = min(row["date"] for row in days)[:4]
+            first_day = f"{min(row['date'] for row in days)[:4]}-01-01"
+            users = [row["effective_date"] for row in schedules if row["holiday_calendar"] == calendar]
             body = {
-                "effective_date": f"{first_year}-01-01",
+                "effective_date": min([first_day, *users]),
                 "name": calendar,
                 "days": [_given(date=row["date"], day_kind=row["day_kind"], name=row["name"], works_as=row["works_as"])
                          for row in sorted(days, key=lambda row: row["date"])],
