@@ -12,10 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.access.tokens import PublishedKeys, TokenVerifier
-from application.edge import answers, document, documentation
+from application.edge import document, documentation
+from application.edge.application import Application
 from application.edge.calls import Calls
 from application.edge.gate import Gate
-from application.edge.middleware import Edge
 from application.edge.routes import Routes
 from application.edge.tenants import Tenants
 from application.identity.routes import routes as identity_routes
@@ -49,28 +49,24 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     """The application over the data services that `client_of(name)` reaches."""
     organization, attendance = client_of("organization"), client_of("attendance")
     payroll, identity_client = client_of("payroll"), client_of("identity")
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     tenants = Tenants(identity_client)
     relations = Relations(organization, tenants)
-    app.state.identity = identity = Identity(identity_client, tenants, relations)
-    app.state.people = People(organization, tenants, relations)
-    app.state.time = Time(attendance, relations, Rosters(organization, attendance))
-    app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
+    identity = Identity(identity_client, tenants, relations)
     keys = PublishedKeys(identity.keys)
     verifier = TokenVerifier(keys, issuer=settings.token_issuer)
-    app.state.gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency)
-    app.state.readiness = Readiness()
-    app.state.readiness.add("keys", _knows_keys(keys))
-    app.add_middleware(Edge, deadline_s=settings.request_deadline_s)
-    answers.install(app)
-    # One flat list: an included router would be asked for its own match first.
-    app.router.redirect_slashes = False
-    app.router.routes[:] = [
-        *operations(),
+    others = [
         Route("/livez", _alive, methods=["GET"]),
         Route("/readyz", _ready, methods=["GET"]),
         *documentation.routes(openapi_document),
     ]
+    gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency)
+    app = Application(operations(), others, gate, deadline_s=settings.request_deadline_s)
+    app.state.identity = identity
+    app.state.people = People(organization, tenants, relations)
+    app.state.time = Time(attendance, relations, Rosters(organization, attendance))
+    app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
+    app.state.readiness = Readiness()
+    app.state.readiness.add("keys", _knows_keys(keys))
     return app
 
 

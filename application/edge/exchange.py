@@ -38,6 +38,11 @@ class Exchange:
             raise RuntimeError("a public operation has no principal")
         return self.principal
 
+    @property
+    def name(self) -> str:
+        """The operation's name, empty while it is not known."""
+        return self.operation.name if self.operation is not None else ""
+
     def has_version(self, version: str | int) -> None:
         """Send `version` as the answer's ETag."""
         if version != "":

@@ -2,18 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from application.edge.authorize import knock
-from application.edge.exchange import Exchange, current_exchange
+from application.edge.endpoint import Endpoint
+from application.edge.exchange import Exchange
 from application.edge.json_body import canonical, decode
-from application.edge.operation import Criticality, IfMatch, Operation, operation_of
+from application.edge.operation import Criticality, IfMatch, Operation
 from application.edge.refusal import (
     AmbiguousRequest,
     BodyTooLarge,
@@ -72,69 +72,37 @@ class Admission:
 
 
 class Gate:
-    """What every guarded route of one application shares."""
+    """Lets requests through to their endpoints.
+
+    Invariants: nothing of a body is read before the token is verified and the role may do this to somebody.
+    """
 
     def __init__(self, authenticator: Authenticator, *, body_bytes: int, places: int) -> None:
         self.authenticator = authenticator
         self.body_bytes = body_bytes
         self.admission = Admission(places)
 
-
-class DecodedRequest(Request):
-    """A request whose body was read and decoded by the strict decoder already."""
-
-    def __init__(self, request: Request, raw: bytes, value: Any) -> None:
-        super().__init__(request.scope, request.receive)
-        self._raw = raw
-        self._value = value
-
-    async def body(self) -> bytes:
-        """The bytes that were read."""
-        return self._raw
-
-    async def json(self) -> Any:
-        """The value that was decoded."""
-        return self._value
-
-
-class GuardedRoute(APIRoute):
-    """A route that is served only through the gate."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint behind the gate."""
-        endpoint = super().get_route_handler()
-        operation = operation_of(self.endpoint)
-        changes = bool(self.methods & CHANGES) if self.methods else False
-        has_body = self.body_field is not None
-
-        async def guarded(request: Request) -> Response:
-            exchange = current_exchange()
-            gate: Gate = request.app.state.gate
-            gate.admission.enter(operation.criticality)
-            try:
-                exchange.operation = operation
-                scope = request.scope
-                if scope["query_string"]:
-                    _check_query(request)
-                if operation.action is not None:
-                    exchange.principal = await gate.authenticator.principal(_bearer(exchange.received))
-                    knock(exchange.principal, operation.action)
-                if changes:
-                    body: Any = None
-                    raw = b""
-                    if has_body:
-                        limit = operation.body_bytes or gate.body_bytes
-                        raw = await _read(request, exchange, limit)
-                        if raw:
-                            body = decode(raw)
-                    _identify(exchange, operation, scope["path"], body)
-                    if has_body:
-                        request = DecodedRequest(request, raw, body)
-                return await endpoint(request)
-            finally:
-                gate.admission.leave()
-
-        return guarded
+    async def serve(
+        self, endpoint: Endpoint, path: Mapping[str, str], scope: Scope, receive: Receive, exchange: Exchange
+    ) -> Response:
+        """The endpoint's answer. Raises Refusal, InvalidInput, and what the endpoint raises."""
+        operation = exchange.operation = endpoint.operation
+        self.admission.enter(operation.criticality)
+        try:
+            if operation.action is not None:
+                exchange.principal = await self.authenticator.principal(_bearer(exchange.received))
+                knock(exchange.principal, operation.action)
+            body: Any = None
+            raw = b""
+            if endpoint.has_body:
+                raw = await _read(receive, exchange, operation.body_bytes or self.body_bytes)
+                if raw:
+                    body = decode(raw)
+            if scope["method"] in CHANGES:
+                _identify(exchange, operation, scope["path"], body)
+            return await endpoint.serve(scope, path, body, bool(raw))
+        finally:
+            self.admission.leave()
 
 
 def _bearer(received: Mapping[str, str]) -> str:
@@ -147,13 +115,7 @@ def _bearer(received: Mapping[str, str]) -> str:
     return token
 
 
-def _check_query(request: Request) -> None:
-    names = [name for name, _ in request.query_params.multi_items()]
-    if len(set(names)) != len(names):
-        raise AmbiguousRequest("a query parameter is given twice; give each one once")
-
-
-async def _read(request: Request, exchange: Exchange, limit: int) -> bytes:
+async def _read(receive: Receive, exchange: Exchange, limit: int) -> bytes:
     received = exchange.received
     length = received.get("content-length")
     if length is not None:
@@ -169,15 +131,19 @@ async def _read(request: Request, exchange: Exchange, limit: int) -> bytes:
     size = 0
     try:
         async with asyncio.timeout_at(exchange.deadline):
-            async for chunk in request.stream():
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise UnreadableBody("the body ended early; send as many bytes as Content-Length says")
+                chunk = message.get("body", b"")
+                more = message.get("more_body", False)
                 size += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
                 chunks.append(chunk)
     except TimeoutError:
         raise BodyTooSlow("the body did not arrive in time; send it faster or in smaller parts") from None
-    except ClientDisconnect:
-        raise UnreadableBody("the body ended early; send as many bytes as Content-Length says") from None
     if length is not None and int(length) != size:
         raise UnreadableBody("the body is not as long as Content-Length says")
     if size and not _JSON.fullmatch(received.get("content-type", "")):

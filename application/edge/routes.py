@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter
 
-from application.edge.gate import GuardedRoute
 from application.edge.operation import Criticality, IfMatch, Operation, declare
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
@@ -19,7 +18,7 @@ class Routes:
 
     def __init__(self, service: str) -> None:
         self.service = service
-        self.router = APIRouter(route_class=GuardedRoute, redirect_slashes=False)
+        self.router = APIRouter(redirect_slashes=False)
 
     def get(self, path: str, action: str | None, **options: Any) -> Callable[[EndpointT], EndpointT]:
         """A read. Options: those of `operation`."""

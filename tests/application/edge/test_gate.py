@@ -12,11 +12,10 @@ from fastapi import FastAPI, Path, Query
 from fastapi.routing import APIRoute
 from pydantic import Field
 
-from application.edge import answers
+from application.edge.application import Application
 from application.edge.exchange import current_exchange
 from application.edge.fields import Amount, Body, CivilDate, Code, Name, View, Whole
 from application.edge.gate import Gate
-from application.edge.middleware import Edge
 from application.edge.operation import Criticality, IfMatch
 from application.edge.pages import AsOfQuery
 from application.edge.refusal import Unauthenticated
@@ -116,13 +115,11 @@ class ByName:
         return Principal(TENANT, f"account-{token}", frozenset({token}))
 
 
-def the_app(*, deadline_s: float = 5.0, places: int = 8) -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.gate = Gate(ByName(), body_bytes=1000, places=places)
-    app.add_middleware(Edge, deadline_s=deadline_s)
-    answers.install(app)
-    app.router.redirect_slashes = False
-    app.router.routes[:] = [route for route in things.router.routes if isinstance(route, APIRoute)]
+def the_app(*, deadline_s: float = 5.0, places: int = 8) -> Application:
+    gate = Gate(ByName(), body_bytes=1000, places=places)
+    operations = [route for route in things.router.routes if isinstance(route, APIRoute)]
+    app = Application(operations, [], gate, deadline_s=deadline_s)
+    app.state.gate = gate
     return app
 
 
