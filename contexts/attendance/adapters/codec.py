@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -53,8 +54,9 @@ _OCCURRENCE_TO = {status: pb.OccurrenceStatus.Value(f"OCCURRENCE_STATUS_{status.
 # ------------------------------------------------------------------------------------------------- plain values
 
 
+@lru_cache(maxsize=4096)
 def date_to_proto(day: date) -> Date:
-    """A civil date."""
+    """A civil date; the same message again for the same day, to be copied and never changed."""
     return Date(year=day.year, month=day.month, day=day.day)
 
 

@@ -1,6 +1,6 @@
 """What came of an occurrence: minutes worked, late, absent, at night and overtime."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -108,6 +108,7 @@ def evaluate(
     now_minute = None if now is None else minute_of(now)
     return tuple(
         _outcome(
+            plan,
             occurrence,
             groups.get(occurrence.work_date, _NO_STAMPS),
             tuple(shown.get(occurrence.work_date, _NO_STAMPS)),
@@ -133,6 +134,70 @@ def _with_twins(
 
 
 def _outcome(
+    plan: Plan,
+    planned: PlannedOccurrence,
+    stamps: Sequence[Stamp],
+    shown: tuple[Stamp, ...],
+    twins: dict[UUID, UUID],
+    excuses: Sequence[Excuse],
+    now_minute: int | None,
+) -> Outcome:
+    if not shown and not excuses and now_minute is None:
+        return _alike(plan, "idle", planned, lambda: _general(planned, (), (), {}, (), None))
+    if len(stamps) == 2 and not excuses and not planned.punch_exempt:
+        full = _full_day(plan, planned, stamps, shown, now_minute)
+        if full is not None:
+            return full
+    return _general(planned, stamps, shown, twins, excuses, now_minute)
+
+
+def _alike(plan: Plan, name: str, planned: PlannedOccurrence, make: Callable[[], Outcome]) -> Outcome:
+    """An outcome that is the same for everybody on the plan."""
+    kept = plan.shared.get((name, planned.work_date))
+    if kept is None:
+        kept = plan.shared[name, planned.work_date] = make()
+    assert isinstance(kept, Outcome)
+    return kept
+
+
+def _full_day(
+    plan: Plan, planned: PlannedOccurrence, stamps: Sequence[Stamp], shown: tuple[Stamp, ...], now_minute: int | None
+) -> Outcome | None:
+    """The usual day, from before the shift to after it without overtime that counts; None for any other."""
+    came, went = stamps
+    shift, work = planned.shift, planned.work
+    if shift is None or len(planned.spans) != 1 or work != planned.owed or len(shown) != 2:
+        return None
+    if came.direction is Direction.OUT or went.direction is Direction.IN:
+        return None
+    opens, closes = work[0][0], work[-1][1]
+    start = minute_of(came.instant) if shift.in_rounding is None else _rounded(came.instant, shift.in_rounding, planned)
+    end = minute_of(went.instant) if shift.out_rounding is None else _rounded(went.instant, shift.out_rounding, planned)
+    if start > opens + shift.late_grace_minutes or end < closes - shift.early_leave_grace_minutes:
+        return None
+    if end - start > planned.longest_presence or end <= opens or start >= work[0][1]:
+        return None
+    stretch = max(opens - start, end - closes)
+    if stretch > 0 and stretch >= planned.shortest_overtime:
+        return None
+    if now_minute is not None and now_minute < closes:
+        return None
+    model = _alike(plan, "full", planned, lambda: _on_time(planned))
+    return Outcome(planned, model.status, shown, {}, ((came.instant, went.instant),), model.parts, model.tally)
+
+
+def _on_time(planned: PlannedOccurrence) -> Outcome:
+    """Who comes and goes with each planned span to the minute."""
+    nobody = UUID(int=0)
+    stamps = tuple(
+        Stamp(instant_of(minute), way, nobody)
+        for start, end in planned.spans
+        for minute, way in ((start, Direction.IN), (end, Direction.OUT))
+    )
+    return _general(planned, stamps, stamps, {}, (), None)
+
+
+def _general(
     planned: PlannedOccurrence,
     stamps: Sequence[Stamp],
     shown: tuple[Stamp, ...],

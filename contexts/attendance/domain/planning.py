@@ -63,14 +63,8 @@ class PlannedOccurrence:
     punch_exempt: bool
     planned_minutes: int  # planned work on workday time: what somebody owes
     owed: Spans  # those minutes
-
-    @property
-    def longest_presence(self) -> int:
-        """Minutes after which a missing punch out is taken as forgotten."""
-        if not self.spans:
-            return LONGEST_PRESENCE_MINUTES
-        planned = self.spans[-1][1] - self.spans[0][0]
-        return max(LONGEST_PRESENCE_MINUTES, planned + (self.shift.claim_after_minutes if self.shift else 0))
+    longest_presence: int  # minutes after which a missing punch out is taken as forgotten
+    shortest_overtime: int  # minutes from which a stretch beyond the plan may count
 
     def kind_at(self, minute: int) -> DayKind:
         """The kind of day that the minute counts for."""
@@ -105,7 +99,10 @@ class Plan:
         self.occurrences = tuple(occurrences)
         self.inside = tuple(one for one in occurrences if one.work_date in span)  # those of the span itself
         self.unknown = tuple(unknown)  # codes that the catalog does not hold, as "SHIFT X on 2026-11-03"
+        self.shared: dict[tuple[str, date], object] = {}  # results that are alike for everybody on this plan
         self._by_date = {occurrence.work_date: occurrence for occurrence in occurrences}
+        self._alone = _claimed_alone(self.occurrences)
+        self._alone_starts = [start for start, _, _ in self._alone]
         self._starts = [occurrence.civil_day[0] for occurrence in occurrences]
 
     def on(self, day: date) -> PlannedOccurrence | None:
@@ -121,9 +118,29 @@ class Plan:
             return claimed
         return [found for found in near if found.civil_day[0] <= minute < found.civil_day[1]]
 
+    def claimed_alone(self, minute: int) -> PlannedOccurrence | None:
+        """The occurrence that no other one disputes the minute with; None where it is disputed, or not claimed."""
+        index = bisect_right(self._alone_starts, minute) - 1
+        if index >= 0:
+            _, end, found = self._alone[index]
+            if minute < end:
+                return found
+        return None
+
     def nearest(self, minute: int) -> PlannedOccurrence | None:
         """The occurrence of the span that is nearest to a minute."""
         return min(self.inside, key=lambda found: distance(found, minute), default=None)
+
+
+def _claimed_alone(occurrences: Sequence[PlannedOccurrence]) -> list[tuple[int, int, PlannedOccurrence]]:
+    """Stretches that one planned shift claims and no other, in order."""
+    marks = sorted({mark for found in occurrences if found.spans for mark in found.claim})
+    alone: list[tuple[int, int, PlannedOccurrence]] = []
+    for start, end in pairwise(marks):
+        claiming = [found for found in occurrences if found.spans and found.claim[0] <= start < found.claim[1]]
+        if len(claiming) == 1:
+            alone.append((start, end, claiming[0]))
+    return alone
 
 
 def distance(occurrence: PlannedOccurrence, minute: int) -> int:
@@ -252,10 +269,17 @@ class Planner:
             claim = (spans[0][0] - shift.claim_before_minutes, spans[-1][1] + shift.claim_after_minutes)
         bare = PlannedOccurrence(
             day, planned.kind, shift, spans, breaks, work, claim, civil_day, tuple(days), _nights(day, policy, where),
-            policy, exempt or schedule.punch_exempt, 0, NOTHING,
+            policy, exempt or schedule.punch_exempt, 0, NOTHING, _longest_presence(shift, spans),
+            min((rule.min_minutes for rule in policy.rules), default=DAY_MINUTES * 2),
         )  # fmt: skip
         owed = union(span for span, kind in bare.by_kind(work) if kind is DayKind.WORKDAY)
         return replace(bare, planned_minutes=total(owed), owed=owed)
+
+
+def _longest_presence(shift: Shift | None, spans: Spans) -> int:
+    if shift is None or not spans:
+        return LONGEST_PRESENCE_MINUTES
+    return max(LONGEST_PRESENCE_MINUTES, spans[-1][1] - spans[0][0] + shift.claim_after_minutes)
 
 
 def _absolute(day: date, spans: Sequence[Span], where: ZoneInfo) -> Spans:

@@ -70,17 +70,21 @@ def duplicates(stamps: Sequence[Stamp], debounce_seconds: int) -> dict[UUID, UUI
 
     An explicit IN and an explicit OUT are never duplicates of each other.
     """
-    if not debounce_seconds:
-        return {}
-    window = timedelta(seconds=debounce_seconds)
     found: dict[UUID, UUID] = {}
-    counted: list[Stamp] = []
+    if not debounce_seconds:
+        return found
+    window = timedelta(seconds=debounce_seconds)
+    counted: list[Stamp] = []  # within the window before the stamp at hand: at most one each way
+    clear_after: datetime | None = None
     for stamp in stamps:
-        while counted and stamp.instant - counted[0].instant > window:
-            counted.pop(0)
-        twin = next((other for other in counted if _same_way(other, stamp)), None)
+        if clear_after is None or stamp.instant > clear_after:
+            counted, twin = [], None
+        else:
+            near = (other for other in counted if stamp.instant - other.instant <= window)
+            twin = next((other for other in near if _same_way(other, stamp)), None)
         if twin is None:
             counted.append(stamp)
+            clear_after = stamp.instant + window
         else:
             found[stamp.punch_id] = twin.punch_id
     return found
@@ -90,51 +94,25 @@ def _same_way(left: Stamp, right: Stamp) -> bool:
     return left.direction is right.direction or Direction.EITHER in (left.direction, right.direction)
 
 
-class _Presence:
-    """Who is in, where and since when, while stamps are read in order."""
-
-    __slots__ = ("inside", "occurrence", "since")
-
-    def __init__(self) -> None:
-        self.occurrence: PlannedOccurrence | None = None
-        self.inside = False
-        self.since = 0
-
-    def still_in(self, minute: int) -> PlannedOccurrence | None:
-        """The occurrence in which somebody is in and has not stayed too long to be believed."""
-        if self.inside and self.occurrence and minute - self.since <= self.occurrence.longest_presence:
-            return self.occurrence
-        return None
-
-    def take(self, occurrence: PlannedOccurrence, direction: Direction, minute: int) -> None:
-        still = self.still_in(minute) if occurrence is self.occurrence else None
-        self.occurrence = occurrence
-        if direction is Direction.IN:
-            inside = True
-        elif direction is Direction.OUT:
-            inside = False
-        else:
-            inside = still is None
-        if inside and still is None:
-            self.since = minute
-        self.inside = inside
+def nearer(claiming: Sequence[PlannedOccurrence], direction: Direction, minute: int) -> PlannedOccurrence | None:
+    """The nearest of the occurrences that claim a minute; of two as near, a punch out belongs to the earlier one."""
+    ranked = claiming if direction is Direction.OUT else claiming[::-1]
+    return min(ranked, key=lambda found: distance(found, minute), default=None)
 
 
-def _home(plan: Plan, stamp: Stamp, minute: int, presence: _Presence) -> PlannedOccurrence | None:
+def _disputed_home(plan: Plan, stamp: Stamp, minute: int, still: PlannedOccurrence | None) -> PlannedOccurrence | None:
+    """Where a stamp belongs that no single shift claims, or that speaks while somebody is in elsewhere."""
     claiming = plan.claiming(minute)
-    still = presence.still_in(minute)
     if still is not None and stamp.direction is not Direction.IN:
         own = any(found is still or not found.spans for found in claiming) or not claiming
         # Somebody is in: going out ends that, unless a terminal that does not tell speaks within another shift's time.
         if own or stamp.direction is Direction.OUT:
             return still
-    return nearer(claiming, stamp.direction, minute)
-
-
-def nearer(claiming: Sequence[PlannedOccurrence], direction: Direction, minute: int) -> PlannedOccurrence | None:
-    """The nearest of the occurrences that claim a minute; of two as near, a punch out belongs to the earlier one."""
-    ranked = claiming if direction is Direction.OUT else claiming[::-1]
-    return min(ranked, key=lambda found: distance(found, minute), default=None)
+    home = nearer(claiming, stamp.direction, minute)
+    if home is None or home.work_date not in plan.span:
+        # It was kept with this span, so it belongs here whatever the roster says by now.
+        return plan.nearest(minute)
+    return home
 
 
 def assign(plan: Plan, stamps: Sequence[Stamp]) -> dict[date, list[Stamp]]:
@@ -143,18 +121,29 @@ def assign(plan: Plan, stamps: Sequence[Stamp]) -> dict[date, list[Stamp]]:
     A stamp goes to the occurrence in which somebody is in, else to the shift that claims its instant (the nearer one
     where two do), else to the day off on which it falls.
     """
-    presence = _Presence()
     groups: dict[date, list[Stamp]] = {}
+    at: PlannedOccurrence | None = None  # where somebody was last, since when, and whether they are in
+    since, inside = 0, False
     for stamp in stamps:
         minute = minute_of(stamp.instant)
-        home = _home(plan, stamp, minute, presence)
-        if home is None or home.work_date not in plan.span:
-            # It was kept with this span, so it belongs here whatever the roster says by now.
-            home = plan.nearest(minute)
-        if home is None:
-            continue
-        presence.take(home, stamp.direction, minute)
-        groups.setdefault(home.work_date, []).append(stamp)
+        still = at if inside and at is not None and minute - since <= at.longest_presence else None
+        home = plan.claimed_alone(minute)
+        if home is None or (still is not None and still is not home) or home.work_date not in plan.span:
+            home = _disputed_home(plan, stamp, minute, still)
+            if home is None:
+                continue
+        if home is not at:
+            still = None
+        direction = stamp.direction
+        inside = direction is Direction.IN or (direction is Direction.EITHER and still is None)
+        if inside and still is None:
+            since = minute
+        at = home
+        group = groups.get(home.work_date)
+        if group is None:
+            groups[home.work_date] = [stamp]
+        else:
+            group.append(stamp)
     return groups
 
 

@@ -232,11 +232,11 @@ class _Batch:
         for sheet in unread:
             sheet.timesheet = found.get(sheet.key)
         held = [sheet for sheet in sheets if sheet.timesheet is not None]
-        windows = [
-            window
-            for sheet in held
-            if (window := _window(sheet.held, sheet.plan.inside[-1].civil_day[0], sheet.plan.inside[-1].civil_day[1]))
-        ]
+        windows = []
+        for sheet in held:
+            window = _window(sheet.held, *sheet.plan.inside[-1].civil_day)
+            if window is not None:
+                windows.append(window)
         return await self._work.timesheets.stamps_near(windows)
 
     async def _answer_replays(self, items: Sequence[_Item], touched: Sequence[_Sheet]) -> None:
@@ -360,9 +360,8 @@ class _Sheets:
         if key not in self._by_key:
             version = self._planner.catalog.version
             grounds = grounds_for(entry, placement.assignment_id, calendar, period, version)
-            self._by_key[key] = grounds and _Sheet(
-                key, period, grounds, self._planner.plan(grounds.placements, period.span)
-            )
+            plan = self._planner.plan(grounds.placements, period.span) if grounds else None
+            self._by_key[key] = _Sheet(key, period, grounds, plan) if grounds and plan else None
         return self._by_key[key]
 
 

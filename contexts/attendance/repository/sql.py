@@ -55,6 +55,7 @@ from kernel.period import Period
 
 EncodeTotals = Callable[[TimesheetState], bytes]
 
+_DIRECTIONS = {direction.value: direction for direction in Direction}
 _ID = timesheet.c.timesheet_id.type
 _INSTANT = timesheet.c.record_time.type
 _ids = sa.bindparam("ids", expanding=True, type_=_ID)
@@ -166,7 +167,7 @@ def stamps_from(rows: Iterable[RowMapping]) -> dict[UUID, list[Stamp]]:
     """Stamps by timesheet."""
     found: dict[UUID, list[Stamp]] = defaultdict(list)
     for row in rows:
-        found[row["timesheet_id"]].append(Stamp(row["punched_at"], Direction(row["direction"]), row["punch_id"]))
+        found[row["timesheet_id"]].append(Stamp(row["punched_at"], _DIRECTIONS[row["direction"]], row["punch_id"]))
     return found
 
 
@@ -368,7 +369,7 @@ class SqlTimesheets:
 
 
 def _stored(row: RowMapping) -> StoredPunch:
-    stamp = Stamp(row["punched_at"], Direction(row["direction"]), row["punch_id"])
+    stamp = Stamp(row["punched_at"], _DIRECTIONS[row["direction"]], row["punch_id"])
     made = Punch(
         stamp, Source(row["source"]), row["time_zone"], row["device_id"], row["device_sequence"], row["device_clock"]
     )

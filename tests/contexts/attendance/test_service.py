@@ -110,7 +110,7 @@ class Attendance:
             ("PutOvertimePolicy", "overtime_policy", c.OvertimePolicy(
                 code="CN", rules=[
                     c.OvertimeRule(day_kind=kind, rate_reference=f"X{kind}", min_minutes=30, step_minutes=30)
-                    for kind in (1, 2, 3)
+                    for kind in day_kind_pb2.DayKind.values()[1:]
                 ], night_start_time="22:00", night_end_time="06:00")),
             ("PutWorkSchedule", "work_schedule", c.WorkSchedule(
                 code="STANDARD-5X8", days=[c.ScheduleDay(shift=code) for code in ["DAY"] * 5 + [""] * 2],
@@ -349,7 +349,9 @@ async def test_refusals_say_which_field_and_why(attendance: Attendance) -> None:
         await refused(attendance.sheets("RecordPunch", pb.RecordPunchRequest(punch=elsewhere))) == "TIME_ZONE_UNKNOWN"
     )
     assert await refused(attendance.find(WANG)) == "TIMESHEET_NOT_FOUND"
-    week = pb.CloseTimesheetsRequest(pay_group="CN-MONTHLY", period="2026-W99", target_status=2)
+    week = pb.CloseTimesheetsRequest(
+        pay_group="CN-MONTHLY", period="2026-W99", target_status=pb.TIMESHEET_STATUS_SUBMITTED
+    )
     assert await refused(attendance.sheets("CloseTimesheets", week)) != ""
     imported = await attendance.sheets(
         "ImportPunches", pb.ImportPunchesRequest(punches=[nobody, elsewhere, a_punch(LI, "2026-10-09 09:00")])

@@ -1,14 +1,15 @@
 """What holds for every set of punches, every zone and every span."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contexts.attendance.domain.catalog import DayKind, MidnightRule, OvertimePolicy, OvertimeRule, WorkSchedule
-from contexts.attendance.domain.evaluation import OccurrenceStatus, evaluate
+from contexts.attendance.domain.catalog import DayKind, MidnightRule, OvertimePolicy, OvertimeRule, Shift, WorkSchedule
+from contexts.attendance.domain.evaluation import Excuse, OccurrenceStatus, evaluate
 from contexts.attendance.domain.periods import Frequency, TimeCalendar, widest_span
 from contexts.attendance.domain.punches import Direction, Stamp
 from contexts.attendance.domain.spans import (
@@ -81,6 +82,32 @@ def test_planned_minutes_are_worked_or_accounted_for(stamps: list[Stamp], schedu
         if outcome.status is not OccurrenceStatus.OPEN:
             accounted = tally.late_minutes + tally.early_leave_minutes + tally.absent_minutes + tally.absence_minutes
             assert tally.regular_minutes + accounted == tally.planned_minutes
+
+
+@st.composite
+def usual_days(draw: st.DrawFn) -> list[Stamp]:
+    stamps = []
+    for number in range(14):
+        noon = datetime(2026, 9, 28, 12, tzinfo=ZoneInfo("Asia/Shanghai")) + timedelta(days=number)
+        for way, minutes in ((Direction.IN, -180), (Direction.OUT, 360)):
+            moved = timedelta(minutes=minutes + draw(st.integers(-40, 40)), seconds=draw(st.integers(0, 59)))
+            direction = draw(st.sampled_from([way, way, Direction.EITHER]))
+            stamps.append(Stamp(noon + moved, direction, UUID(int=2 * number + (minutes > 0))))
+    return stamps
+
+
+SPLIT = Shift.of("DAY", [(540, 720), (780, 1080)], late_grace_minutes=10)
+
+
+@given(stamps=st.one_of(punch_sets(), usual_days()), shifts=st.sampled_from([(), (SPLIT,)]), now=st.booleans())
+def test_a_usual_day_comes_out_as_any_other(stamps: list[Stamp], shifts: tuple[Shift, ...], now: bool) -> None:
+    plan = a_plan(FIRST, LAST, catalog=a_catalog(*shifts))
+    moment = datetime(2026, 10, 9, 15, 30, tzinfo=ZoneInfo("Asia/Shanghai")) if now else None
+    nothing = {found.work_date: [Excuse("NONE", Decimal(0), 0)] for found in plan.inside}
+
+    shortened, at_length = evaluate(plan, stamps, {}, 60, moment), evaluate(plan, stamps, nothing, 60, moment)
+
+    assert shortened == at_length
 
 
 @given(stamps=punch_sets(), schedule=SCHEDULES)
