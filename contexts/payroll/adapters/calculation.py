@@ -215,19 +215,19 @@ def one_payslip(
         inputs=inputs,
         lines=lines,
         year_to_date=year_to_date,
-        paid=_paid(plan, computed),
+        paid=_paid(plan, header, computed),
         input_ids=tuple(entry.id for entry in own.inputs),
     )
     return payslip, computed
 
 
-def _paid(plan: Plan, computed: Computed) -> tuple[tuple[UUID, str, int, int], ...]:
+def _paid(plan: Plan, header: Header, computed: Computed) -> tuple[tuple[UUID, str, int, int], ...]:
     if not computed.paid:
         return ()
     return tuple(
         (UUID(assignment), component.code, first, stop)
         for index, component in enumerate(plan.components)
-        if component.pays_for_time and (computed.amounts[index] or not component.hide_zero)
+        if component.pays_for_time and (computed.amounts[index] or not (component.hide_zero or header.inputs_only))
         for assignment, first, stop in computed.paid
     )
 

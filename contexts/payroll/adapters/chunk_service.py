@@ -19,10 +19,11 @@ from contexts.payroll.adapters.calculation import Calculator, Job, Own, PlanSour
 from contexts.payroll.adapters.facts import employee_of
 from contexts.payroll.domain.errors import RunFenced, RunNotCalculating
 from contexts.payroll.domain.payroll_run import RunId, RunState, RunStatus
-from contexts.payroll.domain.payslip import ChunkResult
+from contexts.payroll.domain.payslip import ChunkResult, without_places
 from contexts.payroll.handlers.chunks import ChunkStored, InputsMoved, StoreChunk, store_chunk
 from contexts.payroll.handlers.runs import components_of
-from contexts.payroll.repository.port import ChunkWork, PayrollReading, PayrollWork, SlotsInTheWay
+from contexts.payroll.repository.documents import line_amounts
+from contexts.payroll.repository.port import ChunkWork, PayrollReading, PayrollWork, PlacesTaken, SlotsInTheWay
 from kernel.clock import Clock
 from kernel.errors import DomainError, Kind
 from kernel.ids import EmployeeId, TenantId
@@ -200,11 +201,19 @@ class Chunks:
                 unit,
             )
 
-        try:
-            return await self._run(call, store)
-        except SlotsInTheWay:
-            careful = True
-            return await self._run(call, store)
+        for tries_left in reversed(range(MAX_TRIES)):
+            try:
+                return await self._run(call, store)
+            except SlotsInTheWay:
+                if not tries_left:
+                    raise
+                careful = True
+            except PlacesTaken as taken:
+                if not tries_left:
+                    raise
+                currency = work.run.currency
+                result = without_places(result, taken.holders, lambda lines: line_amounts(lines, currency))
+        raise AssertionError("unreachable")
 
     async def _run(self, call: Call, handler: Callable[[Any], Awaitable[R]]) -> R:
         for tries_left in reversed(range(MAX_TRIES)):

@@ -66,13 +66,16 @@ def facts_document(message: pb.EmployeeFacts, header: Header, plan: Plan) -> dic
             time.append(_time_line(employee, line, share))
     if len(time) > 1:
         time.sort(key=_by_assignment_and_code)
+    values = _values(employee, message.statutory_values)
+    if plan.statutory is not None and message.statutory_country == header.country:
+        values = plan.statutory.completed(values, header.start)
     return {
         "employee": employee,
         "hired": _optional_date(message.hire_date) if message.HasField("hire_date") else None,
         "left": _optional_date(message.termination_date) if message.HasField("termination_date") else None,
         "segments": segments,
         "sources": sorted(message.sources),
-        "statutory": {"country": message.statutory_country, "values": _values(employee, message.statutory_values)},
+        "statutory": {"country": message.statutory_country, "values": values},
         "time": time,
     }
 

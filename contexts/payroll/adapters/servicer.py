@@ -1,12 +1,13 @@
 """Payroll's gRPC services: decode, run the handler, encode."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
 import orjson
+from google.protobuf.message import Message
 from muster.payroll.v1 import payroll_catalog_pb2 as cpb
 from muster.payroll.v1 import payroll_catalog_pb2_grpc, payroll_run_pb2_grpc
 from muster.payroll.v1 import payroll_run_pb2 as pb
@@ -25,14 +26,13 @@ from contexts.payroll.domain.explanation import explain
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.pay_input import PayInputId
 from contexts.payroll.domain.payroll_run import LEASE_S, RunId
-from contexts.payroll.domain.payslip import Payslip, PayslipId, content_hash
+from contexts.payroll.domain.payslip import ChunkResult, Payslip, PayslipId, content_hash, without_places
 from contexts.payroll.handlers import catalog, chunks, inputs, queries, runs
-from contexts.payroll.repository.documents import canonical
-from contexts.payroll.repository.port import PayrollReading, RunView
+from contexts.payroll.repository.documents import canonical, line_amounts
+from contexts.payroll.repository.port import ChunkWork, PayrollReading, PlacesTaken, RunView, SlotsInTheWay
 from kernel.clock import Clock
 from kernel.errors import InvalidValue
 from kernel.ids import EmployeeId
-from kernel.money import Money
 
 TRIES = 3
 
@@ -256,7 +256,28 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             raise FactsInvalid("name an employee", field="facts")
         for _ in range(TRIES):
             work, result = await self._calculations.calculate(call, run_id, request.facts, employees, known_at)
-            currency = work.run.currency
+            try:
+                return await self._recalculated(request, run_id, employees, gone, known_at, work, result)
+            except (chunks.InputsMoved, SlotsInTheWay):
+                continue
+        raise InputsKeepMoving("pay inputs of these employees keep changing; try again")
+
+    async def _recalculated(
+        self,
+        request: pb.RecalculateEmployeesRequest,
+        run_id: RunId,
+        employees: tuple[EmployeeId, ...],
+        gone: tuple[EmployeeId, ...],
+        known_at: datetime,
+        work: ChunkWork,
+        result: ChunkResult,
+    ) -> pb.RecalculateEmployeesResponse:
+        currency = work.run.currency
+
+        def amounts_of(lines: bytes) -> dict[str, int]:
+            return line_amounts(lines, currency)
+
+        async def store(result: ChunkResult) -> Message:
             cmd = chunks.RecalculateEmployees(
                 run_id,
                 codec.version_from(request.etag),
@@ -267,17 +288,15 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
                 payslip_ids(self._clock.now(), len(result.payslips)),
                 known_at,
             )
-            try:
-                answer = await self._commands.run(
-                    lambda unit, cmd=cmd, currency=currency: chunks.recalculate_employees(  # type: ignore[misc]
-                        cmd, unit, lambda lines: _amounts(lines, currency)
-                    ),
-                    _recalculated,
-                )
-            except chunks.InputsMoved:
-                continue
-            return cast(pb.RecalculateEmployeesResponse, answer)
-        raise InputsKeepMoving("pay inputs of these employees keep changing; try again")
+            return await self._commands.run(
+                lambda unit: chunks.recalculate_employees(cmd, unit, amounts_of), _recalculated
+            )
+
+        try:
+            answer = await store(result)
+        except PlacesTaken as taken:
+            answer = await store(without_places(result, taken.holders, amounts_of))
+        return cast(pb.RecalculateEmployeesResponse, answer)
 
     async def RefreshInputs(self, request: pb.RefreshInputsRequest, context: Any) -> pb.RefreshInputsResponse:
         """See the proto."""
@@ -577,11 +596,6 @@ def _claimed(claimed: runs.Claimed) -> pb.ClaimCalculationResponse:
 
 def _recalculated(done: tuple[RunView, int, int]) -> pb.RecalculateEmployeesResponse:
     return pb.RecalculateEmployeesResponse(run=codec.run_to(done[0]), payslip_count=done[1], blocked_count=done[2])
-
-
-def _amounts(lines: bytes, currency: str) -> dict[str, int]:
-    """The amounts of a stored payslip's lines in minor units."""
-    return {line["code"]: Money.exactly(Decimal(line["amount"]), currency).minor for line in orjson.loads(lines)}
 
 
 def _differing(stored: bytes, replayed: bytes) -> list[str]:

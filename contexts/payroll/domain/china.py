@@ -49,6 +49,12 @@ class ChinaLines:
         """A stored line's rule in words."""
         return self._pack.describe(rule, rows)
 
+    def completed(self, values: Mapping[str, str], start: date) -> dict[str, str]:
+        """A profile that names no injury rate gets that of the lowest industry class, as offices have it."""
+        if "injury_rate" in values:
+            return dict(values)
+        return {**values, "injury_rate": plain(self._pack.social_insurance.injury_rate(1, start))}
+
     def assessor(self, places: Sequence[Place]) -> Assess:
         """The lines of a payslip whose components show them in these places."""
         return _Assessor(self._pack, places).assess

@@ -111,12 +111,6 @@ class FactsInvalid(DomainError):
     kind, reason = Kind.INVALID, "FACTS_INVALID"
 
 
-class PayslipSlotTaken(DomainError):
-    """Another live payslip has the employee's slot, or pays the same days; facts name employee and run."""
-
-    kind, reason = Kind.CONFLICT, "PAYSLIP_SLOT_TAKEN"
-
-
 class CutoffUnsettled(DomainError):
     """The input cut-off is too close to now, so that a fact might still be recorded before it."""
 

@@ -190,3 +190,34 @@ def results_hash(members: Sequence[tuple[UUID, bytes]], blockers: Sequence[tuple
     for employee, reason, subject in sorted(blockers, key=lambda blocked: (blocked[0].bytes, blocked[1], blocked[2])):
         digest.update(b"|blocked|" + employee.bytes + f"{reason}|{subject}".encode())
     return digest.digest()
+
+
+def without_places(
+    result: ChunkResult, holders: Mapping[EmployeeId, RunId], amounts_of: Callable[[bytes], Mapping[str, int]]
+) -> ChunkResult:
+    """The chunk with those employees blocked whose place, or days, another run pays; `amounts_of` reads stored lines."""
+    kept = tuple(payslip for payslip in result.payslips if payslip.employee_id not in holders)
+    moved = [payslip for payslip in result.payslips if payslip.employee_id in holders]
+    blockers = result.blockers + tuple(
+        CalculatedBlocker(
+            payslip.employee_id,
+            "PAYSLIP_SLOT_TAKEN",
+            "another live payslip pays these days or has this place; void its run, or defer the employee",
+            str(holders[EmployeeId(payslip.employee_id)]),
+        )
+        for payslip in moved
+    )
+    sums = dict(result.sums)
+    for payslip in moved:
+        for code, amount in amounts_of(payslip.lines).items():
+            if amount:
+                sums[code] = ComponentSum(sums[code].amount - amount, sums[code].lines - 1)
+    return result._replace(
+        payslips=kept,
+        blockers=blockers,
+        sums={code: one for code, one in sums.items() if one.lines},
+        results_hash=results_hash(
+            [(payslip.employee_id, payslip.content_hash) for payslip in kept],
+            [(blocker.employee_id, blocker.reason, blocker.subject) for blocker in blockers],
+        ),
+    )

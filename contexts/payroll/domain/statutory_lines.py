@@ -81,6 +81,10 @@ class Statutory(Protocol):
         """The value of such a name on a day, and the key of its row. Raises the pack's errors."""
         ...
 
+    def completed(self, values: Mapping[str, str], start: date) -> dict[str, str]:
+        """A profile with what is not known filled in by the pack's own rule, before it is frozen."""
+        ...
+
     def assessor(self, places: Sequence[Place]) -> Assess:
         """The function that computes and writes the lines of a payslip for a plan that shows them in these places."""
         ...

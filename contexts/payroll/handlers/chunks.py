@@ -84,7 +84,7 @@ class RecalculateEmployees:
 async def store_chunk(cmd: StoreChunk, work: PayrollWork) -> ChunkStored:
     """Store a chunk; the last one completes the calculation.
 
-    Raises RunNotCalculating, RunFenced, ChunkConflict, ChunkOutOfOrder, PayslipSlotTaken; InputsMoved, SlotsInTheWay.
+    Raises RunNotCalculating, RunFenced, ChunkConflict, ChunkOutOfOrder; InputsMoved, PlacesTaken, SlotsInTheWay.
     """
     run = await work.runs.get(cmd.run_id, shared=not cmd.last)
     state = run.state
@@ -207,7 +207,7 @@ async def recalculate_employees(
 ) -> tuple[RunView, int, int]:
     """Put new results in place of old ones; payslips and blocked employees among the new ones.
 
-    Raises RunStatusWrong, Stale, PayslipSlotTaken, FactsInvalid; InputsMoved.
+    Raises RunStatusWrong, Stale, FactsInvalid; InputsMoved, PlacesTaken, SlotsInTheWay.
     """
     run = await work.runs.get(cmd.run_id, cmd.seen)
     run.must_be_open_for_changes()

@@ -1,6 +1,7 @@
 """How payroll's values are written into stored documents, and read from them."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from contexts.payroll.domain.catalog import (
     TaxTreatment,
 )
 from contexts.payroll.domain.payslip import ComponentSum
-from kernel.money import Rounding
+from kernel.money import Money, Rounding
 
 
 def canonical(value: Any) -> bytes:
@@ -124,3 +125,8 @@ def sums_document(sums: dict[str, ComponentSum]) -> bytes:
 def sums_of(document: bytes) -> dict[str, ComponentSum]:
     """Sums per component from their stored document."""
     return {code: ComponentSum(amount, lines) for code, (amount, lines) in orjson.loads(document).items()}
+
+
+def line_amounts(lines: bytes, currency: str) -> dict[str, int]:
+    """The amounts of a stored payslip's lines by component, in minor units."""
+    return {line["code"]: Money.exactly(Decimal(line["amount"]), currency).minor for line in orjson.loads(lines)}

@@ -177,7 +177,7 @@ class Payslips(Protocol):
         """Keep a chunk with its payslips, slots, paid days and blockers.
 
         Not `careful`, it expects free slots and raises SlotsInTheWay where one is not; careful, it takes over what void
-        runs and older attempts left. Raises PayslipSlotTaken.
+        runs and older attempts left. Raises PlacesTaken.
         """
         ...
 
@@ -191,7 +191,7 @@ class Payslips(Protocol):
     ) -> None:
         """Put new payslips and blockers in place of what the employees of `gone` and `result` had.
 
-        Raises PayslipSlotTaken.
+        Raises PlacesTaken.
         """
         ...
 
@@ -334,6 +334,14 @@ class PayrollWork(Protocol):
     def note(self, subject: UUID | str, reason: str | None = None) -> None:
         """What the audit row says."""
         ...
+
+
+class PlacesTaken(Exception):
+    """Live payslips of other runs have the place, or pay the same days, of these employees."""
+
+    def __init__(self, holders: Mapping[EmployeeId, RunId]) -> None:
+        super().__init__(f"{len(holders)} employees")
+        self.holders = holders
 
 
 class SlotsInTheWay(Exception):

@@ -21,7 +21,6 @@ from contexts.payroll.domain.catalog import Catalog, CatalogEntry
 from contexts.payroll.domain.errors import (
     PayInputNotFound,
     PayslipNotFound,
-    PayslipSlotTaken,
     RunExists,
     RunNotFound,
 )
@@ -54,6 +53,7 @@ from contexts.payroll.repository.port import (
     ChunkWork,
     FinalizedRun,
     Lease,
+    PlacesTaken,
     RunView,
     SlotsInTheWay,
     StoredResult,
@@ -543,6 +543,7 @@ class SqlPayslips:
         if careful:
             mine: set[UUID] = set()
             dead: list[UUID] = []
+            taken: dict[EmployeeId, RunId] = {}
             for part in _parts(employees):
                 holders = (
                     select(tables.payslip_slot, _slot.employee_id, _slot.run_id, _run.status)
@@ -557,7 +558,9 @@ class SqlPayslips:
                     elif row["status"] == RunStatus.VOID.value:
                         dead.append(row["employee_id"])
                     else:
-                        raise _slot_taken(row["employee_id"], row["run_id"])
+                        taken[EmployeeId(row["employee_id"])] = RunId(row["run_id"])
+            if taken:
+                raise PlacesTaken(taken)
             for part in _parts(dead):
                 await self._tx.execute(
                     delete(tables.payslip_slot).where(_slot.slot_id == place, _slot.employee_id.in_(part))
@@ -570,8 +573,7 @@ class SqlPayslips:
         try:
             await self._tx.insert(tables.payslip_slot, rows)
         except Duplicate:
-            if careful:
-                raise _slot_taken(None, None) from None
+            # Careful work has looked before: somebody was faster just now, and the next look will see them.
             raise SlotsInTheWay from None
 
     async def _take_days(self, run: RunState, result: ChunkResult, careful: bool) -> None:
@@ -598,6 +600,7 @@ class SqlPayslips:
             wanted.setdefault((row["assignment_id"], row["component"]), []).append(row)
         first_day, last_day = min(row["start_date"] for row in rows), max(row["end_date"] for row in rows)
         dead: list[RowMapping] = []
+        taken: dict[EmployeeId, RunId] = {}
         for part in _parts(sorted({row["assignment_id"] for row in rows}, key=lambda id: id.bytes)):
             holders = (
                 select(tables.payslip_range, *_RANGE, _run.status, _run.attempt.label("run_attempt"))
@@ -612,12 +615,9 @@ class SqlPayslips:
                     continue
                 for mine in wanted.get((held["assignment_id"], held["component"]), ()):
                     if mine["start_date"] < held["end_date"] and held["start_date"] < mine["end_date"]:
-                        raise PayslipSlotTaken(
-                            "another live payslip pays the same days of this assignment; void its run first",
-                            employee_id=held["employee_id"],
-                            run_id=held["run_id"],
-                            component=held["component"],
-                        )
+                        taken[EmployeeId(mine["employee_id"])] = RunId(held["run_id"])
+        if taken:
+            raise PlacesTaken(taken)
         for held in dead:
             await self._tx.execute(
                 delete(tables.payslip_range).where(
@@ -629,8 +629,7 @@ class SqlPayslips:
         try:
             await self._tx.insert(tables.payslip_range, rows)
         except Duplicate:
-            if careful:
-                raise _slot_taken(None, None) from None
+            # Careful work has looked before: somebody was faster just now, and the next look will see them.
             raise SlotsInTheWay from None
 
     async def replace(
@@ -888,12 +887,6 @@ _RANGE = (
     _range.assignment_id, _range.component, _range.start_date, _range.end_date, _range.run_id, _range.attempt,
     _range.employee_id,
 )  # fmt: skip
-
-
-def _slot_taken(employee: UUID | None, run: UUID | None) -> PayslipSlotTaken:
-    return PayslipSlotTaken(
-        "another live payslip has this employee's place; void its run first", employee_id=employee, run_id=run
-    )
 
 
 def _stale_of(row: RowMapping) -> StalePayslip:

@@ -1,0 +1,443 @@
+"""The payroll service over gRPC, on SQLite and MariaDB."""
+
+from collections.abc import Awaitable
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from muster.payroll.v1 import employee_facts_pb2 as facts_pb
+from muster.payroll.v1 import payroll_run_pb2 as pb
+from muster.type.v1.money_pb2 import Money
+
+from chassis.database import Database
+from chassis.rpc.error_map import RemoteError
+from chassis.settings import Settings
+from contexts.payroll.main import SERVICE
+from contexts.payroll.repository.tables import metadata
+from tests.support.payroll import NOVEMBER, Facts, Payroll, amounts, facts, in_order
+
+
+async def refused(work: Awaitable[Any]) -> str:
+    """The reason of a refusal."""
+    with pytest.raises(RemoteError) as error:
+        await work
+    return error.value.reason
+
+
+async def test_a_run_goes_from_draft_to_final(payroll: Payroll) -> None:
+    people = [facts(str(10000 + 1000 * number)) for number in range(5)]
+
+    calculated = await payroll.calculated(people, size=2)
+    approved = await payroll.approve(calculated)
+    final = (
+        await payroll(payroll.runs.FinalizePayrollRun, pb.FinalizePayrollRunRequest(run_id=approved.run_id))
+    ).run
+
+    slips = await payroll.payslips(final.run_id)
+    assert (calculated.status, calculated.progress.done, calculated.progress.chunks) == (pb.RUN_STATUS_CALCULATED, 5, 3)
+    assert calculated.totals.gross.minor_units == 6000000
+    assert final.status == pb.RUN_STATUS_FINALIZED
+    assert [slip.employee_id for slip in slips] == [str(one.employee_id) for one in in_order(people)]
+    assert sum(slip.net.minor_units for slip in slips) == final.totals.net.minor_units
+
+
+async def test_a_payslip_is_to_the_cent_and_explains_each_line(payroll: Payroll) -> None:
+    person = facts("22000").worked("OVERTIME", {date(2026, 11, 5): 120})
+
+    run = await payroll.calculated([person])
+    slip = await payroll.payslip(run.run_id, person.employee_id)
+    traces = {
+        line.code: await payroll(
+            payroll.runs.GetPayslipLineTrace,
+            pb.GetPayslipLineTraceRequest(payslip_id=slip.summary.payslip_id, code=line.code),
+        )
+        for line in slip.lines
+    }
+
+    assert amounts(slip)["BASE"] == 2200000
+    assert amounts(slip)["OVERTIME_WORKDAY"] == 37931
+    assert amounts(slip)["PENSION_EMPLOYEE"] == 160000
+    assert slip.summary.gross.minor_units == 2237931
+    assert all(traces[line.code].steps[-1].name == "amount" for line in slip.lines)
+    assert slip.versions.catalog == run.catalog_version
+
+
+async def test_a_payslip_replays_to_the_byte(payroll: Payroll) -> None:
+    person = facts("22000")
+
+    run = await payroll.calculated([person])
+    slip = await payroll.payslip(run.run_id, person.employee_id)
+    request = pb.ReplayPayslipRequest(payslip_id=slip.summary.payslip_id)
+    answer = await payroll(payroll.runs.ReplayPayslip, request)
+
+    assert answer.matches
+    assert (answer.stored_hash, answer.replayed_hash) == (slip.summary.content_hash,) * 2
+
+
+async def test_blocked_employees_stop_approval_until_they_are_deferred_by_name(payroll: Payroll) -> None:
+    missing = facts().blocked("TIMESHEET_MISSING", "T1")
+    wageless = Facts()
+
+    run = await payroll.calculated([facts(), missing, wageless])
+    listed = await payroll(payroll.runs.ListBlockers, pb.ListBlockersRequest(run_id=run.run_id))
+    reason = await refused(payroll.approve(run))
+    deferring = pb.DeferEmployeesRequest(
+        run_id=run.run_id, employee_ids=[str(missing.employee_id), str(wageless.employee_id)]
+    )
+    deferred = (await payroll(payroll.runs.DeferEmployees, deferring)).run
+    approved = await payroll.approve(deferred)
+
+    assert {one.employee_id: one.reason for one in listed.blockers} == {
+        str(missing.employee_id): "TIMESHEET_MISSING",
+        str(wageless.employee_id): "PAY_FACTS_MISSING",
+    }
+    assert reason == "RUN_BLOCKED"
+    assert deferred.calculation_hash != run.calculation_hash
+    assert (approved.status, approved.progress.deferred) == (pb.RUN_STATUS_APPROVED, 2)
+
+
+async def test_nobody_approves_what_they_prepared(payroll: Payroll) -> None:
+    run = await payroll.calculated([facts()])
+
+    request = pb.ApprovePayrollRunRequest(run_id=run.run_id, calculation_hash=run.calculation_hash)
+    reason = await refused(payroll(payroll.runs.ApprovePayrollRun, request))
+
+    assert reason == "SELF_APPROVAL"
+
+
+async def test_an_approval_binds_what_was_seen(payroll: Payroll) -> None:
+    run = await payroll.calculated([facts()])
+
+    reason = await refused(payroll.approve(run, calculation_hash="0" * 64))
+
+    assert reason == "CALCULATION_CHANGED"
+
+
+async def test_changed_facts_make_exactly_the_touched_payslips_stale(payroll: Payroll) -> None:
+    people = in_order([facts() for _ in range(4)])
+    run = await payroll.calculated(people, size=2)
+    change = pb.InputChange(employee_id=str(people[1].employee_id), reason="COMPENSATION_CHANGED")
+    refresh = pb.RefreshInputsRequest(
+        run_id=run.run_id, changes=[change], source_positions=[pb.SourcePosition(source="organization", position=12)]
+    )
+
+    answer = await payroll(payroll.runs.RefreshInputs, refresh)
+    again = await payroll(payroll.runs.RefreshInputs, pb.RefreshInputsRequest(run_id=run.run_id, changes=[change]))
+    reason = await refused(payroll.approve(answer.run))
+    listed = await payroll(payroll.runs.ListStalePayslips, pb.ListStalePayslipsRequest(run_id=run.run_id))
+    approved = await payroll.approve(answer.run, accept_changes_as_retro=answer.run.stale_hash)
+
+    assert (answer.newly_stale_count, again.newly_stale_count, answer.run.progress.stale) == (1, 0, 1)
+    assert {one.source: one.position for one in answer.run.source_positions} == {"attendance": 9, "organization": 12}
+    assert reason == "INPUTS_CHANGED"
+    assert [(one.employee_id, list(one.reasons)) for one in listed.stale_payslips] == [
+        (str(people[1].employee_id), ["COMPENSATION_CHANGED"])
+    ]
+    assert approved.status == pb.RUN_STATUS_APPROVED
+
+
+async def test_recalculating_one_employee_equals_calculating_all_anew(payroll: Payroll) -> None:
+    people = in_order([facts(str(10000 + number)) for number in range(6)])
+    raised = Facts(people[2].employee_id, people[2].assignment_id).paid("30000")
+    run = await payroll.calculated(people, size=2)
+    change = pb.InputChange(employee_id=str(raised.employee_id), reason="COMPENSATION_CHANGED")
+    await payroll(payroll.runs.RefreshInputs, pb.RefreshInputsRequest(run_id=run.run_id, changes=[change]))
+
+    request = pb.RecalculateEmployeesRequest(run_id=run.run_id, facts=[raised.message], known_at=run.input_cutoff)
+    answer = await payroll(payroll.runs.RecalculateEmployees, request)
+
+    totals = await payroll(payroll.runs.ListComponentTotals, pb.ListComponentTotalsRequest(run_id=run.run_id))
+    await payroll(payroll.runs.VoidPayrollRun, pb.VoidPayrollRunRequest(run_id=run.run_id, reason="again"))
+    fresh = await payroll.create()
+    fresh = await payroll.calculate(
+        fresh.run_id, [raised if one.employee_id == raised.employee_id else one for one in people], size=2
+    )
+    anew = await payroll(payroll.runs.ListComponentTotals, pb.ListComponentTotalsRequest(run_id=fresh.run_id))
+    assert (answer.payslip_count, answer.run.progress.stale) == (1, 0)
+    assert answer.run.calculation_hash != run.calculation_hash
+    assert answer.run.totals == fresh.totals
+    assert list(totals.totals) == list(anew.totals)
+
+
+async def test_the_same_chunk_again_gives_the_stored_answer_and_another_one_is_refused(payroll: Payroll) -> None:
+    people = in_order([facts() for _ in range(3)])
+    run = await payroll.create()
+    await payroll.start(run.run_id)
+    claim = await payroll.claim(run.run_id)
+
+    first = await payroll.send(claim, people[:2], last=False)
+    again = await payroll.send(claim, people[:2], last=False)
+    other = await refused(payroll.send(claim, people[:1], last=False))
+    gap = await refused(payroll.send(claim, people[2:], chunk_no=3, after=people[1].employee_id))
+    overlap = await refused(payroll.send(claim, people[1:], chunk_no=2, after=people[0].employee_id))
+    done = await payroll.send(claim, people[2:], chunk_no=2, after=people[1].employee_id)
+    repeated = await payroll.send(claim, people[2:], chunk_no=2, after=people[1].employee_id)
+
+    assert first.results_hash == again.results_hash
+    assert (other, gap, overlap) == ("CHUNK_CONFLICT", "CHUNK_OUT_OF_ORDER", "CHUNK_OUT_OF_ORDER")
+    assert (done.run_status, repeated.run_status) == (pb.RUN_STATUS_CALCULATED,) * 2
+    assert (done.done_count, repeated.done_count) == (3, 3)
+
+
+async def test_an_older_fence_cannot_write_a_chunk(payroll: Payroll, settings: Settings) -> None:
+    run = await payroll.create()
+    await payroll.start(run.run_id)
+    old = await payroll.claim(run.run_id, "w1")
+    claimed = await refused(payroll.claim(run.run_id, "w2"))
+    await end_lease(settings, payroll, run.run_id)
+
+    new = await payroll.claim(run.run_id, "w2")
+    fenced = await refused(payroll.send(old, [facts()]))
+    slips = await payroll.payslips(run.run_id)
+    done = await payroll.send(new, [facts()])
+
+    assert (claimed, fenced, slips) == ("RUN_CLAIMED", "RUN_FENCED", [])
+    assert new.fence > old.fence
+    assert done.run_status == pb.RUN_STATUS_CALCULATED
+
+
+async def end_lease(settings: Settings, payroll: Payroll, run_id: str) -> None:
+    """As if 15 s had passed."""
+    database = Database(settings.database_url(SERVICE.name), metadata)
+    lease = metadata.tables["run_lease"]
+    async with database.write(payroll.tenant_id) as tx:
+        ended = tx.update(lease).where(lease.c.run_id == UUID(run_id)).values(lease_until=None)
+        await tx.execute(ended)
+    await database.close()
+
+
+async def test_a_new_claim_goes_on_where_the_last_chunk_ended(payroll: Payroll, settings: Settings) -> None:
+    people = in_order([facts() for _ in range(4)])
+    run = await payroll.create()
+    await payroll.start(run.run_id)
+    claim = await payroll.claim(run.run_id, organization=5)
+    await payroll.send(claim, people[:3], last=False)
+    await end_lease(settings, payroll, run.run_id)
+
+    resumed = await payroll.claim(run.run_id, "w2", organization=99)
+    await payroll.send(resumed, people[3:], resumed.next_chunk_no, UUID(resumed.after_employee_id))
+    done = await payroll.run(run.run_id)
+
+    assert (resumed.next_chunk_no, resumed.after_employee_id) == (2, str(people[2].employee_id))
+    assert (done.status, done.progress.done) == (pb.RUN_STATUS_CALCULATED, 4)
+    assert [(one.source, one.position) for one in done.source_positions] == [("organization", 5)]
+
+
+async def test_a_regular_period_is_run_once_and_a_final_one_never_again(payroll: Payroll) -> None:
+    run = await payroll.calculated([facts()])
+    twice = await refused(payroll.create())
+    await payroll.finalize(run)
+
+    again = await refused(payroll.create())
+    recalculated = await refused(payroll.start(run.run_id))
+    voided = await refused(
+        payroll(payroll.runs.VoidPayrollRun, pb.VoidPayrollRunRequest(run_id=run.run_id, reason="oops"))
+    )
+
+    assert (twice, again) == ("RUN_EXISTS", "RUN_EXISTS")
+    assert (recalculated, voided) == ("RUN_STATUS_WRONG", "RUN_STATUS_WRONG")
+
+
+async def test_the_place_of_a_void_run_is_free_again(payroll: Payroll) -> None:
+    people = [facts() for _ in range(3)]
+    first = await payroll.calculated(people)
+    await payroll(payroll.runs.VoidPayrollRun, pb.VoidPayrollRunRequest(run_id=first.run_id, reason="wrong group"))
+
+    second = await payroll.calculated(people)
+
+    assert second.status == pb.RUN_STATUS_CALCULATED
+    assert [slip.content_hash for slip in await payroll.payslips(second.run_id)] != []
+
+
+async def test_a_bonus_is_taken_by_one_run_and_makes_the_payslip_stale(payroll: Payroll) -> None:
+    people = in_order([facts(), facts()])
+    run = await payroll.calculated(people)
+    bonus = pb.CreatePayInputRequest(
+        employee_id=str(people[0].employee_id),
+        pay_group="CN-MONTHLY",
+        period="2026-11",
+        component="BONUS",
+        amount=Money(currency="CNY", minor_units=3600000),
+    )
+
+    entered = (await payroll(payroll.runs.CreatePayInput, bonus)).pay_input
+    stale = await payroll.run(run.run_id)
+    request = pb.RecalculateEmployeesRequest(run_id=run.run_id, facts=[people[0].message], known_at=run.input_cutoff)
+    await payroll(payroll.runs.RecalculateEmployees, request)
+    slip = await payroll.payslip(run.run_id, people[0].employee_id)
+    taken = await payroll(payroll.runs.ListPayInputs, pb.ListPayInputsRequest(period="2026-11"))
+    await payroll.finalize(await payroll.run(run.run_id))
+    used = await payroll(payroll.runs.ListPayInputs, pb.ListPayInputsRequest(period="2026-11"))
+    cancelled = await refused(
+        payroll(payroll.runs.CancelPayInput, pb.CancelPayInputRequest(pay_input_id=entered.pay_input_id))
+    )
+
+    assert entered.status == pb.PAY_INPUT_STATUS_OPEN
+    assert (stale.progress.stale, stale.progress.done) == (1, 2)
+    assert (amounts(slip)["BONUS"], amounts(slip)["BONUS_IIT"]) == (3600000, 108000)
+    assert [one.status for one in taken.pay_inputs] == [pb.PAY_INPUT_STATUS_TAKEN]
+    assert [one.status for one in used.pay_inputs] == [pb.PAY_INPUT_STATUS_USED]
+    assert cancelled == "PAY_INPUT_USED"
+
+
+async def test_the_year_to_date_stands_on_the_latest_final_payslip(payroll: Payroll) -> None:
+    person = facts("30000")
+    october = Facts(person.employee_id, person.assignment_id, date(2026, 10, 1), NOVEMBER).paid("30000")
+    first = await payroll.finalize(await payroll.calculated([october], "2026-10"))
+
+    second = await payroll.calculated([person])
+    before = await payroll.payslip(first.run_id, person.employee_id)
+    after = await payroll.payslip(second.run_id, person.employee_id)
+
+    assert after.year_to_date.predecessor_payslip_id == before.summary.payslip_id
+    assert after.year_to_date.totals["gross"] == "60000"
+    assert after.year_to_date.totals["months"] == "2"
+
+
+async def test_finalizing_names_the_employees_whose_year_to_date_moved(payroll: Payroll) -> None:
+    person, other = facts("30000"), facts("30000")
+    run = await payroll.calculated([person, other])
+    late = Facts(person.employee_id, person.assignment_id, date(2026, 10, 1), NOVEMBER).paid("30000")
+    approved = await payroll.approve(run)
+    await payroll.finalize(await payroll.calculated([late], "2026-10"))
+
+    with pytest.raises(RemoteError) as error:
+        await payroll(payroll.runs.FinalizePayrollRun, pb.FinalizePayrollRunRequest(run_id=approved.run_id))
+
+    assert error.value.reason == "PREDECESSOR_MOVED"
+    assert error.value.facts["employee_ids"] == str(person.employee_id)
+
+
+async def test_an_off_cycle_run_pays_only_the_inputs_entered(payroll: Payroll) -> None:
+    person = facts("30000")
+    await payroll.finalize(await payroll.calculated([person]))
+    await payroll(
+        payroll.runs.CreatePayInput,
+        pb.CreatePayInputRequest(
+            employee_id=str(person.employee_id),
+            pay_group="CN-MONTHLY",
+            period="2026-11",
+            component="ADJUSTMENT",
+            amount=Money(currency="CNY", minor_units=100000),
+            run_kind=pb.RUN_KIND_OFF_CYCLE,
+        ),
+    )
+
+    off = await payroll.create(
+        kind=pb.RUN_KIND_OFF_CYCLE,
+        pay_date={"year": 2026, "month": 12, "day": 10},
+        employee_ids=[str(person.employee_id)],
+        reason="forgotten overtime",
+    )
+    run = await payroll.calculate(off.run_id, [person])
+    slip = await payroll.payslip(run.run_id, person.employee_id)
+
+    assert (off.sequence, run.progress.done) == (1, 1)
+    assert amounts(slip)["ADJUSTMENT"] == 100000
+    assert "PENSION_EMPLOYEE" not in amounts(slip)
+    assert amounts(slip).get("BASE", 0) == 0
+    assert slip.year_to_date.totals["months"] == "1"
+
+
+async def test_two_live_runs_cannot_pay_the_same_days(payroll: Payroll) -> None:
+    person, other = facts(), facts()
+    regular = await payroll.calculated([person])
+    termination = await payroll.create(
+        kind=pb.RUN_KIND_TERMINATION,
+        pay_date={"year": 2026, "month": 12, "day": 10},
+        employee_ids=[str(person.employee_id), str(other.employee_id)],
+        reason="leaves",
+    )
+
+    run = await payroll.calculate(termination.run_id, [person, other])
+    listed = await payroll(payroll.runs.ListBlockers, pb.ListBlockersRequest(run_id=run.run_id))
+
+    assert [(one.employee_id, one.reason, one.subject) for one in listed.blockers] == [
+        (str(person.employee_id), "PAYSLIP_SLOT_TAKEN", regular.run_id)
+    ]
+    assert (run.progress.done, run.progress.blocked) == (1, 1)
+
+
+async def test_negative_net_is_a_blocker(payroll: Payroll) -> None:
+    person, other = facts("3000"), facts("30000")
+    await payroll(
+        payroll.runs.CreatePayInput,
+        pb.CreatePayInputRequest(
+            employee_id=str(person.employee_id),
+            pay_group="CN-MONTHLY",
+            period="2026-11",
+            component="OTHER_DEDUCTION",
+            amount=Money(currency="CNY", minor_units=900000),
+        ),
+    )
+
+    run = await payroll.calculated([person.with_profile(social_insurance_base="", housing_fund_base=""), other])
+    listed = await payroll(payroll.runs.ListBlockers, pb.ListBlockersRequest(run_id=run.run_id))
+
+    assert [(one.employee_id, one.reason) for one in listed.blockers] == [(str(person.employee_id), "NEGATIVE_NET")]
+    assert run.progress.done == 1
+
+
+async def test_facts_that_contradict_themselves_are_refused_by_field(payroll: Payroll) -> None:
+    run = await payroll.create()
+    await payroll.start(run.run_id)
+    claim = await payroll.claim(run.run_id)
+    person = Facts().paid("1e9")
+
+    with pytest.raises(RemoteError) as error:
+        await payroll.send(claim, [person])
+
+    assert error.value.reason == "FACTS_INVALID"
+    assert [violation.field for violation in error.value.fields] == ["facts.segments.compensation_amount"]
+
+
+async def test_a_catalog_change_makes_a_calculated_run_stale(payroll: Payroll) -> None:
+    run = await payroll.calculated([facts(), facts()])
+    from muster.payroll.v1 import payroll_catalog_pb2 as cpb
+
+    got = await payroll(payroll.catalog.GetPayComponent, cpb.GetPayComponentRequest(code="ALLOWANCE_MEAL"))
+    got.component.formula = "allowance_MEAL + 10"
+    await payroll(payroll.catalog.PutPayComponent, cpb.PutPayComponentRequest(component=got.component))
+
+    stale = await payroll.run(run.run_id)
+    reason = await refused(payroll.approve(run))
+
+    assert stale.progress.stale == 2
+    assert reason == "INPUTS_CHANGED"
+
+
+async def test_payslips_of_an_employee_are_listed_over_time(payroll: Payroll) -> None:
+    person = facts("30000")
+    october = Facts(person.employee_id, person.assignment_id, date(2026, 10, 1), NOVEMBER).paid("30000")
+    await payroll.finalize(await payroll.calculated([october], "2026-10"))
+    await payroll.calculated([person])
+
+    request = pb.ListPayslipsRequest(employee_id=str(person.employee_id))
+    listed = await payroll(payroll.runs.ListPayslips, request)
+    final = pb.ListPayslipsRequest(employee_id=str(person.employee_id), finalized_only=True)
+    finals = await payroll(payroll.runs.ListPayslips, final)
+
+    assert [slip.period for slip in listed.payslips] == ["2026-11", "2026-10"]
+    assert [slip.period for slip in finals.payslips] == ["2026-10"]
+
+
+async def test_another_tenant_sees_nothing(payroll: Payroll) -> None:
+    from dataclasses import replace
+
+    from kernel.ids import TenantId
+
+    person = facts()
+    run = await payroll.calculated([person])
+    slip = await payroll.payslip(run.run_id, person.employee_id)
+    stranger = replace(payroll, tenant_id=TenantId(uuid4()))
+
+    assert await refused(stranger.run(run.run_id)) == "RUN_NOT_FOUND"
+    assert await refused(stranger.payslips(run.run_id)) == "RUN_NOT_FOUND"
+    assert (
+        await refused(
+            stranger(stranger.runs.ReplayPayslip, pb.ReplayPayslipRequest(payslip_id=slip.summary.payslip_id))
+        )
+        == "PAYSLIP_NOT_FOUND"
+    )
+    _ = facts_pb
