@@ -7,7 +7,7 @@ from enum import Enum
 from uuid import UUID
 
 from contexts.attendance.domain.errors import NotPlaced, PunchIdTaken, RosterUnknown
-from contexts.attendance.domain.periods import TimePeriod
+from contexts.attendance.domain.periods import TimeCalendar, TimePeriod
 from contexts.attendance.domain.planning import LONGEST_PRESENCE_MINUTES, Plan, PlannedOccurrence, Planner
 from contexts.attendance.domain.punches import Direction, Punch, Stamp, assign, duplicates, in_order, nearer
 from contexts.attendance.domain.roster import Placement, RosterEntry
@@ -177,7 +177,7 @@ class _Batch:
     async def _hold(self, sheets: Sequence[_Sheet]) -> None:
         """Read the timesheets of these sheets, opened where they are not there, each on today's grounds."""
         work = self._work
-        found = await work.timesheets.of_keys(sorted(sheet.key for sheet in sheets))
+        found = await work.timesheets.of_keys([sheet.key for sheet in sheets])
         missing = [sheet for sheet in sheets if sheet.key not in found]
         if missing:
             now = work.now()
@@ -228,7 +228,7 @@ class _Batch:
 
     async def _read_before(self, sheets: Iterable[_Sheet]) -> dict[UUID, list[Stamp]]:
         unread = [sheet for sheet in sheets if sheet.timesheet is None]
-        found = await self._work.timesheets.of_keys(sorted(sheet.key for sheet in unread))
+        found = await self._work.timesheets.of_keys([sheet.key for sheet in unread])
         for sheet in unread:
             sheet.timesheet = found.get(sheet.key)
         held = [sheet for sheet in sheets if sheet.timesheet is not None]
@@ -313,6 +313,7 @@ class _Sheets:
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
         self._by_key: dict[TimesheetKey, _Sheet | None] = {}
+        self._periods: dict[tuple[str, date], tuple[TimeCalendar, TimePeriod]] = {}
         self._last: dict[EmployeeId, _Sheet] = {}
 
     def locate(self, entry: RosterEntry, stamp: Stamp) -> _Sheet:
@@ -346,6 +347,10 @@ class _Sheets:
         found: dict[_Sheet, None] = {}
         for placement in entry.placements:
             today = local_date(minute, zone(placement.time_zone))
+            if entry.simple and today in placement.span:
+                sheet = self._of(entry, placement, today)
+                if sheet is not None and sheet.inner_start <= minute < sheet.inner_end:
+                    return [sheet]
             for day in (today - _ONE_DAY, today, today + _ONE_DAY):
                 if day in placement.span:
                     sheet = self._of(entry, placement, day)
@@ -354,8 +359,11 @@ class _Sheets:
         return sorted(found, key=lambda sheet: sheet.period.span.start)
 
     def _of(self, entry: RosterEntry, placement: Placement, day: date) -> _Sheet | None:
-        calendar = self._planner.calendar(placement, day)
-        period = calendar.period_of(day)
+        known = self._periods.get((placement.time_calendar, day))
+        if known is None:
+            calendar = self._planner.calendar(placement, day)
+            known = self._periods[placement.time_calendar, day] = (calendar, calendar.period_of(day))
+        calendar, period = known
         key = TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)
         if key not in self._by_key:
             version = self._planner.catalog.version

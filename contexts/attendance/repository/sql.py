@@ -208,8 +208,8 @@ class SqlTimesheets:
             return {}
         wanted = set(keys)
         values = {
-            "ids": sorted({key.employee_id for key in wanted}),
-            "periods": sorted({key.period for key in wanted}),
+            "ids": list({key.employee_id for key in wanted}),
+            "periods": list({key.period for key in wanted}),
         }
         rows = await self._tx.rows(_of_keys, values, lock=Lock.UPDATE)
         found = {}
