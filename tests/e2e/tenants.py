@@ -1,6 +1,8 @@
 """Companies in a running installation, each with a client per role."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,14 +23,6 @@ class Company:
     deployment: Deployment
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
-    @classmethod
-    async def founded(cls, deployment: Deployment) -> "Company":
-        """A new tenant whose owner is signed in."""
-        founded = await asyncio.to_thread(deployment.found_tenant)
-        company = cls(founded.code, founded.tenant_id, deployment)
-        await company.sign_in("owner")
-        return company
-
     async def sign_in(self, role: str, employee_id: str = "") -> httpx.AsyncClient:
         """A client with a token of that role (and employee)."""
         key = f"{role}/{employee_id}"
@@ -44,9 +38,17 @@ class Company:
         """The client of the owner."""
         return self.clients["owner/"]
 
-    async def close(self) -> None:
-        """Close every client."""
-        for client in self.clients.values():
+
+@asynccontextmanager
+async def a_company(deployment: Deployment) -> AsyncIterator[Company]:
+    """A new tenant whose owner is signed in; its clients are closed in the end."""
+    founded = await asyncio.to_thread(deployment.found_tenant)
+    company = Company(founded.code, founded.tenant_id, deployment)
+    try:
+        await company.sign_in("owner")
+        yield company
+    finally:
+        for client in company.clients.values():
             await client.aclose()
 
 

@@ -1,6 +1,7 @@
 """Whatever is sent, no operation of the OpenAPI document fails: it answers, or says what is wrong."""
 
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 
 from tests.e2e.company import Staffed, staffed
 from tests.e2e.examples import ODD_VALUES, Operation, example_of, operations_of, spoiled
-from tests.e2e.tenants import Company, body_of
+from tests.e2e.tenants import a_company, body_of
 from tests.support.deployment import Deployment
 
 ROUNDS = 8
@@ -30,9 +31,10 @@ ODD_BODIES = (
 
 
 @pytest.fixture(scope="module")
-async def target(deployment: Deployment) -> Staffed:
+async def target(deployment: Deployment) -> AsyncIterator[Staffed]:
     """A company to aim at."""
-    return await staffed(await Company.founded(deployment))
+    async with a_company(deployment) as company:
+        yield await staffed(company)
 
 
 @pytest.fixture(scope="module")

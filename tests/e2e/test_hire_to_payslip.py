@@ -1,17 +1,20 @@
 """The main job, over both forms: people are hired, they punch, the month is closed, and everybody is paid."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
 from tests.e2e.company import PERIOD, Staffed, punches_of, staffed, until_calculated
-from tests.e2e.tenants import Company, body_of
+from tests.e2e.tenants import a_company, body_of
 from tests.support.deployment import Deployment
 
 
 @pytest.fixture(scope="module")
-async def acme(deployment: Deployment) -> Staffed:
+async def acme(deployment: Deployment) -> AsyncIterator[Staffed]:
     """A company with three people: one who does not punch, one on time, one with a late day and overtime."""
-    return await staffed(await Company.founded(deployment))
+    async with a_company(deployment) as company:
+        yield await staffed(company)
 
 
 async def the_month_is_closed(acme: Staffed) -> None:

@@ -1,20 +1,22 @@
 """One key, one effect: over REST, in parallel, with the same bytes for everybody who asks."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.e2e.company import Staffed, hire_body, staffed
-from tests.e2e.tenants import Company, body_of
+from tests.e2e.tenants import a_company, body_of
 from tests.support.deployment import Deployment
 
 
 @pytest.fixture(scope="module")
-async def firm(deployment: Deployment) -> Staffed:
+async def firm(deployment: Deployment) -> AsyncIterator[Staffed]:
     """A company with nobody but its first employee."""
-    return await staffed(await Company.founded(deployment), ("E0001",))
+    async with a_company(deployment) as company:
+        yield await staffed(company, ("E0001",))
 
 
 async def test_a_hundred_equal_requests_hire_one_person(firm: Staffed) -> None:

@@ -1,6 +1,7 @@
 """With another tenant's real ids every operation of the OpenAPI document answers as if they were not there."""
 
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.e2e.company import PERIOD, Staffed, define, hire_body, punches_of, staffed, until_calculated
 from tests.e2e.examples import Operation, example_of, operations_of
-from tests.e2e.tenants import Company, body_of
+from tests.e2e.tenants import Company, a_company, body_of
 from tests.support.deployment import Deployment
 
 NO_ID = re.compile(r"/v1/(token|token/refresh|me|org-chart)$|/.well-known/jwks.json$")
@@ -146,17 +147,19 @@ def request_of(operation: Operation, owned: Owned, ids: dict[str, str]) -> dict[
 
 
 @pytest.fixture(scope="module")
-async def owned(deployment: Deployment) -> Owned:
+async def owned(deployment: Deployment) -> AsyncIterator[Owned]:
     """Tenant A, with one of everything."""
-    found = Owned(await staffed(await Company.founded(deployment)))
-    await found.fill()
-    return found
+    async with a_company(deployment) as company:
+        found = Owned(await staffed(company))
+        await found.fill()
+        yield found
 
 
 @pytest.fixture(scope="module")
-async def stranger(deployment: Deployment) -> Company:
+async def stranger(deployment: Deployment) -> AsyncIterator[Company]:
     """Tenant B, empty."""
-    return await Company.founded(deployment)
+    async with a_company(deployment) as company:
+        yield company
 
 
 @pytest.fixture(scope="module")
@@ -242,16 +245,16 @@ async def test_a_batch_hides_it_item_by_item(owned: Owned, stranger: Company) ->
 
 
 async def test_another_tenants_person_cannot_be_a_manager(owned: Owned, deployment: Deployment) -> None:
-    third = await Company.founded(deployment)
-    await define(third.owner)
+    async with a_company(deployment) as third:
+        await define(third.owner)
 
-    async def hired(manager: str) -> httpx.Response:
-        body = hire_body("E0001")
-        return await third.owner.post(
-            "/v1/employees", json=body | {"assignment": body["assignment"] | {"manager_id": manager}}
-        )
+        async def hired(manager: str) -> httpx.Response:
+            body = hire_body("E0001")
+            return await third.owner.post(
+                "/v1/employees", json=body | {"assignment": body["assignment"] | {"manager_id": manager}}
+            )
 
-    foreign, never = await hired(owned.ids["manager_id"]), await hired(str(uuid4()))
+        foreign, never = await hired(owned.ids["manager_id"]), await hired(str(uuid4()))
 
     assert foreign.status_code == never.status_code == 409
     assert foreign.json()["reason"] == never.json()["reason"]
