@@ -433,4 +433,6 @@ def encode_totals(state: TimesheetState) -> bytes:
     if state.status is not Status.OPEN:
         message.buckets.extend(_bucket_to(bucket) for bucket in state.totals.buckets)
         message.sums.CopyFrom(_sums_to(state.totals.tally))
+        message.planned_days = state.totals.paid_days
+        message.standard_day_minutes = state.totals.standard_day_minutes
     return message.SerializeToString(deterministic=True)

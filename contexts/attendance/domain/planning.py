@@ -94,8 +94,17 @@ class Plan:
     between their shifts but never reach into the other's shift.
     """
 
-    def __init__(self, span: Period, occurrences: Sequence[PlannedOccurrence], unknown: Sequence[str]) -> None:
+    def __init__(
+        self,
+        span: Period,
+        occurrences: Sequence[PlannedOccurrence],
+        unknown: Sequence[str],
+        paid_days: str = "",
+        standard_day_minutes: int = 0,
+    ) -> None:
         self.span = span
+        self.paid_days = paid_days  # a digit per day of the span, 1 where pay is shared over it; "" without schedule
+        self.standard_day_minutes = standard_day_minutes  # of the longest of those days
         self.occurrences = tuple(occurrences)
         self.inside = tuple(one for one in occurrences if one.work_date in span)  # those of the span itself
         self.unknown = tuple(unknown)  # codes that the catalog does not hold, as "SHIFT X on 2026-11-03"
@@ -221,7 +230,22 @@ class Planner:
             for held, schedule, where, exempt in slices
             for day in held
         ]
-        return Plan(span, _apart(made), unknown)
+        paid = [self._paid_minutes(day, slices) for day in span] if any(code for _, code, _, _ in slices) else []
+        digits = "".join("0" if minutes is None else "1" for minutes in paid)
+        longest = max((minutes for minutes in paid if minutes is not None), default=0)
+        return Plan(span, _apart(made), unknown, digits, longest)
+
+    def _paid_minutes(self, day: date, slices: Sequence[tuple[Period, str, str, bool]]) -> int | None:
+        """Minutes of the shift of a day over which pay is shared, None on other days.
+
+        A statutory holiday that falls on a planned day is one; a day outside the employment follows the nearest inside.
+        """
+        _, code, _, _ = min(slices, key=lambda held: max(held[0].start - day, day - held[0].last_day))
+        schedule = self._schedule(code, day, [])
+        planned = self._planned_day(schedule, day, [])
+        shift_code = schedule.shift_on(day) if planned.kind is DayKind.HOLIDAY else planned.shift
+        shift = self.catalog.find(Shift, shift_code, day) if shift_code else None
+        return None if shift is None else total(difference(union(shift.spans), union(shift.breaks)))
 
     def _schedule(self, code: str, day: date, unknown: list[str]) -> WorkSchedule:
         found = self.catalog.find(WorkSchedule, code, day) if code else None

@@ -250,7 +250,11 @@ class Timesheet(AggregateRoot[TimesheetState]):
             raise PlanUnknown(
                 f"publish the {plan.unknown[0]}, or give the employee another schedule", timesheet=self.state.id
             )
-        totals = summarized(outcomes, self.state.grounds.calendar)
+        totals = replace(
+            summarized(outcomes, self.state.grounds.calendar),
+            paid_days=plan.paid_days,
+            standard_day_minutes=plan.standard_day_minutes,
+        )
         self._happened(self._event(TimesheetSubmitted), now, status=status, totals=totals, submitted_by=by)
 
     def approve(self, by: str, by_employee: EmployeeId | None, now: datetime) -> None:

@@ -85,10 +85,16 @@ NOTHING_COUNTED = Tally()
 
 @dataclass(frozen=True, slots=True)
 class PeriodTotals:
-    """The totals of one timesheet as one of its versions recorded them."""
+    """The totals of one timesheet as one of its versions recorded them.
+
+    Invariants: `paid_days` has a digit for each day of the period, 1 where its pay is shared over the day (holidays on
+    planned days, and days outside the employment, included), or is empty where the assignment has no schedule.
+    """
 
     buckets: tuple[Bucket, ...] = ()
     tally: Tally = NOTHING_COUNTED
+    paid_days: str = ""
+    standard_day_minutes: int = 0  # planned minutes of the longest of those days
 
 
 NO_TOTALS = PeriodTotals()

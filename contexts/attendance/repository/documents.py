@@ -123,7 +123,14 @@ def totals_to_json(totals: PeriodTotals) -> bytes | None:
         ]
         for bucket in totals.buckets
     ]  # fmt: skip
-    return _json({"buckets": buckets, "tally": totals.tally})
+    return _json(
+        {
+            "buckets": buckets,
+            "tally": totals.tally,
+            "paid_days": totals.paid_days,
+            "standard_day_minutes": totals.standard_day_minutes,
+        }
+    )
 
 
 def totals_from_json(document: bytes | None) -> PeriodTotals:
@@ -138,7 +145,7 @@ def totals_from_json(document: bytes | None) -> PeriodTotals:
         )
         for work_date, kind, week, code, minutes, planned, share in held["buckets"]
     )  # fmt: skip
-    return PeriodTotals(buckets, Tally(**held["tally"]))
+    return PeriodTotals(buckets, Tally(**held["tally"]), held.get("paid_days", ""), held.get("standard_day_minutes", 0))
 
 
 # ------------------------------------------------------------------------------------------------- the catalog
