@@ -53,15 +53,40 @@ def clocks_read(root: Path) -> list[str]:
 
 
 def floats(root: Path) -> list[str]:
-    """Floats where money or a domain value could meet one: literals, `float(...)`, annotations."""
-    return [
-        f"{module.at(node)} is a float: use Decimal, Fraction or whole minor units"
-        for module in modules(root, "kernel", "contexts")
-        if is_domain(module) or module.path.startswith(MONEY_PATHS)
-        for node in ast.walk(module.tree)
-        if (isinstance(node, ast.Constant) and isinstance(node.value, float))
-        or (isinstance(node, ast.Name) and node.id == "float")
-    ]
+    """Floats where money or a domain value could meet one: literals, `float(...)`, annotations.
+
+    Outside a domain, seconds may be floats where the name says so (`LEASE_S`, `timeout_s`) or the loop is told to wait.
+    """
+    found = []
+    for module in modules(root, "kernel", "contexts"):
+        if not is_domain(module) and not module.path.startswith(MONEY_PATHS):
+            continue
+        seconds = set() if is_domain(module) else {id(part) for node in ast.walk(module.tree) for part in _waits(node)}
+        found += [
+            f"{module.at(node)} is a float: use Decimal, Fraction or whole minor units"
+            for node in ast.walk(module.tree)
+            if id(node) not in seconds
+            and (
+                (isinstance(node, ast.Constant) and isinstance(node.value, float))
+                or (isinstance(node, ast.Name) and node.id == "float")
+            )
+        ]
+    return found
+
+
+def _waits(node: ast.AST) -> list[ast.AST]:
+    """What lies below a node that speaks of seconds."""
+    named = (
+        (isinstance(node, ast.Assign) and all(_is_seconds(target) for target in node.targets))
+        or (isinstance(node, ast.AnnAssign) and _is_seconds(node.target))
+        or (isinstance(node, ast.arg) and node.arg.endswith("_s"))
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in ("asyncio.sleep", "asyncio.timeout"))
+    )
+    return list(ast.walk(node)) if named else []
+
+
+def _is_seconds(target: ast.AST) -> bool:
+    return isinstance(target, ast.Name) and target.id.lower().endswith("_s")
 
 
 def test_domains_import_only_what_is_pure() -> None:
@@ -108,3 +133,16 @@ def test_a_float_is_caught(tmp_path: Path, planted: str) -> None:
     plant(tmp_path, {"contexts/payroll/domain/tax.py": planted + "\n"})
 
     assert len(floats(tmp_path)) == 1
+
+
+def test_seconds_outside_a_domain_may_be_floats(tmp_path: Path) -> None:
+    plant(
+        tmp_path,
+        {
+            "contexts/payroll/adapters/lease.py": "LEASE_S = 0.5\n\ndef hold(margin_s: float) -> None: ...\n",
+            "contexts/payroll/adapters/price.py": "RATE = 0.5\n\ndef pay(rate: float) -> None: ...\n",
+            "contexts/payroll/domain/wait.py": "WAIT_S = 0.5\n",
+        },
+    )
+
+    assert len(floats(tmp_path)) == 3

@@ -123,11 +123,11 @@ async def claim_calculation(cmd: ClaimCalculation, work: PayrollWork) -> Claimed
     lease = await work.runs.claim(cmd.run_id, cmd.worker_id, cmd.now, until, cmd.positions)
     if lease is None:
         held = await work.runs.lease(cmd.run_id)
-        left = (held.lease_until - cmd.now).total_seconds() if held.lease_until is not None else 0.0
+        left_s = (held.lease_until - cmd.now).total_seconds() if held.lease_until is not None else 0.0
         raise RunClaimed(
             "another worker calculates this run; ask again when its lease has ended",
             run_id=cmd.run_id,
-            seconds_left=max(0, round(left)),
+            seconds_left=max(0, round(left_s)),
         )
     chunks = await work.payslips.chunks(run.state)
     work.note(f"payroll_run/{cmd.run_id}")
