@@ -35,7 +35,7 @@ class SqlAttendanceWork(UnitOfWork):
     @cached_property
     def roster(self) -> SqlRoster:
         """The roster."""
-        return SqlRoster(self.tx)
+        return SqlRoster(self.tx, self._planners)
 
     @cached_property
     def catalog(self) -> SqlCatalog:

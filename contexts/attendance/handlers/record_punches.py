@@ -123,14 +123,19 @@ class _Batch:
         """One answer per punch, in order."""
         work = self._work
         people = await self._people()
-        entries = await work.roster.get_many({person for person in people if person is not None})
-        sheets = _Sheets(await work.catalog.planner())
+        entries, planner = await work.roster.with_planner({person for person in people if person is not None})
+        sheets = _Sheets(planner)
         items = self._placed(people, entries, sheets)
         touched = list({item.sheet: None for item in items})
         await self._hold(touched)
         await self._follow_who_is_in(items, entries, sheets, touched)
-        await self._answer_replays(items, touched)
-        await self._keep([sheet for sheet in touched if sheet.items], together)
+        for item in items:
+            item.sheet.items.append(item)
+        around = await self._read_around(touched)
+        if together or any(stamp.punch_id == items[0].stamp.punch_id for near in around.values() for stamp in near):
+            # One punch alone needs no look elsewhere: an id that another timesheet holds is refused when it is kept.
+            await self._answer_replays(items, touched)
+        await self._keep([sheet for sheet in touched if sheet.items], around, together)
         for index, first in self._again.items():
             answer = self._answers[first]
             assert answer is not None
@@ -247,13 +252,24 @@ class _Batch:
         for item in items:
             before = stored.get(item.stamp.punch_id)
             if before is None:
-                item.sheet.items.append(item)
-            elif before.punch.stamp != item.stamp or before.employee_id != item.employee_id:
+                continue
+            item.sheet.items.remove(item)
+            if before.punch.stamp != item.stamp or before.employee_id != item.employee_id:
                 self._refuse(item.index, item.employee_id, _taken(item.stamp.punch_id))
             else:
                 self._answers[item.index] = _replayed(before, touched)
 
-    async def _keep(self, sheets: Sequence[_Sheet], together: bool) -> None:
+    async def _read_around(self, sheets: Sequence[_Sheet]) -> dict[UUID, list[Stamp]]:
+        """The stamps around the punches of each timesheet."""
+        windows = []
+        for sheet in sheets:
+            moments = [item.minute for item in sheet.items]
+            window = _window(sheet.held, min(moments), max(moments)) if moments else None
+            if window is not None:
+                windows.append(window)
+        return await self._work.timesheets.stamps_near(windows) if windows else {}
+
+    async def _keep(self, sheets: Sequence[_Sheet], around: Mapping[UUID, list[Stamp]], together: bool) -> None:
         now = self._work.now()
         for sheet in sheets:
             admitted: list[_Item] = []
@@ -267,17 +283,10 @@ class _Batch:
         sheets = [sheet for sheet in sheets if sheet.items]
         if not sheets:
             return
-        windows = []
-        for sheet in sheets:
-            moments = [item.minute for item in sheet.items]
-            window = _window(sheet.held, min(moments), max(moments))
-            if window is not None:
-                windows.append(window)
-        known = await self._work.timesheets.stamps_near(windows) if windows else {}
         placed: dict[UUID, list[Placed]] = {}
         for sheet in sheets:
             timesheet = sheet.held
-            mine = placed[timesheet.state.id] = self._settle(sheet, known.get(timesheet.state.id, ()))
+            mine = placed[timesheet.state.id] = self._settle(sheet, around.get(timesheet.state.id, ()))
             if together:
                 timesheet.record_all(mine, now)
             else:

@@ -146,12 +146,16 @@ class MemoryRoster:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows.roster
+        self._catalog = rows.catalog
 
     async def get(self, employee_id: EmployeeId) -> RosterEntry | None:
         return self._rows.get(employee_id)
 
     async def get_many(self, ids: Iterable[EmployeeId]) -> dict[EmployeeId, RosterEntry]:
         return {id: self._rows[id] for id in ids if id in self._rows}
+
+    async def with_planner(self, ids: Iterable[EmployeeId]) -> tuple[dict[EmployeeId, RosterEntry], Planner]:
+        return await self.get_many(ids), Planner(self._catalog[-1])
 
     async def by_numbers(self, numbers: Iterable[str]) -> dict[str, EmployeeId]:
         found: dict[str, list[EmployeeId]] = defaultdict(list)

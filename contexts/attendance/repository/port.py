@@ -107,6 +107,10 @@ class Roster(Protocol):
         """Those that are there."""
         ...
 
+    async def with_planner(self, ids: Iterable[EmployeeId]) -> tuple[dict[EmployeeId, RosterEntry], Planner]:
+        """Those that are there, and plans by the latest version of the catalog: what each punch asks first."""
+        ...
+
     async def by_numbers(self, numbers: Iterable[str]) -> dict[str, EmployeeId]:
         """The employees of these numbers; a number that two have is left out."""
         ...

@@ -132,6 +132,14 @@ _put = (
 )
 _left = delete(roster_placement).where(roster_placement.c.employee_id.in_(_ids))
 _head = select(catalog_head, catalog_head.c.catalog_version)
+_roster_and_head = select(
+    catalog_head,
+    catalog_head.c.catalog_version,
+    roster.c.employee_id,
+    roster.c.employee_number,
+    roster.c.source_version,
+    roster.c.placements,
+).outerjoin(roster, sa.and_(roster.c.tenant_id == catalog_head.c.tenant_id, roster.c.employee_id.in_(_ids)))
 _entries = (
     select(catalog_entry)
     .where(
@@ -379,8 +387,9 @@ def _stored(row: RowMapping) -> StoredPunch:
 class SqlRoster:
     """The roster in one write transaction."""
 
-    def __init__(self, tx: Tx) -> None:
+    def __init__(self, tx: Tx, planners: Planners) -> None:
         self._tx = tx
+        self._planners = planners
 
     async def get(self, employee_id: EmployeeId) -> RosterEntry | None:
         return (await self.get_many([employee_id])).get(employee_id)
@@ -389,6 +398,14 @@ class SqlRoster:
         wanted = list(ids)
         rows = await self._tx.rows(_roster_of, {"ids": wanted}) if wanted else []
         return {EmployeeId(row["employee_id"]): entry_from(row) for row in rows}
+
+    async def with_planner(self, ids: Iterable[EmployeeId]) -> tuple[dict[EmployeeId, RosterEntry], Planner]:
+        rows = await self._tx.rows(_roster_and_head, {"ids": list(ids)})
+        entries = {EmployeeId(row["employee_id"]): entry_from(row) for row in rows if row["employee_id"] is not None}
+        version = rows[0]["catalog_version"] if rows else 0
+        if not rows:  # a tenant that has published nothing yet has no head to join
+            return await self.get_many(ids), await planner_of(self._tx, self._planners, version)
+        return entries, await planner_of(self._tx, self._planners, version)
 
     async def by_numbers(self, numbers: Iterable[str]) -> dict[str, EmployeeId]:
         wanted = list(numbers)

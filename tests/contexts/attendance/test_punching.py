@@ -173,6 +173,33 @@ async def test_a_submitted_timesheet_takes_no_punch(store: Store, tenant: Tenant
         await punch(store, tenant, a_punch(entry.employee_id, "in 2026-11-24 09:00"))
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_punch_that_was_recorded_answers_as_before_whatever_became_of_the_timesheet(
+    store: Store, tenant: TenantId, together: bool
+) -> None:
+    entry = an_entry()
+    await enrol(store, tenant, entry)
+    made = a_day(entry.employee_id, MONDAY)
+    [first, _] = await bring(store, tenant, made)
+    assert first.timesheet_id is not None
+    async with store.work(tenant) as work:
+        await submit_timesheet(ChangeTimesheet(first.timesheet_id, None), work)
+
+    again = (await bring(store, tenant, made))[0] if together else await punch(store, tenant, made[0])
+
+    assert again.outcome is PunchOutcome.REPLAYED
+
+
+async def test_a_tenant_without_a_catalog_takes_punches(store: Store) -> None:
+    elsewhere = TenantId(uuid4())
+    entry = an_entry(schedule="")
+    await enrol(store, elsewhere, entry)
+
+    answers = await bring(store, elsewhere, a_day(entry.employee_id, MONDAY))
+
+    assert [answer.work_date for answer in answers] == [MONDAY, MONDAY]
+
+
 # Periods and occurrences.
 
 

@@ -359,6 +359,17 @@ async def test_refusals_say_which_field_and_why(attendance: Attendance) -> None:
     assert [result.reason for result in imported.results] == ["INVALID_VALUE", "TIME_ZONE_UNKNOWN", ""]
 
 
+async def test_a_batch_of_refused_items_only_changes_nothing(attendance: Attendance) -> None:
+    punches = pb.ImportPunchesRequest(punches=[a_punch("", "2026-10-09 09:00")])
+    entries = roster_pb2.EnsureRostersRequest(entries=[entry_of(LI, time_zone="Moon/Base")])
+
+    imported = await attendance.sheets("ImportPunches", punches)
+    ensured = await attendance.roster("EnsureRosters", entries)
+
+    assert [result.outcome for result in imported.results] == [pb.PUNCH_OUTCOME_REFUSED]
+    assert [result.applied for result in ensured.results] == [False]
+
+
 async def test_a_roster_entry_in_a_zone_that_is_not_there_is_refused_alone(attendance: Attendance) -> None:
     request = roster_pb2.EnsureRostersRequest(entries=[entry_of(LI, time_zone="Moon/Base"), entry_of(WANG)])
 
