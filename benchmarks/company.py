@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from types import TracebackType
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
 
@@ -23,6 +23,7 @@ PUNCHING_ONE_IN = 20  # how many of the company punch; the others' timesheets ar
 TOKEN_S = 600.0  # a token lives for 15 minutes
 SHANGHAI = timezone(timedelta(hours=8))
 ROSTER_S = 300.0
+BUSY, TRIES = frozenset({429, 503, 504}), 5
 CITIES = ("SHANGHAI", "KUNMING")
 
 
@@ -57,7 +58,12 @@ class Company:
         if time.monotonic() > self._token_until:
             self._client.headers["Authorization"] = f"Bearer {await self.token()}"
             self._token_until = time.monotonic() + TOKEN_S
-        answer = await self._client.request(method, path, json=body)
+        headers = {"Idempotency-Key": str(uuid4())} if method == "POST" else {}
+        for attempt in range(TRIES):
+            answer = await self._client.request(method, path, json=body, headers=headers)
+            if answer.status_code not in BUSY:
+                break
+            await asyncio.sleep(attempt)
         if answer.status_code >= 300:
             raise RequestRefused(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json()

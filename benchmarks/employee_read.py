@@ -21,18 +21,16 @@ AT_LEAST = 0.7
 EMPLOYEES, SECONDS, WARM_UP_S = 1000, 4.0, 1.0
 
 
-async def employee_reads(*, small: bool = False) -> list[Figure]:
+async def employee_reads(*, small: bool = False) -> AsyncIterator[Figure]:
     """The rate as a share of the floor's, embedded and distributed, with the same rows, client and connections."""
-    figures = []
     with EmbeddedDeployment() as embedded:
         source = embedded.folder / "data" / "organization.sqlite3"
         with tempfile.TemporaryDirectory() as folder:
-            figures.append(await _measured(embedded, source, Path(folder), small))
+            yield await _measured(embedded, source, Path(folder), small)
     if not small:
         with private_distributed() as distributed:
             url = distributed.environment["MUSTER_ORGANIZATION_DATABASE_URL"]
-            figures.append(await _measured(distributed, url, None, small))
-    return figures
+            yield await _measured(distributed, url, None, small)
 
 
 async def _measured(deployment: Deployment, source: Path | str, folder: Path | None, small: bool) -> Figure:

@@ -2,7 +2,7 @@
 
 import decimal
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, timedelta
 from statistics import median
 from typing import Any
@@ -23,7 +23,7 @@ START, END = date(2026, 11, 1), date(2026, 12, 1)
 EPOCH = date(1970, 1, 1)
 
 
-def payslips(*, small: bool = False) -> list[Figure]:
+async def payslips(*, small: bool = False) -> AsyncIterator[Figure]:
     """Microseconds for a payslip of 15 lines and more; each employee has another wage, base, city and overtime."""
     header, plan, documents = a_month(200 if small else 2000)
     with decimal.localcontext(ARITHMETIC):
@@ -33,7 +33,7 @@ def payslips(*, small: bool = False) -> list[Figure]:
     if mean < LINES:
         raise AssertionError(f"these payslips have {mean:.1f} lines, {LINES} are promised")
     name = f"one payslip with its traces ({mean:.1f} lines)"
-    return [at_most(name, median(rounds) / len(documents) * 1e6, "us", most=MOST_US)]
+    yield at_most(name, median(rounds) / len(documents) * 1e6, "us", most=MOST_US)
 
 
 def _seconds(plan: Plan, header: Header, documents: Sequence[dict[str, Any]]) -> float:

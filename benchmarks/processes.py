@@ -19,9 +19,8 @@ class NotStarted(RuntimeError):
 @contextlib.contextmanager
 def python(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process with these arguments, killed at the end of the block."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdin=quiet, stdout=quiet, stderr=quiet)
     try:
         yield process
     finally:

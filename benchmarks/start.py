@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from benchmarks.figure import Figure, at_most, interleaved
@@ -11,7 +12,7 @@ from tests.support.servers import free_port
 MOST_S = 3.0
 
 
-async def starts(*, small: bool = False) -> list[Figure]:
+async def starts(*, small: bool = False) -> AsyncIterator[Figure]:
     """Seconds from the command to 200 on /readyz: in an empty folder, and in one with data."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
@@ -28,11 +29,9 @@ async def starts(*, small: bool = False) -> list[Figure]:
         async def floor() -> float:
             return _floor(data)
 
-        figures = []
         for name, ours in (("an empty folder", empty), ("a folder with data", again)):
             least, taken = await interleaved(floor, ours, 1 if small else 5)
-            figures.append(at_most(f"embedded start in {name}", taken, "s", floor=least, most=MOST_S))
-    return figures
+            yield at_most(f"embedded start in {name}", taken, "s", floor=least, most=MOST_S)
 
 
 def _embedded(data: Path) -> float:
