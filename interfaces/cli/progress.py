@@ -65,6 +65,10 @@ class Step:
             self._said_at = now
             self._steps.console.print(f"  {self.title:<{TITLE}} {done:,} of {self.total:,}")
 
+    def add_seconds(self, seconds: float) -> None:
+        """Time that belongs to the step and was spent before it could be opened."""
+        self.seconds += seconds
+
     def say(self, result: str) -> None:
         """What stands behind the title when it is over."""
         self.result = result
@@ -89,7 +93,7 @@ class Steps:
         began = time.perf_counter()
         with self._live(title, total):
             yield step
-        step.seconds = time.perf_counter() - began
+        step.seconds += time.perf_counter() - began
         self.over.append(step)
         if self.console is not None:
             result = step.result if len(step.result) <= RESULT else step.result[: RESULT - 3] + "..."
