@@ -1,5 +1,7 @@
 """What pay can be asked: the payroll catalog, inputs, runs and their payslips."""
 
+import asyncio
+from math import ceil
 from uuid import UUID, uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,6 +15,7 @@ from application.edge.authorize import allow
 from application.edge.calls import Calls
 from application.edge.exchange import current_exchange
 from application.edge.pages import DatedQuery, Page, PageQuery
+from application.edge.refusal import Refusal
 from application.edge.tenants import Tenants
 from application.edge.wire import from_enum, from_instant, to_date, to_enum
 from application.pay import codec, schemas
@@ -24,6 +27,14 @@ from kernel.ids import derived_id
 
 MOST_CHANGED = 100_000  # changed employees that one approval looks at; more is a new calculation
 CHANGES_PAGE = 1000
+SETTLED_LEEWAY_S = 0.05
+CALL_LEEWAY_S = 2.0  # what the calls after the wait may need
+
+
+class NotSettled(Refusal):
+    """Facts of the pay group are too young to be read twice alike."""
+
+    status, reason = 409, "NOT_SETTLED"
 
 
 class Pay:
@@ -210,35 +221,48 @@ class Pay:
         """Start the calculation; a pay process carries it on."""
         allow("payroll_run.calculate")
         run = await self._run(run_id)
-        cutoff = None if run.HasField("input_cutoff") and not run.attempt else await self._cutoff(run.pay_group)
-        answer = await self._calls.write(
-            self._runs.StartCalculation, wire.StartCalculationRequest(run_id=str(run_id), input_cutoff=cutoff)
-        )
+        if run.attempt or not run.HasField("input_cutoff"):
+            await self._settled(run.pay_group)
+        # Without a cut-off payroll freezes the youngest instant that is settled on its own clock.
+        answer = await self._calls.write(self._runs.StartCalculation, wire.StartCalculationRequest(run_id=str(run_id)))
         return self._versioned(answer.run)
 
-    async def _cutoff(self, pay_group: str) -> Timestamp:
-        """The instant to freeze: what is settled now, or now where the pay group has younger facts to wait for."""
-        people = await self._people.read(
-            self._employees.GetFrontier, employee_pb2.GetFrontierRequest(pay_group=pay_group)
-        )
-        time = await self._time.read(
-            self._timesheets.GetFrontier, timesheet_pb2.GetFrontierRequest(pay_group=pay_group)
-        )
-        settled = from_instant(people.settled_time)
-        youngest = [
-            instant
-            for source in (people, time)
-            if source.HasField("latest_record_time") and (instant := from_instant(source.latest_record_time))
-        ]
-        unsettled = settled is None or any(instant > settled for instant in youngest)
-        return people.database_time if unsettled else people.settled_time
+    async def _settled(self, pay_group: str) -> Timestamp:
+        """The youngest instant whose facts cannot change any more, once it lies after the pay group's youngest fact.
+
+        Raises NotSettled where that would take longer than the request may.
+        """
+        clock = asyncio.get_running_loop()
+        while True:
+            people = await self._people.read(
+                self._employees.GetFrontier, employee_pb2.GetFrontierRequest(pay_group=pay_group)
+            )
+            time = await self._time.read(
+                self._timesheets.GetFrontier, timesheet_pb2.GetFrontierRequest(pay_group=pay_group)
+            )
+            settled = from_instant(people.settled_time)
+            assert settled is not None, "organization always says what is settled"
+            youngest = [
+                instant
+                for source in (people, time)
+                if (instant := from_instant(source.latest_record_time)) is not None and instant > settled
+            ]
+            if not youngest:
+                return people.settled_time
+            wait_s = (max(youngest) - settled).total_seconds() + SETTLED_LEEWAY_S
+            if clock.time() + wait_s > current_exchange().deadline - CALL_LEEWAY_S:
+                raise NotSettled(
+                    "facts of this pay group were recorded a moment ago; ask again when they are settled",
+                    headers={"Retry-After": str(ceil(wait_s))},
+                )
+            await asyncio.sleep(wait_s)
 
     async def recalculate(self, run_id: UUID, employee_id: UUID) -> schemas.RunView:
         """Calculate one employee of the run anew, with the facts as known now."""
         allow("payroll_run.recalculate")
         run = await self._run(run_id)
         caller = payroll_process(current_exchange().caller.tenant_id)
-        known_at = await self._cutoff(run.pay_group)
+        known_at = await self._settled(run.pay_group)
         facts = await self.calculation.facts_of(caller, run, known_at, [str(employee_id)])
         answer = await self._calls.write(
             self._runs.RecalculateEmployees,
