@@ -6,10 +6,11 @@ import hashlib
 import multiprocessing
 import pickle
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,7 +19,7 @@ import structlog
 from muster.payroll.v1 import payroll_run_pb2
 
 from contexts.payroll.adapters.facts import employee_of, facts_document
-from contexts.payroll.domain.arithmetic import ARITHMETIC
+from contexts.payroll.domain.arithmetic import ARITHMETIC, ZERO
 from contexts.payroll.domain.catalog import PayComponent
 from contexts.payroll.domain.countries import statutory_of
 from contexts.payroll.domain.engine import Computed, Plan
@@ -31,7 +32,7 @@ from contexts.payroll.domain.payslip import (
     ComponentSum,
     Predecessor,
     TakenInput,
-    content_hash,
+    content_hasher,
     frozen_inputs,
     results_hash,
 )
@@ -134,51 +135,56 @@ def _calculate(job: Job) -> Generator[None, None, ChunkResult]:
     messages = payroll_run_pb2.SubmitChunkRequest.FromString(job.facts).facts
     payslips: list[CalculatedPayslip] = []
     blockers: list[CalculatedBlocker] = []
+    amounts: list[tuple[Decimal, ...]] = []
     facts_digest = hashlib.sha256()
-    amounts = [decimal.Decimal(0)] * len(plan.components)
-    lines = [0] * len(plan.components)
+    hasher = content_hasher(job.header)
     first: UUID | None = None
     employee: UUID | None = None
-    for message in messages:
-        before, employee = employee, employee_of(message)
-        if before is not None and before.bytes >= employee.bytes:
-            raise FactsInvalid("facts stand in rising order of employee id, each once", field="facts")
-        if job.only and message.employee_id not in job.only:
-            raise FactsInvalid(f"the run does not pay {employee}", field="facts", employee_id=employee)
-        first = first or employee
-        try:
-            if message.blockers:
+    # The context belongs to this task or thread alone, also while the generator waits.
+    with decimal.localcontext(ARITHMETIC):
+        for message in messages:
+            before, employee = employee, employee_of(message)
+            if before is not None and before.bytes >= employee.bytes:
+                raise FactsInvalid("facts stand in rising order of employee id, each once", field="facts")
+            if job.only and message.employee_id not in job.only:
+                raise FactsInvalid(f"the run does not pay {employee}", field="facts", employee_id=employee)
+            first = first or employee
+            try:
+                if message.blockers:
+                    facts_digest.update(message.SerializeToString(deterministic=True))
+                    blockers += [
+                        CalculatedBlocker(employee, given.reason, _TOLD.get(given.reason, _MEND), given.subject)
+                        for given in message.blockers
+                    ]
+                    continue
+                facts = canonical(document := facts_document(message, header, plan))
+                facts_digest.update(facts)
+                own = job.own.get(message.employee_id, NOTHING)
+                payslip, paid = _one(plan, header, hasher, employee, document, facts, own, job.known_at)
+            except Blocked as blocked:
                 facts_digest.update(message.SerializeToString(deterministic=True))
-                blockers += [
-                    CalculatedBlocker(employee, given.reason, _TOLD.get(given.reason, _MEND), given.subject)
-                    for given in message.blockers
-                ]
-                continue
-            facts = canonical(document := facts_document(message, header, plan))
-            facts_digest.update(facts)
-            own = job.own.get(message.employee_id, NOTHING)
-            payslip, computed = one_payslip(plan, header, job.header, document, facts, own, job.known_at)
-        except Blocked as blocked:
-            facts_digest.update(message.SerializeToString(deterministic=True))
-            blockers.append(CalculatedBlocker(employee, blocked.reason, blocked.message, blocked.subject))
-        else:
-            payslips.append(payslip)
-            for index, amount in enumerate(computed.amounts):
-                if amount:
-                    amounts[index] += amount
-                    lines[index] += 1
-        yield
-    scale = 10**plan.digits
+                blockers.append(CalculatedBlocker(employee, blocked.reason, blocked.message, blocked.subject))
+            else:
+                payslips.append(payslip)
+                amounts.append(paid)
+            yield
+        sums = _sums(plan, amounts)
     hashed = results_hash(
         [(payslip.employee_id, payslip.content_hash) for payslip in payslips],
         [(blocker.employee_id, blocker.reason, blocker.subject) for blocker in blockers],
     )
-    sums = {
-        component.code: ComponentSum(int(amounts[index] * scale), lines[index])
-        for index, component in enumerate(plan.components)
-        if lines[index]
-    }
     return ChunkResult(facts_digest.digest(), hashed, first, employee, tuple(payslips), tuple(blockers), sums)
+
+
+def _sums(plan: Plan, amounts: Sequence[tuple[Decimal, ...]]) -> dict[str, ComponentSum]:
+    """The chunk's sums and lines per component, in minor units, without components that nobody has."""
+    scale = 10**plan.digits
+    sums = {}
+    for component, column in zip(plan.components, zip(*amounts, strict=True), strict=True) if amounts else ():
+        lines = len(column) - column.count(ZERO)
+        if lines:
+            sums[component.code] = ComponentSum(int(sum(column, ZERO) * scale), lines)
+    return sums
 
 
 _MEND = "mend what the reason names, then recalculate the employee"
@@ -189,46 +195,53 @@ _TOLD = {
 }
 
 
-def one_payslip(
-    plan: Plan, header: Header, header_bytes: bytes, document: dict[str, Any], facts: bytes, own: Own, known_at: str
-) -> tuple[CalculatedPayslip, Computed]:
-    """One employee's payslip with its stored bytes. Raises Blocked."""
+def _one(
+    plan: Plan,
+    header: Header,
+    hasher: Callable[[bytes, bytes, bytes], bytes],
+    employee: UUID,
+    document: dict[str, Any],
+    facts: bytes,
+    own: Own,
+    known_at: str,
+) -> tuple[CalculatedPayslip, tuple[Decimal, ...]]:
+    """One employee's payslip with its stored bytes, and its amounts by component. Raises Blocked."""
     prior: dict[str, Any] | None = None
     predecessor = own.predecessor
     if predecessor is not None:
         prior = orjson.loads(predecessor.year_to_date)
         prior["hash"] = predecessor.content_hash.hex()
         prior["payslip"] = str(predecessor.payslip_id)
-    whole = {"facts": document, "inputs": [entry.document() for entry in own.inputs], "prior": prior}
-    with decimal.localcontext(ARITHMETIC):
-        computed = plan.compute_inside(header, whole)
+    entered = [entry.document() for entry in own.inputs] if own.inputs else ()
+    computed = plan.compute_inside(header, {"facts": document, "inputs": entered, "prior": prior})
     inputs = frozen_inputs(facts, own.inputs, known_at, prior, canonical)
     lines, year_to_date = computed.lines.encode(), computed.year_to_date.encode()
     payslip = CalculatedPayslip(
-        employee_id=UUID(document["employee"]),
-        gross=computed.gross,
-        net=computed.net,
-        employer_cost=computed.employer_cost,
-        deductions=computed.deductions,
-        content_hash=content_hash(header_bytes, inputs, lines, year_to_date),
-        predecessor_id=predecessor.payslip_id if predecessor is not None else None,
-        inputs=inputs,
-        lines=lines,
-        year_to_date=year_to_date,
-        paid=_paid(plan, header, computed),
-        input_ids=tuple(entry.id for entry in own.inputs),
+        employee,
+        computed.gross,
+        computed.net,
+        computed.employer_cost,
+        computed.deductions,
+        hasher(inputs, lines, year_to_date),
+        predecessor.payslip_id if predecessor is not None else None,
+        inputs,
+        lines,
+        year_to_date,
+        _paid(plan, header, computed) if computed.paid else (),
+        tuple([entry.id for entry in own.inputs]) if own.inputs else (),
     )
-    return payslip, computed
+    return payslip, computed.amounts
 
 
 def _paid(plan: Plan, header: Header, computed: Computed) -> tuple[tuple[UUID, str, int, int], ...]:
-    if not computed.paid:
-        return ()
+    ranges = [(UUID(assignment), first, stop) for assignment, first, stop in computed.paid]
     return tuple(
-        (UUID(assignment), component.code, first, stop)
-        for index, component in enumerate(plan.components)
-        if component.pays_for_time and (computed.amounts[index] or not (component.hide_zero or header.inputs_only))
-        for assignment, first, stop in computed.paid
+        [
+            (assignment, component.code, first, stop)
+            for index, component in plan.paying_for_time
+            if computed.amounts[index] or not (component.hide_zero or header.inputs_only)
+            for assignment, first, stop in ranges
+        ]
     )
 
 

@@ -43,6 +43,9 @@ _MAX_SEGMENTS, _MAX_LINES, _MAX_DAYS, _MAX_ALLOWANCES, _MAX_VALUES, _MAX_SOURCES
 
 _written: dict[str, str] = {"0": "0", "1": "1"}  # amounts as canonical text; round amounts come again and again
 _MAX_WRITTEN = 20_000
+_known_keys: set[str] = set()  # texts that passed their check before
+_known_plans: set[str] = set()
+_MAX_KNOWN = 1000
 
 
 def facts_document(message: pb.EmployeeFacts, header: Header, plan: Plan) -> dict[str, Any]:
@@ -89,7 +92,12 @@ def _segment(employee: str, message: pb.PaySegment, header: Header, period_days:
     planned = message.planned_days
     if unit is None or not _UUID.fullmatch(message.assignment_id):
         raise _wrong(employee, "segments", "a segment needs an assignment id and a compensation unit")
-    if planned and (len(planned) != period_days or not _PLANNED.fullmatch(planned)):
+    if planned and planned not in _known_plans:
+        if not _PLANNED.fullmatch(planned):
+            raise _wrong(employee, "segments.planned_days", "digits 0 and 1 only")
+        if len(_known_plans) < _MAX_KNOWN:
+            _known_plans.add(planned)
+    if planned and len(planned) != period_days:
         raise _wrong(employee, "segments.planned_days", f"one digit 0 or 1 per day of the period, {period_days} in all")
     if len(message.allowances) > _MAX_ALLOWANCES or len(message.department) > 40:
         raise _wrong(employee, "segments.allowances", f"at most {_MAX_ALLOWANCES} allowances")
@@ -120,7 +128,7 @@ def _time_line(employee: str, message: pb.TimeLine, share: str) -> dict[str, Any
         raise _wrong(employee, "time_lines", "a time line needs an assignment id, a day kind and a pay code")
     if len(days) != len(minutes) or not 0 < len(days) <= _MAX_DAYS:
         raise _wrong(employee, "time_lines.minutes", f"as many minutes as work days, 1 to {_MAX_DAYS}")
-    if days[0] < _FIRST_DAY or days[-1] > _LAST_DAY or any(a >= b for a, b in zip(days, days[1:], strict=False)):
+    if days[0] < _FIRST_DAY or days[-1] > _LAST_DAY or (len(days) > 1 and days != sorted(set(days))):
         raise _wrong(employee, "time_lines.work_days", "work days rise")
     if max(minutes) > _MOST_MINUTES or min(minutes) < -_MOST_MINUTES:
         raise _wrong(employee, "time_lines.minutes", f"at most {_MOST_MINUTES} minutes of one work date")
@@ -145,9 +153,17 @@ def _share(employee: str, message: pb.TimeLine) -> str:
 def _values(employee: str, given: Mapping[str, str]) -> dict[str, str]:
     values = {}
     for key, text in given.items():
-        if not _KEY.fullmatch(key) or len(text) > 100:
-            raise _wrong(employee, "statutory_values", "keys of letters and digits, values of at most 100 characters")
-        values[key] = _number(employee, "statutory_values", text) if _NUMBER.fullmatch(text) else text
+        if key not in _known_keys:
+            if not _KEY.fullmatch(key):
+                raise _wrong(employee, "statutory_values", "keys of at most 60 letters, digits and _.-")
+            if len(_known_keys) < _MAX_KNOWN:
+                _known_keys.add(key)
+        number = _written.get(text)
+        if number is None:
+            if len(text) > 100:
+                raise _wrong(employee, "statutory_values", "values of at most 100 characters")
+            number = _number(employee, "statutory_values", text) if _NUMBER.fullmatch(text) else text
+        values[key] = number
     return values
 
 

@@ -22,6 +22,10 @@ _SHOWN = Decimal(1).scaleb(-SHOWN_DIGITS)
 def plain(value: Decimal) -> str:
     """A decimal as stored documents write it: no exponent, no trailing zeros, no negative zero."""
     text = str(value)
+    if text[-1] != "0" and "E" not in text:
+        return text
+    if text[-3:] == ".00" and text != "-0.00":
+        return text[:-3]
     if "E" in text:
         text = format(value, "f")
     if "." in text:

@@ -92,6 +92,9 @@ class Plan:
             for code, trees in self._trees.items()
             if any(leaf.name in ("input_amount", "input_quantity") for leaf in trees.leaves)
         )
+        self.paying_for_time = tuple(
+            (index, component) for index, component in enumerate(self.components) if component.pays_for_time
+        )
         self.source = module_source(self)
         self._single, self._several = self._compile()
 

@@ -27,7 +27,7 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     prepare_keys(made)
     if request.param == "mariadb":
         url = request.getfixturevalue("mariadb").create_database(f"payroll_{uuid4().hex[:12]}")
-        made = Settings.embedded(made.data_dir, database_urls={SERVICE.name: url}, server_settle_margin_s=1.5)
+        made = Settings.embedded(made.data_dir, database_urls={SERVICE.name: url})
         FileKeyring.open_or_create(made.keyring)
         database = Database(url, metadata)
         await migrations.upgrade(database, SERVICE.name, SERVICE.versions)
