@@ -152,7 +152,7 @@ async def close_timesheets(cmd: CloseTimesheets, work: AttendanceWork) -> CloseP
             wanted |= _closing(entries[person], cmd, planner)
         except DomainError as refusal:
             answers.append(CloseAnswer(person, None, None, False, None, refusal))
-    timesheets = await _opened(wanted, cmd, work)
+    timesheets, new = await _opened(wanted, cmd, work)
     opened = [one.state.id for one in timesheets.values() if one.state.status is Status.OPEN and one.state.punch_count]
     stamps = await work.timesheets.stamps(opened)
     before = {one.state.id: one.state.version for one in timesheets.values()}
@@ -163,7 +163,8 @@ async def close_timesheets(cmd: CloseTimesheets, work: AttendanceWork) -> CloseP
         answers.append(CloseAnswer(state.employee_id, state.id, state.status, changed, state.version, stopped_by))
         if turn % _YIELD_EVERY == _YIELD_EVERY - 1:
             await asyncio.sleep(0)  # pure computation: let punches in between; the transaction waits for nothing
-    await work.timesheets.save(list(timesheets.values()))
+    await work.timesheets.add(list(new.values()))
+    await work.timesheets.save([timesheet for key, timesheet in timesheets.items() if key not in new])
     work.note(f"closing/{cmd.period}", f"{cmd.pay_group or cmd.department} to {cmd.target.value}")
     answers.sort(key=lambda answer: answer.employee_id)
     return ClosePage(tuple(answers), people[-1] if more else None)
@@ -191,18 +192,19 @@ def _closing(entry: RosterEntry, cmd: CloseTimesheets, planner: Planner) -> dict
 
 async def _opened(
     wanted: dict[TimesheetKey, Grounds], cmd: CloseTimesheets, work: AttendanceWork
-) -> dict[TimesheetKey, Timesheet]:
+) -> tuple[dict[TimesheetKey, Timesheet], dict[TimesheetKey, Timesheet]]:
+    """All the timesheets in order, each on today's grounds, and those of them that are new."""
     found = await work.timesheets.of_keys(sorted(wanted))
     now = work.now()
-    new = [
-        Timesheet.open(work.new_id(), key.employee_id, grounds.calendar.named(cmd.period), grounds, now)
+    new = {
+        key: Timesheet.open(work.new_id(), key.employee_id, grounds.calendar.named(cmd.period), grounds, now)
         for key, grounds in wanted.items()
         if key not in found
-    ]
-    found |= await work.timesheets.add(new)
+    }
+    found |= new
     for key, grounds in wanted.items():
         found[key].stand_on(grounds)
-    return {key: found[key] for key in sorted(found)}
+    return {key: found[key] for key in sorted(found)}, new
 
 
 def _advance(

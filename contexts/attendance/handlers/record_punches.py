@@ -61,12 +61,24 @@ class _Sheet:
     Compared by identity: one batch makes one per key.
     """
 
-    __slots__ = ("grounds", "inner_end", "inner_start", "items", "key", "period", "plan", "start", "timesheet")
+    __slots__ = (
+        "grounds",
+        "inner_end",
+        "inner_start",
+        "is_new",
+        "items",
+        "key",
+        "period",
+        "plan",
+        "start",
+        "timesheet",
+    )
 
     def __init__(self, key: TimesheetKey, period: TimePeriod, grounds: Grounds, plan: Plan) -> None:
         self.key, self.period, self.grounds, self.plan = key, period, grounds, plan
         self.items: list[_Item] = []
         self.timesheet: Timesheet | None = None
+        self.is_new = False
         self.start = local_minute(period.span.start, 0, zone(grounds.placements[0].time_zone))
         # Well inside a period that is placed from end to end, no other timesheet's shifts can claim a punch: one of
         # the day before ends within two days of the start, one of the day after claims half a day at most.
@@ -183,16 +195,12 @@ class _Batch:
         """Read the timesheets of these sheets, opened where they are not there, each on today's grounds."""
         work = self._work
         found = await work.timesheets.of_keys([sheet.key for sheet in sheets])
-        missing = [sheet for sheet in sheets if sheet.key not in found]
-        if missing:
-            now = work.now()
-            new = [
-                Timesheet.open(work.new_id(), sheet.key.employee_id, sheet.period, sheet.grounds, now)
-                for sheet in missing
-            ]
-            found |= await work.timesheets.add(new)
+        now = work.now()
         for sheet in sheets:
-            sheet.timesheet = found[sheet.key]
+            sheet.timesheet = found.get(sheet.key)
+            if sheet.timesheet is None:
+                sheet.is_new = True
+                sheet.timesheet = Timesheet.open(work.new_id(), sheet.key.employee_id, sheet.period, sheet.grounds, now)
             sheet.timesheet.stand_on(sheet.grounds)
 
     async def _follow_who_is_in(
@@ -291,7 +299,8 @@ class _Batch:
                 timesheet.record_all(mine, now)
             else:
                 timesheet.record(mine[0], now)
-        await self._work.timesheets.save([sheet.held for sheet in sheets])
+        await self._work.timesheets.add([sheet.held for sheet in sheets if sheet.is_new])
+        await self._work.timesheets.save([sheet.held for sheet in sheets if not sheet.is_new])
         await self._work.timesheets.add_punches(placed, now)
 
     def _settle(self, sheet: _Sheet, known: Sequence[Stamp]) -> list[Placed]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from uuid import UUID
 
+from chassis.database import Contention
 from chassis.outbox import Outbox, PendingOutbox, Saved
 from contexts.attendance.domain.catalog import EMPTY_CATALOG, CatalogEntry, TimeCatalog
 from contexts.attendance.domain.errors import PunchIdTaken, TimesheetNotFound
 from contexts.attendance.domain.planning import Planner
 from contexts.attendance.domain.punches import Stamp
 from contexts.attendance.domain.roster import RosterEntry
-from contexts.attendance.domain.timesheet import Placed, Timesheet, TimesheetState
+from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, TimesheetState
 from contexts.attendance.repository.port import (
     Change,
     ListKey,
@@ -81,13 +82,14 @@ class MemoryTimesheets:
         found = ((key_of(state), state) for state in self._rows.timesheets.values())
         return {key: Timesheet(state) for key, state in found if key in wanted}
 
-    async def add(self, timesheets: Sequence[Timesheet]) -> dict[TimesheetKey, Timesheet]:
-        there = await self.of_keys([key_of(one.state) for one in timesheets])
+    async def add(self, timesheets: Sequence[Timesheet]) -> None:
+        if await self.of_keys([key_of(one.state) for one in timesheets]):
+            raise Contention("somebody opened the same timesheet meanwhile")
         for one in timesheets:
-            if key_of(one.state) not in there:
-                there[key_of(one.state)] = one
-                self._rows.timesheets[one.state.id] = one.state
-        return there
+            self._rows.timesheets[one.state.id] = one.state
+            if one.state.status is not Status.OPEN:
+                self._record_totals(one.state)
+            self._outbox.add("timesheet", one.state.id, one.state.version, one.pull_events())
 
     async def save(self, timesheets: Sequence[Timesheet]) -> None:
         for one in timesheets:

@@ -71,8 +71,11 @@ class Timesheets(Protocol):
         """Those that are there."""
         ...
 
-    async def add(self, timesheets: Sequence[Timesheet]) -> dict[TimesheetKey, Timesheet]:
-        """Keep new ones. One that somebody else opened meanwhile is answered in place of ours."""
+    async def add(self, timesheets: Sequence[Timesheet]) -> None:
+        """Keep new ones as their verbs left them, with their events.
+
+        Where somebody else opened one meanwhile, the whole command is tried again.
+        """
         ...
 
     async def save(self, timesheets: Sequence[Timesheet]) -> None:

@@ -36,7 +36,6 @@ from contexts.attendance.repository.port import (
     TimesheetKey,
     Window,
     catalog_id,
-    key_of,
     published_event,
 )
 from contexts.attendance.repository.tables import (
@@ -64,22 +63,21 @@ _timesheet = select(timesheet).where(timesheet.c.timesheet_id == sa.bindparam("i
 _of_keys = select(timesheet).where(
     timesheet.c.employee_id.in_(_ids), timesheet.c.period.in_(sa.bindparam("periods", expanding=True))
 )
-_seen = (
-    timesheet.c.timesheet_id == sa.bindparam("of_id", type_=_ID),
-    timesheet.c.version == sa.bindparam("seen"),
-)
 _counted = (
     update(timesheet)
-    .where(*_seen)
+    .where(timesheet.c.timesheet_id.in_(_ids))
     .values(
-        version=sa.bindparam("to_version"),
+        version=timesheet.c.version + sa.bindparam("versions"),
         record_time=sa.bindparam("at", type_=_INSTANT),
-        punch_count=sa.bindparam("punches"),
+        punch_count=timesheet.c.punch_count + sa.bindparam("punches"),
     )
 )
 _changed = (
     update(timesheet)
-    .where(*_seen)
+    .where(
+        timesheet.c.timesheet_id == sa.bindparam("of_id", type_=_ID),
+        timesheet.c.version == sa.bindparam("seen"),
+    )
     .values(
         version=sa.bindparam("to_version"),
         record_time=sa.bindparam("at", type_=_INSTANT),
@@ -227,19 +225,17 @@ class SqlTimesheets:
                 found[key] = self._restored(row)
         return found
 
-    async def add(self, timesheets: Sequence[Timesheet]) -> dict[TimesheetKey, Timesheet]:
-        added = {key_of(one.state): one for one in timesheets}
-        if not added:
-            return {}
+    async def add(self, timesheets: Sequence[Timesheet]) -> None:
+        if not timesheets:
+            return
         try:
-            await self._tx.insert(timesheet, [self._row(one.state) for one in added.values()])
-        except Duplicate:
-            added |= await self.of_keys(list(added))
-            missing = [one for one in added.values() if one.state.id not in self._loaded]
-            await self._tx.insert(timesheet, [self._row(one.state) for one in missing])
-        for one in added.values():
-            self._loaded.setdefault(one.state.id, one.state)
-        return added
+            await self._tx.insert(timesheet, [self._row(one.state) for one in timesheets])
+        except Duplicate as error:
+            raise Contention("somebody opened the same timesheet meanwhile") from error
+        for one in timesheets:
+            self._outbox.add("timesheet", one.state.id, one.state.version, one.pull_events())
+            self._loaded[one.state.id] = one.state
+        await self._insert_totals([one.state for one in timesheets if one.state.status is not Status.OPEN])
 
     @staticmethod
     def _row(state: TimesheetState) -> dict[str, Any]:
@@ -262,7 +258,7 @@ class SqlTimesheets:
         }
 
     async def save(self, timesheets: Sequence[Timesheet]) -> None:
-        counted: list[dict[str, Any]] = []
+        counted: dict[tuple[int, int, datetime], list[TimesheetState]] = defaultdict(list)
         changed: list[dict[str, Any]] = []
         totalled: list[TimesheetState] = []
         for one in timesheets:
@@ -270,37 +266,40 @@ class SqlTimesheets:
             if not events:
                 continue
             state, loaded = one.state, self._loaded[one.state.id]
-            values = {
-                "of_id": state.id,
-                "seen": loaded.version,
-                "to_version": state.version,
-                "at": state.record_time,
-                "punches": state.punch_count,
-            }
             if (state.status, state.absences) == (loaded.status, loaded.absences) and state.grounds is loaded.grounds:
-                counted.append(values)
+                more = (state.version - loaded.version, state.punch_count - loaded.punch_count, state.record_time)
+                counted[more].append(state)
             else:
-                changed.append(
-                    values
-                    | {
-                        "to_status": state.status.value,
-                        "to_pay_group": state.grounds.last.pay_group,
-                        "to_department": state.grounds.last.department,
-                        "to_document": timesheet_to_json(state),
-                        "to_totals": totals_to_json(state.totals),
-                    }
-                )
+                changed.append(self._change(state, loaded.version))
             if state.status is not loaded.status:
                 totalled.append(state)
             self._outbox.add("timesheet", state.id, state.version, events)
             self._loaded[state.id] = state
-        for statement, rows in ((_counted, counted), (_changed, changed)):
-            if rows and await self._tx.execute_many(statement, rows) != len(rows):
+        # Every timesheet is locked since it was read, so that those that gain alike can share one statement.
+        for (versions, punches, now), states in counted.items():
+            values = {"ids": [state.id for state in states], "versions": versions, "punches": punches, "at": now}
+            if await self._tx.execute(_counted, values) != len(states):
                 raise Stale("a timesheet was changed meanwhile; read it again")
-        if totalled:
-            await self._record_totals(totalled)
+        if changed and await self._tx.execute_many(_changed, changed) != len(changed):
+            raise Stale("a timesheet was changed meanwhile; read it again")
+        await self._replace_totals(totalled)
 
-    async def _record_totals(self, states: Sequence[TimesheetState]) -> None:
+    @staticmethod
+    def _change(state: TimesheetState, seen: int) -> dict[str, Any]:
+        return {
+            "of_id": state.id,
+            "seen": seen,
+            "to_version": state.version,
+            "at": state.record_time,
+            "punches": state.punch_count,
+            "to_status": state.status.value,
+            "to_pay_group": state.grounds.last.pay_group,
+            "to_department": state.grounds.last.department,
+            "to_document": timesheet_to_json(state),
+            "to_totals": totals_to_json(state.totals),
+        }
+
+    async def _replace_totals(self, states: Sequence[TimesheetState]) -> None:
         together: dict[tuple[str, datetime], list[TimesheetState]] = defaultdict(list)
         for state in states:
             together[state.period.name, state.record_time].append(state)
@@ -312,23 +311,25 @@ class SqlTimesheets:
                 "at": now,
             }
             await self._tx.execute(_replaced_totals, values)
-        await self._tx.insert(
-            period_total,
-            [
-                {
-                    "period": state.period.name,
-                    "employee_id": state.employee_id,
-                    "timesheet_id": state.id,
-                    "version": state.version,
-                    "pay_group": state.grounds.last.pay_group,
-                    "status": state.status.value,
-                    "recorded_from": state.record_time,
-                    "recorded_to": STILL_KNOWN,
-                    "payload": self._encode_totals(state),
-                }
-                for state in states
-            ],
-        )
+        await self._insert_totals(states)
+
+    async def _insert_totals(self, states: Sequence[TimesheetState]) -> None:
+        rows = [
+            {
+                "period": state.period.name,
+                "employee_id": state.employee_id,
+                "timesheet_id": state.id,
+                "version": state.version,
+                "pay_group": state.grounds.last.pay_group,
+                "status": state.status.value,
+                "recorded_from": state.record_time,
+                "recorded_to": STILL_KNOWN,
+                "payload": self._encode_totals(state),
+            }
+            for state in states
+        ]
+        if rows:
+            await self._tx.insert(period_total, rows)
 
     async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
         return stamps_from(await self._tx.rows(_stamps, {"ids": ids})) if ids else {}
