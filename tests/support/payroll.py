@@ -258,16 +258,16 @@ class Payroll:
         adopt = cpb.AdoptStandardComponentsRequest(country="CN", effective_date=day_to(date(2020, 1, 1)))
         await self(self.catalog.AdoptStandardComponents, adopt)
 
-    async def create(self, period: str = "2026-11", **changes: Any) -> pb.PayrollRun:
+    async def create(self, period: str = "2026-11", **changes: Any) -> Any:
         """A run in DRAFT."""
         wanted: dict[str, Any] = {"pay_group": GROUP, "period": period, "kind": pb.RUN_KIND_REGULAR, **changes}
         return (await self(self.runs.CreatePayrollRun, pb.CreatePayrollRunRequest(**wanted))).run
 
-    async def start(self, run_id: str, **changes: Any) -> pb.PayrollRun:
+    async def start(self, run_id: str, **changes: Any) -> Any:
         """A new attempt."""
         return (await self(self.runs.StartCalculation, pb.StartCalculationRequest(run_id=run_id, **changes))).run
 
-    async def claim(self, run_id: str, worker: str = "w1", **positions: int) -> pb.ClaimCalculationResponse:
+    async def claim(self, run_id: str, worker: str = "w1", **positions: int) -> Any:
         """The run for a worker."""
         request = pb.ClaimCalculationRequest(
             run_id=run_id,
@@ -284,7 +284,7 @@ class Payroll:
         after: UUID | None = None,
         last: bool = True,
         **changes: Any,
-    ) -> pb.SubmitChunkResponse:
+    ) -> Any:
         """One chunk."""
         request = pb.SubmitChunkRequest(
             run_id=claim.run_id,
@@ -299,11 +299,11 @@ class Payroll:
             setattr(request, name, value)
         return await self(self.runs.SubmitChunk, request)
 
-    async def calculated(self, people: Sequence[Facts], period: str = "2026-11", size: int = 500) -> pb.PayrollRun:
+    async def calculated(self, people: Sequence[Facts], period: str = "2026-11", size: int = 500) -> Any:
         """A run of these people, calculated."""
         return await self.calculate((await self.create(period)).run_id, people, size)
 
-    async def calculate(self, run_id: str, people: Sequence[Facts], size: int = 500) -> pb.PayrollRun:
+    async def calculate(self, run_id: str, people: Sequence[Facts], size: int = 500) -> Any:
         """An existing run, calculated."""
         await self.start(run_id)
         claim = await self.claim(run_id, organization=7, attendance=9)
@@ -315,22 +315,22 @@ class Payroll:
             after = chunk[-1].employee_id if chunk else after
         return await self.run(run_id)
 
-    async def run(self, run_id: str) -> pb.PayrollRun:
+    async def run(self, run_id: str) -> Any:
         """The run as it is."""
         return (await self(self.runs.GetPayrollRun, pb.GetPayrollRunRequest(run_id=run_id))).run
 
-    async def approve(self, run: pb.PayrollRun, **changes: Any) -> pb.PayrollRun:
+    async def approve(self, run: pb.PayrollRun, **changes: Any) -> Any:
         """By a second person."""
         wanted = {"run_id": run.run_id, "calculation_hash": run.calculation_hash, **changes}
         other = self.by(str(UUID(int=2)))
         return (await other(self.runs.ApprovePayrollRun, pb.ApprovePayrollRunRequest(**wanted))).run
 
-    async def finalize(self, run: pb.PayrollRun) -> pb.PayrollRun:
+    async def finalize(self, run: pb.PayrollRun) -> Any:
         """Approved and final."""
         await self.approve(run)
         return (await self(self.runs.FinalizePayrollRun, pb.FinalizePayrollRunRequest(run_id=run.run_id))).run
 
-    async def payslip(self, run_id: str, employee: UUID) -> pb.Payslip:
+    async def payslip(self, run_id: str, employee: UUID) -> Any:
         """One payslip."""
         request = pb.GetPayslipRequest(run_id=run_id, employee_id=str(employee))
         return (await self(self.runs.GetPayslip, request)).payslip

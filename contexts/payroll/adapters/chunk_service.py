@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -211,8 +212,7 @@ class Chunks:
             except PlacesTaken as taken:
                 if not tries_left:
                     raise
-                currency = work.run.currency
-                result = without_places(result, taken.holders, lambda lines: line_amounts(lines, currency))
+                result = without_places(result, taken.holders, partial(line_amounts, currency=work.run.currency))
         raise AssertionError("unreachable")
 
     async def _run(self, call: Call, handler: Callable[[Any], Awaitable[R]]) -> R:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -202,7 +203,7 @@ def _optional_date(message: Date) -> str | None:
 
 
 def _must_not_overlap(employee: str, segments: list[dict[str, Any]]) -> None:
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         if before["assignment"] == after["assignment"] and before["to"] > after["from"]:
             raise _wrong(employee, "segments", "segments of one assignment do not overlap")
 

@@ -36,9 +36,7 @@ def published(event: object) -> Message | None:
                 run_id=str(event.run_id), change=event.change, employee_count=event.employee_count
             )
         case events.PayrollRunApproved():
-            return events_pb2.PayrollRunApprovedEvent(
-                run_id=str(event.run_id), calculation_hash=event.calculation_hash
-            )
+            return events_pb2.PayrollRunApprovedEvent(run_id=str(event.run_id), calculation_hash=event.calculation_hash)
         case events.PayrollRunFinalized():
             day = event.pay_date
             return events_pb2.PayrollRunFinalizedEvent(

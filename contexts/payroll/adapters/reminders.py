@@ -24,6 +24,7 @@ EVERY_S = 5.0
 TIDY_EVERY_S = 60.0
 PROCESS = "process:payroll-reminders"
 BUDGET_S = 20.0
+MOST_BATCHES = 100  # of one tenant before the next has its turn
 
 Tenants = Callable[[Database], Awaitable[list[TenantId]]]
 """The tenants that have something to do."""
@@ -77,8 +78,9 @@ class Reminders:
             await asyncio.sleep(TIDY_EVERY_S)
             try:
                 for tenant_id in await self._outdated(self._database):
-                    while await self._serve(tenant_id, tidy):
-                        await asyncio.sleep(0)
+                    for _ in range(MOST_BATCHES):
+                        if not await self._serve(tenant_id, tidy):
+                            break
             except Unavailable as error:
                 log.warning("payroll tidying waits for its database", error=type(error).__name__)
 

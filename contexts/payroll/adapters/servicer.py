@@ -3,6 +3,7 @@
 import asyncio
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -83,16 +84,12 @@ class PayrollCatalogServicer(payroll_catalog_pb2_grpc.PayrollCatalogServiceServi
         last = codec.date_from(request.to_date, "to_date")
         if last < first:
             raise InvalidValue("the last day is not before the first", field="to_date")
-        found = await self._queries.run(
-            lambda view: catalog.list_pay_periods(request.pay_group, first, last, view)
-        )
+        found = await self._queries.run(lambda view: catalog.list_pay_periods(request.pay_group, first, last, view))
         return cpb.ListPayPeriodsResponse(pay_periods=[codec.pay_period_to(period) for period in found])
 
     async def GetPayPeriod(self, request: cpb.GetPayPeriodRequest, context: Any) -> cpb.GetPayPeriodResponse:
         """See the proto."""
-        found = await self._queries.run(
-            lambda view: catalog.get_pay_period(request.pay_group, request.name, view)
-        )
+        found = await self._queries.run(lambda view: catalog.get_pay_period(request.pay_group, request.name, view))
         return cpb.GetPayPeriodResponse(pay_period=codec.pay_period_to(found))
 
     async def PutPayComponent(self, request: cpb.PutPayComponentRequest, context: Any) -> cpb.PutPayComponentResponse:
@@ -170,9 +167,7 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
 
     # -------------------------------------------------------------------------------------------------------- runs
 
-    async def CreatePayrollRun(
-        self, request: pb.CreatePayrollRunRequest, context: Any
-    ) -> pb.CreatePayrollRunResponse:
+    async def CreatePayrollRun(self, request: pb.CreatePayrollRunRequest, context: Any) -> pb.CreatePayrollRunResponse:
         """See the proto."""
         cmd = runs.CreatePayrollRun(request.pay_group, request.period, codec.run_request_from(request))
         answer = await self._commands.run(
@@ -192,17 +187,13 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         limit, status = page_size(request.page_size), codec.run_status_from(request.status)
         token = from_token(request.page_token, [str])
         after = RunId(codec.uuid_from(str(token[0]), "page_token")) if token is not None else None
-        found = await self._queries.run(
-            lambda view: view.runs(request.pay_group, request.period, status, after, limit)
-        )
+        found = await self._queries.run(lambda view: view.runs(request.pay_group, request.period, status, after, limit))
         return pb.ListPayrollRunsResponse(
             runs=[codec.run_to(view) for view in found],
             next_page_token=to_token(str(found[-1].state.id)) if len(found) == limit else "",
         )
 
-    async def StartCalculation(
-        self, request: pb.StartCalculationRequest, context: Any
-    ) -> pb.StartCalculationResponse:
+    async def StartCalculation(self, request: pb.StartCalculationRequest, context: Any) -> pb.StartCalculationResponse:
         """See the proto."""
         cmd = runs.StartCalculation(
             RunId(UUID(request.run_id)),
@@ -216,9 +207,7 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         )
         return cast(pb.StartCalculationResponse, answer)
 
-    async def ClaimCalculation(
-        self, request: pb.ClaimCalculationRequest, context: Any
-    ) -> pb.ClaimCalculationResponse:
+    async def ClaimCalculation(self, request: pb.ClaimCalculationRequest, context: Any) -> pb.ClaimCalculationResponse:
         """See the proto."""
         cmd = runs.ClaimCalculation(
             RunId(UUID(request.run_id)),
@@ -272,10 +261,7 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         work: ChunkWork,
         result: ChunkResult,
     ) -> pb.RecalculateEmployeesResponse:
-        currency = work.run.currency
-
-        def amounts_of(lines: bytes) -> dict[str, int]:
-            return line_amounts(lines, currency)
+        amounts_of = partial(line_amounts, currency=work.run.currency)
 
         async def store(result: ChunkResult) -> Message:
             cmd = chunks.RecalculateEmployees(
@@ -375,9 +361,7 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             token = from_token(request.page_token, [str, str])
             place = _place(token) if token is not None else None
             found = await self._queries.run(
-                lambda view: view.payslips_of_employee(
-                    employee, request.tax_year, request.finalized_only, place, limit
-                )
+                lambda view: view.payslips_of_employee(employee, request.tax_year, request.finalized_only, place, limit)
             )
             following = ""
             if len(found) == limit:
@@ -488,9 +472,7 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         found = await self._queries.run(lambda view: view.stale_payslips(run_id, after, limit))
         return pb.ListStalePayslipsResponse(
             stale_payslips=[
-                pb.StalePayslip(
-                    employee_id=str(one.employee_id), reasons=one.reasons, left_to_retro=one.left_to_retro
-                )
+                pb.StalePayslip(employee_id=str(one.employee_id), reasons=one.reasons, left_to_retro=one.left_to_retro)
                 for one in found
             ],
             next_page_token=to_token(str(found[-1].employee_id)) if len(found) == limit else "",

@@ -1,4 +1,4 @@
-"""What runs refer to by code: pay groups with their periods, and pay components; dated, versioned, never overwritten."""
+"""What runs refer to by code: pay groups with their periods, and pay components; dated, versioned, never changed."""
 
 import re
 from calendar import monthrange

@@ -282,4 +282,3 @@ def _basic_deduction(values: Mapping[str, str]) -> BasicDeduction:
             "basic_deduction_rule",
         )
     return BasicDeduction[named]
-

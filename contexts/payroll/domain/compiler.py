@@ -8,7 +8,7 @@ same all period (nearly everybody) and one for several pieces.
 from typing import TYPE_CHECKING
 
 from contexts.payroll.domain.catalog import FormulaScope, LineKind, PayComponent, TaxTreatment
-from contexts.payroll.domain.formula import Name, Node, Number, Operation, Rounded
+from contexts.payroll.domain.formula import Name, Node, Number, Rounded
 from contexts.payroll.domain.names import Origin, allowance_code, time_key
 
 if TYPE_CHECKING:
@@ -318,8 +318,10 @@ class _Writer:
             )  # fmt: skip
             slot = self.slots["monthly_wage"]
             wage = f"v{slot}, t{slot}" if self.single else f"last[{slot}], last[{slot + len(self.slots)}]"
-            self.add(f"amounts, lines, statutory_totals = assess(header.start, header.pay_date, header.tax_period, "
-                     f"inputs_only, {wage}, document['facts']['statutory'], Earned({earned}), document['prior'])")  # fmt: skip
+            self.add(
+                "amounts, lines, statutory_totals = assess(header.start, header.pay_date, header.tax_period, "
+                f"inputs_only, {wage}, document['facts']['statutory'], Earned({earned}), document['prior'])"
+            )
             places = [str(place) for place, other in enumerate(self.plan.components) if other.statutory_line]
             self.add("".join(f"c{place}, " for place in places) + "= amounts")
             self.add("".join(f"l{place}, " for place in places) + "= lines")

@@ -261,7 +261,7 @@ class Plan:
         return tuple(time_key(name) for name in sorted(names))
 
     def reads_time(self, pay_code: str, paid_share: str) -> bool:
-        """Whether minutes of this pay code can change a payslip: those that a formula names, or that are not paid in full."""
+        """Whether minutes of this pay code can change a payslip: a formula names it, or they are not paid in full."""
         return paid_share != "1" or any(code == pay_code for code, _ in self.time_keys)
 
     # ---------------------------------------------------------------------------------------------------- computing
@@ -362,7 +362,7 @@ def _written_ranges(paid: Sequence[tuple[str, int, int]]) -> str:
 
 
 def monthly_wage(amount: Decimal, piece: Piece, statutory: Statutory | None) -> Decimal:
-    """A wage per hour, day, week or year as one per month. Raises Blocked where no table says how many days a month has."""
+    """A wage per hour, day, week or year as one per month. Raises Blocked where no table says what a month is."""
     unit = piece.segment["unit"]
     if unit == "YEAR":
         return amount / 12

@@ -75,13 +75,11 @@ def _formula(
     for number, values in enumerate(line["trace"], start=1 if by_segment else 0):
         bound = dict(zip((leaf.name for leaf in trees.leaves), values, strict=True))
         segment = facts["segments"][number - 1] if by_segment else facts["segments"][-1]
-        for leaf in trees.leaves:
-            steps.append(_leaf(plan, header, leaf, bound[leaf.name], segment, number, component.code))
+        steps += [_leaf(plan, header, leaf, bound[leaf.name], segment, number, component.code) for leaf in trees.leaves]
         value_of = _reader(plan, bound)
         for name in _derived_in(plan, (*(tree for _, tree in trees.shown), trees.amount)):
-            found = plan.meaning(name)
-            assert found is not None and found.formula is not None
-            steps.append(Step(name, shown(value_of(name)), StepSource.STEP, found.formula.text, "", number))
+            text = _derivation(plan, name).text
+            steps.append(Step(name, shown(value_of(name)), StepSource.STEP, text, "", number))
         for name, tree in trees.shown:
             value = shown(language.evaluate(tree, value_of))
             steps.append(Step(name, value, StepSource.STEP, language.written(tree), "", number))
@@ -119,11 +117,16 @@ def _reader(plan: Plan, bound: Mapping[str, str]) -> Callable[[str], Decimal]:
     def value_of(name: str) -> Decimal:
         if name in bound:
             return Decimal(bound[name])
-        found = plan.meaning(name)
-        assert found is not None and found.formula is not None
-        return language.evaluate(found.formula.tree, value_of)
+        return language.evaluate(_derivation(plan, name).tree, value_of)
 
     return value_of
+
+
+def _derivation(plan: Plan, name: str) -> language.Formula:
+    found = plan.meaning(name)
+    if found is None or found.formula is None:
+        raise ValueError(f"{name} is not derived from others")
+    return found.formula
 
 
 def _derived_in(plan: Plan, trees: Sequence[language.Node]) -> tuple[str, ...]:

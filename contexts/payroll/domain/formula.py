@@ -333,7 +333,7 @@ def names_in(node: Node) -> tuple[str, ...]:
 
 
 def evaluate(node: Node, value_of: Callable[[str], Decimal]) -> Decimal:
-    """The value of a tree, computed step by step in the caller's decimal context (for explanations, not for payslips)."""
+    """The value of a tree, step by step in the caller's decimal context (for explanations, not for payslips)."""
     if isinstance(node, Number):
         return Decimal(node.text)
     if isinstance(node, Name):

@@ -177,7 +177,7 @@ def frozen_inputs(
 
 
 def content_hash(header: bytes, inputs: bytes, lines: bytes, year_to_date: bytes) -> bytes:
-    """SHA-256 over the versions (they stand in the header), the inputs, the lines and the year to date, joined by LF."""
+    """SHA-256 over the versions (which the header holds), the inputs, the lines and the year to date, joined by LF."""
     return content_hasher(header)(inputs, lines, year_to_date)
 
 
@@ -213,7 +213,7 @@ def results_hash(members: Sequence[tuple[UUID, bytes]], blockers: Sequence[tuple
 def without_places(
     result: ChunkResult, holders: Mapping[EmployeeId, RunId], amounts_of: Callable[[bytes], Mapping[str, int]]
 ) -> ChunkResult:
-    """The chunk with those employees blocked whose place, or days, another run pays; `amounts_of` reads stored lines."""
+    """The chunk with those employees blocked whose place or days another run pays; `amounts_of` reads stored lines."""
     kept = tuple(payslip for payslip in result.payslips if payslip.employee_id not in holders)
     moved = [payslip for payslip in result.payslips if payslip.employee_id in holders]
     blockers = result.blockers + tuple(

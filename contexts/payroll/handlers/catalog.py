@@ -124,9 +124,7 @@ async def get_component(code: str, day: date | None, version: int, view: Payroll
     catalog = await _catalog(view, version)
     component = catalog.component(code, day)
     if component is None:
-        raise PayComponentNotFound(
-            f"there is no pay component {code!r}; define it first", field="code", component=code
-        )
+        raise PayComponentNotFound(f"there is no pay component {code!r}; define it first", field="code", component=code)
     return Found((), (component,), catalog.version)
 
 
@@ -138,12 +136,12 @@ async def list_components(day: date | None, version: int, after: str, limit: int
 
 
 async def get_pay_period(code: str, name: str, view: PayrollReading) -> PayPeriod:
-    """One period of a group, by the definition in force on its first day. Raises PayGroupNotFound, PayPeriodNotFound."""
+    """One period of a group, as defined on its first day. Raises PayGroupNotFound, PayPeriodNotFound."""
     return period_of(await view.newest_catalog(), code, name)
 
 
 def period_of(catalog: Catalog, code: str, name: str) -> PayPeriod:
-    """One period of a group, by the definition in force on its first day. Raises PayGroupNotFound, PayPeriodNotFound."""
+    """One period of a group, as defined on its first day. Raises PayGroupNotFound, PayPeriodNotFound."""
     asked = group_of(catalog, code).period(name)
     return group_of(catalog, code, asked.span.start).period(name)
 
@@ -160,4 +158,3 @@ async def list_pay_periods(code: str, first: date, last: date, view: PayrollRead
 
 async def _catalog(view: PayrollReading, version: int) -> Catalog:
     return await view.catalog_at(version) if version else await view.newest_catalog()
-

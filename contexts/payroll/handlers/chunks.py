@@ -277,5 +277,3 @@ def _summed(stored: Sequence[StoredResult], amounts_of: LineAmounts) -> dict[str
     return _folded(
         {code: ComponentSum(amount, 1) for code, amount in amounts_of(one.lines).items() if amount} for one in stored
     )
-
-

@@ -39,9 +39,7 @@ async def create_pay_input(cmd: CreatePayInput, work: PayrollWork) -> PayInputSt
     group = group_of(catalog, cmd.pay_group, period.span.start)
     if cmd.amount.currency != group.currency:
         raise PayInputInvalid(f"{cmd.pay_group} pays in {group.currency}", field="amount.currency")
-    plan = Plan(
-        catalog.components(period.span.last_day, cmd.pay_group), group.currency, statutory_of(group.country)
-    )
+    plan = Plan(catalog.components(period.span.last_day, cmd.pay_group), group.currency, statutory_of(group.country))
     if cmd.component not in plan.input_components:
         readers = ", ".join(sorted(plan.input_components)) or "none yet"
         raise PayInputInvalid(

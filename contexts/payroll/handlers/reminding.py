@@ -9,7 +9,7 @@ PURGED_ROWS = 500
 
 
 async def remind(now: datetime, patience: timedelta, work: PayrollWork) -> int:
-    """Ask again for each CALCULATING run that nobody holds at `now` and nobody was asked for in `patience`; how many."""
+    """Ask again for each CALCULATING run that nobody holds and that was not asked for in `patience`; how many."""
     waiting = await work.runs.waiting(now, now - patience, MOST_RUNS)
     for run in waiting:
         run.ask_again()

@@ -195,9 +195,7 @@ class Payslips(Protocol):
         """
         ...
 
-    async def results(
-        self, run: RunState, after: EmployeeId | None, last: EmployeeId | None
-    ) -> Sequence[StoredResult]:
+    async def results(self, run: RunState, after: EmployeeId | None, last: EmployeeId | None) -> Sequence[StoredResult]:
         """Stored payslips of employees after `after` up to `last`, by employee."""
         ...
 

@@ -547,9 +547,7 @@ class SqlPayslips:
             for part in _parts(employees):
                 holders = (
                     select(tables.payslip_slot, _slot.employee_id, _slot.run_id, _run.status)
-                    .join(
-                        tables.payroll_run, sa.and_(_run.tenant_id == _slot.tenant_id, _run.run_id == _slot.run_id)
-                    )
+                    .join(tables.payroll_run, sa.and_(_run.tenant_id == _slot.tenant_id, _run.run_id == _slot.run_id))
                     .where(_slot.slot_id == place, _slot.employee_id.in_(part))
                 )
                 for row in await self._tx.rows(holders):
@@ -605,9 +603,7 @@ class SqlPayslips:
             holders = (
                 select(tables.payslip_range, *_RANGE, _run.status, _run.attempt.label("run_attempt"))
                 .join(tables.payroll_run, sa.and_(_run.tenant_id == _range.tenant_id, _run.run_id == _range.run_id))
-                .where(
-                    _range.assignment_id.in_(part), _range.end_date > first_day, _range.start_date < last_day
-                )
+                .where(_range.assignment_id.in_(part), _range.end_date > first_day, _range.start_date < last_day)
             )
             for held in await self._tx.rows(holders):
                 if held["status"] == RunStatus.VOID.value or held["attempt"] != held["run_attempt"]:
@@ -648,9 +644,7 @@ class SqlPayslips:
         paid = {payslip.employee_id for payslip in result.payslips}
         for part in _parts(touched):
             for table in (tables.payslip, tables.blocker, tables.stale_payslip):
-                await self._tx.execute(
-                    delete(table).where(*self._of(table, run), table.c.employee_id.in_(part))
-                )
+                await self._tx.execute(delete(table).where(*self._of(table, run), table.c.employee_id.in_(part)))
             await self._tx.execute(
                 delete(tables.payslip_range).where(_range.run_id == run.id, _range.employee_id.in_(part))
             )
@@ -670,9 +664,7 @@ class SqlPayslips:
             table.c.employee_id <= (last or _LAST),
         )
 
-    async def results(
-        self, run: RunState, after: EmployeeId | None, last: EmployeeId | None
-    ) -> Sequence[StoredResult]:
+    async def results(self, run: RunState, after: EmployeeId | None, last: EmployeeId | None) -> Sequence[StoredResult]:
         wanted = (
             self._span(tables.payslip, run, after, last)
             .with_only_columns(
@@ -701,14 +693,10 @@ class SqlPayslips:
         self, run: RunState, after: EmployeeId | None, last: EmployeeId | None
     ) -> Sequence[tuple[EmployeeId, str, str]]:
         wanted = self._span(tables.blocker, run, after, last).order_by(_blocker.employee_id, _blocker.ordinal)
-        return [
-            (EmployeeId(row["employee_id"]), row["reason"], row["subject"]) for row in await self._tx.rows(wanted)
-        ]
+        return [(EmployeeId(row["employee_id"]), row["reason"], row["subject"]) for row in await self._tx.rows(wanted)]
 
     async def save_chunk(self, run: RunState, chunk: StoredChunk) -> None:
-        changed = update(tables.run_chunk).where(
-            *self._of(tables.run_chunk, run), _chunk.chunk_no == chunk.chunk_no
-        )
+        changed = update(tables.run_chunk).where(*self._of(tables.run_chunk, run), _chunk.chunk_no == chunk.chunk_no)
         await self._tx.execute(
             changed.values(
                 last_id=chunk.last_id,
@@ -787,16 +775,14 @@ class SqlPayslips:
         found: dict[EmployeeId, None] = {}
         for part in _parts(employees):
             for table in (tables.payslip, tables.blocker):
-                wanted = select(table, table.c.employee_id).where(
-                    *self._of(table, run), table.c.employee_id.in_(part)
-                )
+                wanted = select(table, table.c.employee_id).where(*self._of(table, run), table.c.employee_id.in_(part))
                 found.update({EmployeeId(row["employee_id"]): None for row in await self._tx.rows(wanted)})
         return list(found)
 
     async def undeferred(self, run: RunState) -> int:
-        wanted = select(
-            tables.blocker, sa.func.count(sa.distinct(_blocker.employee_id)).label("count")
-        ).where(*self._of(tables.blocker, run), _blocker.deferred == sa.false())
+        wanted = select(tables.blocker, sa.func.count(sa.distinct(_blocker.employee_id)).label("count")).where(
+            *self._of(tables.blocker, run), _blocker.deferred == sa.false()
+        )
         row = await self._tx.row(wanted)
         return 0 if row is None else int(row["count"])
 
@@ -857,7 +843,6 @@ class SqlPayslips:
         left = update(tables.stale_payslip).where(*self._of(tables.stale_payslip, run))
         await self._tx.execute(left.values(left_to_retro=True))
 
-
     async def purge_old_attempts(self, limit: int) -> int:
         left = limit
         for table in (tables.payslip, tables.blocker, tables.stale_payslip, tables.run_chunk, tables.component_total):
@@ -890,9 +875,7 @@ _RANGE = (
 
 
 def _stale_of(row: RowMapping) -> StalePayslip:
-    return StalePayslip(
-        EmployeeId(row["employee_id"]), tuple(row["reasons"].split(",")), bool(row["left_to_retro"])
-    )
+    return StalePayslip(EmployeeId(row["employee_id"]), tuple(row["reasons"].split(",")), bool(row["left_to_retro"]))
 
 
 async def _predecessors(
@@ -910,9 +893,7 @@ async def _predecessors(
                 _payslip.payslip_id,
                 _payslip.content_hash,
                 _payslip.year_to_date,
-            ).where(
-                _payslip.run_id == one.run_id, _payslip.attempt == one.attempt, _payslip.employee_id.in_(part)
-            )
+            ).where(_payslip.run_id == one.run_id, _payslip.attempt == one.attempt, _payslip.employee_id.in_(part))
             for row in await tx.rows(wanted):
                 found[EmployeeId(row["employee_id"])] = Predecessor(
                     row["payslip_id"], bytes(row["content_hash"]), bytes(row["year_to_date"])
@@ -1168,9 +1149,7 @@ class SqlPayrollReading:
         payslips = SqlPayslips(self._tx)
         stale = await payslips.stale(state) if state.status is not RunStatus.DRAFT else ()
         deferred = await payslips.deferred(state) if state.totals.blocked_count else ()
-        lease = await self._tx.row(
-            select(tables.run_lease, _lease.source_positions).where(_lease.run_id == state.id)
-        )
+        lease = await self._tx.row(select(tables.run_lease, _lease.source_positions).where(_lease.run_id == state.id))
         return RunView(
             state=state,
             totals=_totals(sums),
@@ -1248,9 +1227,7 @@ class SqlPayrollReading:
             wanted = wanted.where(_run.status == RunStatus.FINALIZED.value)
         if after is not None:
             day, run = after
-            wanted = wanted.where(
-                sa.or_(_run.pay_date < day, sa.and_(_run.pay_date == day, _payslip.run_id < run))
-            )
+            wanted = wanted.where(sa.or_(_run.pay_date < day, sa.and_(_run.pay_date == day, _payslip.run_id < run)))
         ordered = wanted.order_by(_run.pay_date.desc(), _payslip.run_id.desc()).limit(limit)
         return [_summary(row) for row in await self._tx.rows(ordered)]
 

@@ -30,9 +30,7 @@ async def test_a_run_goes_from_draft_to_final(payroll: Payroll) -> None:
 
     calculated = await payroll.calculated(people, size=2)
     approved = await payroll.approve(calculated)
-    final = (
-        await payroll(payroll.runs.FinalizePayrollRun, pb.FinalizePayrollRunRequest(run_id=approved.run_id))
-    ).run
+    final = (await payroll(payroll.runs.FinalizePayrollRun, pb.FinalizePayrollRunRequest(run_id=approved.run_id))).run
 
     slips = await payroll.payslips(final.run_id)
     assert (calculated.status, calculated.progress.done, calculated.progress.chunks) == (pb.RUN_STATUS_CALCULATED, 5, 3)
