@@ -684,7 +684,7 @@ async def import_company(folder: Path, base_url: str, token: str, dry_run: bool,
 def _verdict(company: Company, loaded: Sequence[Loaded], problems: Sequence[Problem], dry_run: bool) -> str:
     rows = sum(len(rows) for rows in company.rows.values())
     if problems and not loaded:
-        return f"{len(problems):,} problems in {len(company.rows)} files; nothing was sent"
+        return f"mend what stands above ({len(problems):,} in all); nothing was sent"
     if problems:
         return f"stopped after {loaded[-1].file}: mend the rows above and run this again; what was taken is not doubled"
     if dry_run:

@@ -95,7 +95,7 @@ async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep
     company = await asyncio.to_thread(read_company, folder)
     if company.problems:
         first = company.problems[0]
-        raise DemoFailed(f"{len(company.problems)} problems in the files; the first: {first}")
+        raise DemoFailed(f"the files cannot be used; {first}; all of it: muster import {folder} --dry-run")
     period, pay_group = _period_of(company), _pay_group_of(company)
     console.print(f"Muster: {_title(company, period)}", style="bold")
     steps = Steps(console)
@@ -118,6 +118,7 @@ async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep
         print_story(console, books)
         _say_total(console, steps, before, seconds)
         if keep_up:
+            await client.aclose()  # its idle connections would hold up the end
             await _stay_up(console, backend, data, goes_away)
 
 
@@ -356,7 +357,7 @@ def _say_total(console: Console, steps: Steps, before: float, seconds: float) ->
 
 async def _stay_up(console: Console, backend: Embedded, data: Path, goes_away: bool) -> None:
     console.print(f"\nMuster stays up: {backend.base_url}   API docs: {backend.base_url}/docs   (Ctrl-C stops it)")
-    console.print("A token for an hour's work, one per role:")
+    console.print("A token lives 15 minutes and has one role (hr_admin, payroll_admin, payroll_approver, owner, ...):")
     console.print(f"  export TOKEN=$(muster token --tenant {TENANT} --role hr_admin --data {data})", soft_wrap=True)
     console.print(f'  curl -H "Authorization: Bearer $TOKEN" {backend.base_url}/v1/employees?limit=3', soft_wrap=True)
     if goes_away:

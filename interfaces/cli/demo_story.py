@@ -384,8 +384,8 @@ def _bonus(books: Books, payslip: Any) -> Iterator[Case]:
         yield Case(
             "bonus taxed alone",
             f"{books.person(payslip)}: annual bonus of {amount:,.2f}",
-            f"not cumulated with the wage: a twelfth, {amount / 12:,.2f}, finds the rate of {_percent(tax['rate'])}",
-            f"tax {books.amount(tax['amount']):,.2f}",
+            f"not cumulated with the wage: a twelfth, {amount / 12:,.2f}, finds {_percent(tax['rate'])}; the tax on it",
+            f"{-books.amount(tax['amount']):,.2f}",
         )
 
 
