@@ -4,19 +4,22 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 import httpx
 
-from tests.support.servers import PrivateMariaDB, PrivateRedis, free_port
+from tests.support.servers import BUILD, PrivateMariaDB, PrivateRedis, free_port
 
 D = TypeVar("D", bound="Deployment")
 
@@ -25,13 +28,31 @@ READY_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def surroundings() -> dict[str, str]:
+    """This process's environment for its children, where compiled modules are kept: each start costs seconds less."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment.setdefault("PYTHONPYCACHEPREFIX", str(BUILD / "bytecode"))
+    return environment
+
+
+@dataclass(frozen=True)
+class Founded:
+    """A tenant as the operator made it."""
+
+    code: str
+    tenant_id: str
+    owner_login: str
+    owner_password: str
+
+
 class Part:
-    """One process of ours, restartable with the same command, environment and port."""
+    """One process of ours, restartable with the same command, environment and port; it dies with its parent."""
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
-        self._command = list(command)
-        self._environment = {**os.environ, **environment}
+        setpriv = shutil.which("setpriv")
+        self._command = [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *command]
+        self._environment = {**surroundings(), **environment}
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -65,9 +86,26 @@ class Part:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.terminate()
+        return self.ended(timeout_s)
+
+    def ended(self, timeout_s: float = 20.0) -> int:
+        """The exit code, once it ended. Raises subprocess.TimeoutExpired."""
+        assert self.process is not None
         code = self.process.wait(timeout_s)
         self.process = None
         return code
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.signal(signal.SIGCONT)
+
+    def said(self, most: int = 4000) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-most:] if self.log.exists() else ""
 
 
 class Deployment:
@@ -81,6 +119,7 @@ class Deployment:
         self.parts: dict[str, Part] = {}
         self.base_urls: list[str] = []
         self.environment: dict[str, str] = {}
+        self._urls: dict[str, str] = {}  # by part that serves HTTP
 
     @property
     def base_url(self) -> str:
@@ -108,7 +147,7 @@ class Deployment:
         """Run a `muster` command of this deployment's operator; its output. Raises RuntimeError with its words."""
         done = subprocess.run(
             [sys.executable, "-m", "interfaces.cli.main", *arguments],
-            env={**os.environ, **self.environment},
+            env={**surroundings(), **self.environment},
             capture_output=True,
             text=True,
             timeout=60,
@@ -119,11 +158,15 @@ class Deployment:
             raise RuntimeError(f"muster {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    def found_tenant(self, code: str | None = None) -> Founded:
+        """A new tenant with its owner."""
+        code = code or f"t{secrets.token_hex(5)}"
+        made = json.loads(self.muster("tenant", "create", code, "--json").splitlines()[-1])
+        return Founded(code, made["tenant_id"], made["owner_login"], made["owner_password"])
+
     def create_tenant(self, code: str | None = None) -> str:
         """A new tenant; its code."""
-        code = code or f"t{secrets.token_hex(5)}"
-        self.muster("tenant", "create", code, "--json")
-        return code
+        return self.found_tenant(code).code
 
     def token(self, tenant: str, role: str, employee: str = "") -> str:
         """An access token of one role in a tenant."""
@@ -136,16 +179,48 @@ class Deployment:
         while time.monotonic() < until:
             for part in self.parts.values():
                 if part.process is not None and part.process.poll() is not None:
-                    raise RuntimeError(f"{part.name} ended at its start:\n{part.log.read_text()[-4000:]}")
+                    raise RuntimeError(f"{part.name} ended at its start:\n{part.said()}")
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{base_url}/readyz", timeout=2.0).status_code == 200:
                     return
             time.sleep(0.05)
-        raise TimeoutError("\n".join(f"== {p.name}\n{p.log.read_text()[-2000:]}" for p in self.parts.values()))
+        raise TimeoutError(self.logs())
 
-    def _part(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Part:
+    def restart(self, name: str) -> None:
+        """Start a part that ended, on the same port, and wait until it serves."""
+        self.parts[name].start()
+        self.wait_part(name)
+
+    def wait_part(self, name: str) -> None:
+        """Until the part serves. Raises TimeoutError, RuntimeError where it ended."""
+        if url := self._urls.get(name):
+            self.wait_ready(url)
+            return
+        host, _, port = self.environment[f"MUSTER_{name.upper()}_LISTEN"].rpartition(":")
+        part = self.parts[name]
+        until = time.monotonic() + READY_S
+        while time.monotonic() < until:
+            if part.process is None or part.process.poll() is not None:
+                raise RuntimeError(f"{name} ended at its start:\n{part.said()}")
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1.0):
+                return
+            time.sleep(0.02)
+        raise TimeoutError(self.logs())
+
+    def logs(self) -> str:
+        """The ends of all logs, for failure messages."""
+        return "\n".join(f"== {part.name}\n{part.said(2000)}" for part in self.parts.values())
+
+    def application_at(self, base_url: str) -> Part:
+        """The part that serves this address."""
+        return next(self.parts[name] for name, url in self._urls.items() if url == base_url)
+
+    def _part(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], url: str = "") -> Part:
         command = [sys.executable, "-m", "interfaces.cli.main", *arguments]
         part = self.parts[name] = Part(name, command, environment, self.folder / f"{name}.log")
+        if url:
+            self._urls[name] = url
+            self.base_urls.append(url)
         part.start()
         return part
 
@@ -162,8 +237,8 @@ class EmbeddedDeployment(Deployment):
         port = free_port()
         data = self.folder / "data"
         self.environment = {"MUSTER_DATA_DIR": str(data), **FAST_PASSWORDS}
-        self._part("serve", ["serve", "--data", str(data), "--port", str(port)], self.environment)
-        self.base_urls = [f"http://127.0.0.1:{port}"]
+        command = ["serve", "--data", str(data), "--port", str(port)]
+        self._part("serve", command, self.environment, f"http://127.0.0.1:{port}")
         self.wait_ready(self.base_url)
 
 
@@ -178,12 +253,15 @@ class DistributedDeployment(Deployment):
         redis_url: str,
         *,
         applications: int = 1,
+        services: Sequence[str] = SERVICES,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self._mariadb = mariadb
         self._redis_url = redis_url
         self._applications = applications
+        self._services = tuple(services)
+        self.databases: dict[str, str] = {}  # the name of each service's database
         self._extra = dict(environment or {})
 
     def _start(self) -> None:
@@ -197,19 +275,22 @@ class DistributedDeployment(Deployment):
         for service in SERVICES:
             name = service.upper()
             address = f"127.0.0.1:{free_port()}"
-            environment[f"MUSTER_{name}_DATABASE_URL"] = self._mariadb.create_database(f"{prefix}_{service}")
+            self.databases[service] = f"{prefix}_{service}"
+            environment[f"MUSTER_{name}_DATABASE_URL"] = self._mariadb.create_database(self.databases[service])
             environment[f"MUSTER_{name}_ADDRESS"] = address
             environment[f"MUSTER_{name}_LISTEN"] = address
         self.environment = {**environment, **self._extra}
         self.muster("keys")
-        self.muster("migrate")
-        for service in SERVICES:
+        self.muster("migrate", *self._services)
+        for service in self._services:
             self._part(service, ["run", service], self.environment)
         for number in range(self._applications):
             listen = f"127.0.0.1:{free_port()}"
             name = "application" if number == 0 else f"application-{number + 1}"
-            self._part(name, ["run", "application"], {**self.environment, "MUSTER_HTTP_LISTEN": listen})
-            self.base_urls.append(f"http://{listen}")
+            environment = {**self.environment, "MUSTER_HTTP_LISTEN": listen}
+            self._part(name, ["run", "application"], environment, f"http://{listen}")
+        for service in self._services:
+            self.wait_part(service)
         for base_url in self.base_urls:
             self.wait_ready(base_url)
 
