@@ -15,7 +15,7 @@ import httpx
 import typer
 
 from interfaces.cli.company_files import (
-    MAX_PROBLEMS,
+    LIMITS,
     SHORT_DAYS,
     Company,
     Problem,
@@ -453,7 +453,7 @@ class CompanyLoad:
                 step.advance()
             else:
                 named.append((row, _punch(row, employee_id)))
-            if len(report.problems) >= MAX_PROBLEMS:
+            if len(report.problems) >= LIMITS.problems:
                 return
         # Sorted by person, so that a batch touches few timesheets.
         named.sort(key=lambda each: (each[1]["employee_id"], each[1]["punched_at"]))

@@ -12,10 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-MAX_FILE_BYTES = 32 * 1024 * 1024
-MAX_ROWS = 200_000
 MAX_FILES = 100
-MAX_PROBLEMS = 1000
 MAX_CELL = 2000
 SHOWN_OF_A_VALUE = 40
 SAVE_AS = "save it as 'CSV UTF-8 (comma delimited)'"
@@ -39,6 +36,18 @@ _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2]|W(0[1-9]|[1-4][0-9]|5[0-3]))")
 _EMAIL = re.compile(r"[^@ ]{1,64}@[^@ ]{1,189}")
 _PHONE = re.compile(r"[+0-9 ()./-]{1,40}")
 _NATIONAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is read of a folder, and how many problems are told."""
+
+    file_bytes: int = 32 * 1024 * 1024
+    rows: int = 200_000  # of one file
+    problems: int = 1000
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +435,7 @@ BY_NAME = {sheet.name: sheet for sheet in SHEETS}
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def read_company(folder: Path) -> Company:
+def read_company(folder: Path, limits: Limits = LIMITS) -> Company:
     """Everything that the folder says, checked row by row and across its files; problems instead of exceptions."""
     company = Company()
     if not folder.is_dir():
@@ -444,8 +453,8 @@ def read_company(folder: Path) -> Company:
             hint = f"did you mean {close[0]}.csv?" if close else f"known are {_known()}"
             company.problems.append(Problem(path.name, 0, "", f"no such file is known; {hint}"))
             continue
-        company.rows[sheet.name] = list(_rows(sheet, path, company.problems))
-        if len(company.problems) >= MAX_PROBLEMS:
+        company.rows[sheet.name] = list(_rows(sheet, path, limits, company.problems))
+        if len(company.problems) >= limits.problems:
             return company
     if not company.problems:
         company.problems.extend(_across(company))
@@ -456,8 +465,8 @@ def _known() -> str:
     return ", ".join(sheet.file for sheet in SHEETS)
 
 
-def _rows(sheet: Sheet, path: Path, problems: list[Problem]) -> Iterator[Row]:
-    text = _decoded(sheet, path, problems)
+def _rows(sheet: Sheet, path: Path, limits: Limits, problems: list[Problem]) -> Iterator[Row]:
+    text = _decoded(sheet, path, limits, problems)
     if text is None:
         return
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -471,10 +480,10 @@ def _rows(sheet: Sheet, path: Path, problems: list[Problem]) -> Iterator[Row]:
         return
     seen: dict[tuple[Any, ...], int] = {}
     for count, (line, cells) in enumerate(lines):
-        if count >= MAX_ROWS:
-            problems.append(Problem(sheet.file, line, "", f"a file has at most {MAX_ROWS:,} rows; split it"))
+        if count >= limits.rows:
+            problems.append(Problem(sheet.file, line, "", f"a file has at most {limits.rows:,} rows; split it"))
             return
-        if len(problems) >= MAX_PROBLEMS:
+        if len(problems) >= limits.problems:
             return
         row = _row(sheet, columns, line, cells, problems)
         if row is None:
@@ -489,15 +498,15 @@ def _rows(sheet: Sheet, path: Path, problems: list[Problem]) -> Iterator[Row]:
         yield row
 
 
-def _decoded(sheet: Sheet, path: Path, problems: list[Problem]) -> str | None:
+def _decoded(sheet: Sheet, path: Path, limits: Limits, problems: list[Problem]) -> str | None:
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
+            raw = file.read(limits.file_bytes + 1)
     except OSError as error:
         problems.append(Problem(sheet.file, 0, "", f"it cannot be read ({error.strerror})"))
         return None
-    if len(raw) > MAX_FILE_BYTES:
-        problems.append(Problem(sheet.file, 0, "", f"a file has at most {MAX_FILE_BYTES >> 20} MiB; split it"))
+    if len(raw) > limits.file_bytes:
+        problems.append(Problem(sheet.file, 0, "", f"a file has at most {limits.file_bytes >> 20} MiB; split it"))
         return None
     try:
         text = raw.decode("utf-8-sig")
