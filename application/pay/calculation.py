@@ -75,7 +75,7 @@ class RunCalculation:
         )
         positions = await self.frontier(caller, found.run.pay_group)
         try:
-            return await self._payroll.write_as(
+            claim = await self._payroll.write_as(
                 caller,
                 self._runs.ClaimCalculation,
                 payroll_run_pb2.ClaimCalculationRequest(
@@ -88,6 +88,10 @@ class RunCalculation:
                 raise
             log.info("run not claimed", run_id=str(run_id), reason=error.reason)
             return None
+        log.info(
+            "run claimed", run_id=str(run_id), attempt=claim.attempt, fence=claim.fence, next_chunk=claim.next_chunk_no
+        )
+        return claim
 
     async def frontier(self, caller: Principal, pay_group: str) -> list[payroll_run_pb2.SourcePosition]:
         """Where the feeds of both sources stand now."""
