@@ -18,7 +18,7 @@ from contexts.payroll.domain.arithmetic import ARITHMETIC, EXACT_DIGITS, ZERO, p
 from contexts.payroll.domain.catalog import LineKind, PayComponent, Proration
 from contexts.payroll.domain.compiler import module_source
 from contexts.payroll.domain.errors import Blocked, ComponentInvalid, FormulaCycle, FormulaInvalid
-from contexts.payroll.domain.formula import Formula, Name, Node, Number, Operation, Rounded
+from contexts.payroll.domain.formula import Formula, Name, Node, Operation, Rounded
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.names import LINE_SUMS, Meaning, Origin, known_names, meaning, time_key
 from contexts.payroll.domain.segments import Piece, paid_ranges, split
@@ -333,21 +333,17 @@ def prorated(tree: Node, rule: Proration) -> Node:
 
     if rule is Proration.NONE:
         return tree
-    by_calendar = op("/", op("*", tree, name("segment_days")), name("period_days"))
     if rule is Proration.CALENDAR_DAYS:
-        return by_calendar
+        return op("/", op("*", tree, name("segment_days")), name("period_days"))
     working, month = name("segment_working_days"), name("paid_days_per_month")
-
-    def by_working_days(whole: Node) -> Node:  # a period in which nothing is planned is shared by calendar days
-        return op("if", op("==", whole, Number("0", 0)), by_calendar, op("/", op("*", tree, working), whole))
-
     if rule is Proration.WORKING_DAYS:
-        return by_working_days(name("period_working_days"))
+        return op("/", op("*", tree, working), name("period_working_days"))
     unpaid = op("/", name("unpaid_minutes"), name("standard_day_minutes"))
     if rule is Proration.PAID_DAYS_21_75:
         return op("/", op("*", tree, op("-", working, unpaid)), month)
+    share = op("/", op("*", tree, working), name("employed_working_days"))
     missing = op("/", op("*", tree, op("+", unpaid, name("unemployed_days"))), month)
-    return op("-", by_working_days(name("employed_working_days")), missing)
+    return op("-", share, missing)
 
 
 # ------------------------------------------------------------------------------- what the compiled function calls

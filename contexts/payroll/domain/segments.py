@@ -29,10 +29,10 @@ class Piece:
     low: int
     high: int
     days: int  # calendar days in the period
-    planned: str  # a digit per day of the period
+    planned: str  # a digit per day of the period; all 1 where nothing is planned
     working: int  # planned days in the piece
     whole_working: int  # planned days in the period
-    employed_working: int  # planned days in all pieces of the assignment
+    employed_working: int  # planned days in all pieces of the assignment, never 0
     unemployed: int  # planned days of the period before, between and after the pieces, each counted in one piece
     unpaid: Decimal | int  # minutes, weighted
     day_minutes: int
@@ -55,30 +55,35 @@ def split(header: Header, facts: Mapping[str, Any], keys: tuple[tuple[str, str],
         piece.stop = stop = _day(segment["to"]).toordinal()
         piece.low = low = first if first > start else start
         piece.high = high = stop if stop < end else end
-        piece.planned = planned = segment["planned"]
+        planned = segment["planned"]
         piece.unpaid = 0
         piece.unemployed = 0
         piece.day_minutes = segment["day_minutes"]
         piece.minutes = [0] * len(keys)
-        piece.whole_working = whole = planned.count("1")
-        if high > low:
-            piece.days = days = high - low
-            piece.working = whole if days == end - start else planned.count("1", low - start, high - start)
-            if not planned and days != end - start:
+        whole = planned.count("1")
+        piece.days = days = high - low if high > low else 0
+        if not whole:
+            if not planned and 0 < days < end - start:
                 raise Blocked(
                     "PLANNED_DAYS_MISSING",
                     "give the assignment a work schedule: its part of the period is prorated",
                     segment["assignment"],
                 )
+            planned = "1" * (end - start)  # where nothing is planned, every day counts
+            whole = end - start
+        piece.planned = planned
+        piece.whole_working = whole
+        if not days:
+            piece.working = 0
         else:
-            piece.days = piece.working = 0
-        piece.employed_working = piece.working
+            piece.working = whole if days == end - start else planned.count("1", low - start, high - start)
+        piece.employed_working = piece.working or 1  # of somebody without a planned day the share is 0, not 0 / 0
         pieces.append(piece)
     if not pieces:
         raise Blocked("PAY_FACTS_MISSING", "the employee has no assignment with a wage in the period")
     if len(pieces) > 1:
         _share_days_outside(pieces, start)
-    elif pieces[0].days:
+    elif pieces[0].working:
         pieces[0].unemployed = pieces[0].whole_working - pieces[0].working
     for line in facts["time"]:
         _add_minutes(pieces, line, keys)
@@ -93,6 +98,8 @@ def _share_days_outside(pieces: list[Piece], start: int) -> None:
             by_assignment.setdefault(piece.segment["assignment"], []).append(piece)
     for mine in by_assignment.values():
         employed = sum(piece.working for piece in mine)
+        if not employed:
+            continue
         reached = start
         for piece in mine:
             piece.employed_working = employed
