@@ -1,8 +1,8 @@
 """The ASGI application: one exchange per request, the operation found in one walk, and an answer whatever happens."""
 
 import asyncio
+import random
 import re
-import uuid
 from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
@@ -32,7 +32,7 @@ from application.edge.refusal import (
     UnreadableBody,
 )
 from chassis.rpc.channels import Budget, spending
-from chassis.telemetry import INCIDENTS, follow_trace, new_traceparent
+from chassis.telemetry import INCIDENTS, follow_trace
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,8 @@ class Application(FastAPI):
         scope["app"] = self
         clock = asyncio.get_running_loop()
         now = clock.time()
-        exchange = Exchange(trace_id=uuid.uuid4().hex, deadline=now + self._deadline_s)
+        trace = f"{random.getrandbits(128):032x}"
+        exchange = Exchange(trace_id=trace, deadline=now + self._deadline_s)
         token = enter(exchange)
         budget: Budget | None = None
         started = False
@@ -107,7 +108,7 @@ class Application(FastAPI):
         response: Response | None
         try:
             _read_head(scope, exchange, now)
-            follow_trace(exchange.traceparent or new_traceparent())
+            follow_trace(exchange.traceparent or f"00-{trace}-{random.getrandbits(64) or 1:016x}-00")
             with spending(exchange.deadline - clock.time(), exchange.trace_id) as budget:
                 async with asyncio.timeout_at(exchange.deadline + GRACE_S):
                     found = self._directory.find(scope["method"], scope["path"])

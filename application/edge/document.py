@@ -107,6 +107,14 @@ def _complete(entry: dict[str, Any], operation: Operation, method: str, route: A
             "9f1c2d",
         )
     )
+    parameters.append(
+        _header(
+            "X-Request-Timeout-Ms",
+            "How long the client waits at most, in milliseconds; what takes longer is given up and answered 504.",
+            {"type": "string", "minLength": 1, "maxLength": 6, "pattern": "^[0-9]{1,6}$"},
+            "1000",
+        )
+    )
     responses = entry["responses"]
     for status in _statuses(operation, method, route):
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}

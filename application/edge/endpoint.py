@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import orjson
 from fastapi import params
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
@@ -67,7 +68,8 @@ class Endpoint:
             arguments[self._response_name] = changeable
         result = await self._call(**arguments)
         # What we built is not validated again, and a newer enum value of a data service is no reason to warn.
-        content = self._result.dump_json(result, warnings="none")
+        ready = type(result) is dict
+        content = orjson.dumps(result) if ready else self._result.dump_json(result, warnings="none")
         return Response(content, status_code=changeable.status_code, media_type="application/json")
 
     def _validated(self, query: bytes, path: Mapping[str, str], body: Any, given: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Between JSON values and protobuf values: dates, instants, money and enum names."""
 
 from datetime import UTC, date, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2
@@ -9,6 +9,8 @@ from muster.type.v1 import money_pb2
 
 from application.edge.fields import MoneyView
 from kernel.money import Money
+
+T = TypeVar("T")
 
 
 class _Enum(Protocol):
@@ -63,6 +65,27 @@ def from_enum(kind: _Enum, prefix: str, number: int) -> str | None:
         return kind.Name(number).removeprefix(prefix)
     except ValueError:
         return f"UNKNOWN_{number}"
+
+
+def names_of(kind: Any, prefix: str) -> dict[int, str]:
+    """The names of an enum's values without their prefix, by number, without UNSPECIFIED."""
+    return {number: name.removeprefix(prefix) for name, number in kind.items() if number}
+
+
+def json_date(day: date_pb2.Date) -> str | None:
+    """A civil date as JSON has it; a message that was not set gives None."""
+    return f"{day.year:04}-{day.month:02}-{day.day:02}" if day.year else None
+
+
+def json_instant(stamp: Timestamp) -> str | None:
+    """An instant as JSON has it, in UTC; a message that was not set gives None."""
+    instant = from_instant(stamp)
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def ready_made(view: type[T], fields: dict[str, Any]) -> T:
+    """Fields that stand as JSON takes them, in the place of a view: they are encoded without a model."""
+    return cast(T, fields)
 
 
 def blank(text: str) -> str | None:

@@ -1,6 +1,6 @@
 """What people can be asked: hires, changes, histories and the org chart, each with one or two calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from application.edge.calls import Calls
 from application.edge.exchange import current_exchange
 from application.edge.pages import AsOfQuery, Page
 from application.edge.tenants import Tenants
-from application.edge.wire import to_date, to_enum, to_instant
+from application.edge.wire import ready_made, to_date, to_enum, to_instant
 from application.people import codec, schemas
 from application.people.relations import Relations
 from chassis.rpc.channels import Client
@@ -114,13 +114,15 @@ class People:
         answer = await self._calls.read(self._employees.ListEmployees, request)
         if query.manager_id is not None and not answer.employees:
             await self._relations.exist([query.manager_id])
-        return Page[schemas.EmployeeView].model_construct(
-            data=[self._listed(one) for one in answer.employees], next_cursor=answer.next_page_token or None
-        )
+        return self._page(answer.employees, answer.next_page_token)
+
+    def _page(self, employees: Iterable[wire.Employee], cursor: str) -> Page[schemas.EmployeeView]:
+        data = [self._listed(one) for one in employees]
+        return ready_made(Page[schemas.EmployeeView], {"data": data, "next_cursor": cursor or None})
 
     async def _within(self, request: wire.ListEmployeesRequest, found: Reach) -> Page[schemas.EmployeeView] | None:
         """Narrow the list to the caller's reach; a page of oneself where that is all there is."""
-        nothing = Page[schemas.EmployeeView].model_construct(data=[], next_cursor=None)
+        nothing = self._page((), "")
         caller = current_exchange().caller
         if found.legal_entities:
             asked = set(request.legal_entities) or found.legal_entities
@@ -147,9 +149,7 @@ class People:
                 employee_ids=[str(caller.employee_id)], as_of=request.as_of, known_at=request.known_at or None
             ),
         )
-        return Page[schemas.EmployeeView].model_construct(
-            data=[self._listed(one) for one in answer.employees], next_cursor=None
-        )
+        return self._page(answer.employees, "")
 
     async def history(self, employee_id: UUID, query: schemas.HistoryQuery) -> schemas.HistoryView:
         """What was recorded of one employee."""
