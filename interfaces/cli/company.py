@@ -28,7 +28,7 @@ from interfaces.cli.progress import Step, Steps, console_for
 
 BATCH = 500
 SHOWN_PROBLEMS = 50
-TRIES = 6
+TRIES = 4
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 TIMEOUT_S = 60.0
 ROSTER_WAIT_S, ROSTER_STEP_S = 15.0, 0.05
@@ -36,6 +36,7 @@ MAX_PAGES = 1000
 PAGE = 1000
 
 PUNCHES = uuid.UUID("5f0a3f64-8f0d-5c58-9d5c-6b0f3b7d2a11")  # namespace of punch ids made from a row's content
+NOT_FOUND = 404
 _AGAIN = {429, 502, 503, 504}
 
 
@@ -264,7 +265,7 @@ class CompanyLoad:
                 "days": [_given(date=row["date"], day_kind=row["day_kind"], name=row["name"], works_as=row["works_as"])
                          for row in sorted(days, key=lambda row: row["date"])],
             }  # fmt: skip
-            await self._send(self._people, "PUT", f"/v1/holiday-calendars/{calendar}", body, days, report, step)
+            await self._publish(self._people, f"/v1/holiday-calendars/{calendar}", body, days, report, step)
 
     async def _overtime_policies(self, rows: list[Row], report: Loaded, step: Step) -> None:
         for policy, rules in _grouped(rows, "code", "effective_date"):
@@ -279,7 +280,7 @@ class CompanyLoad:
                 night_start_time=night["night_start"] if night else None,
                 night_end_time=night["night_end"] if night else None,
             )  # fmt: skip
-            await self._send(self._people, "PUT", f"/v1/overtime-policies/{code}", body, rules, report, step)
+            await self._publish(self._people, f"/v1/overtime-policies/{code}", body, rules, report, step)
 
     async def _shifts(self, rows: list[Row], report: Loaded, step: Step) -> None:
         def body(row: Row) -> dict[str, Any]:
@@ -570,7 +571,23 @@ class CompanyLoad:
     ) -> None:
         """Publish entries one by one, the earliest first."""
         for row in sorted(rows, key=lambda row: row["effective_date"]):
-            await self._send(api or self._people, "PUT", f"{path}/{row['code']}", body(row), [row], report, step)
+            await self._publish(api or self._people, f"{path}/{row['code']}", body(row), [row], report, step)
+
+    async def _publish(
+        self, api: Api, path: str, body: dict[str, Any], rows: Sequence[Row], report: Loaded, step: Step
+    ) -> None:
+        """Publish one entry, unless it stands so already."""
+        try:
+            published, _ = await api.get(path, as_of=body["effective_date"])
+        except Refused as refused:
+            if refused.status != NOT_FOUND:
+                raise
+        else:
+            if _says(published, body):
+                report.unchanged += len(rows)
+                step.advance(len(rows))
+                return
+        await self._send(api, "PUT", path, body, rows, report, step)
 
     async def _send(
         self,
@@ -592,8 +609,10 @@ class CompanyLoad:
         except Refused as refused:
             if refused.status in (401, 403):
                 raise
-            report.problems.append(rows[0].problem(str(refused)))
-            return
+            if refused.reason != "NOTHING_CHANGES":
+                report.problems.append(rows[0].problem(str(refused)))
+                return
+            replayed = True
         for _ in range(len(rows) if counted is None else counted):
             report.count(replayed)
             if step is not None:
@@ -609,6 +628,17 @@ def _punch(row: Row, employee_id: str) -> dict[str, Any]:
         direction=row["direction"],
         source=row["source"] or "IMPORT",
     )
+
+
+def _says(published: Any, given: Any) -> bool:
+    """Whether an entry says all that is given; what is not given stands as it is."""
+    if isinstance(given, dict):
+        return isinstance(published, dict) and all(_says(published.get(name), each) for name, each in given.items())
+    if isinstance(given, list):
+        if not isinstance(published, list) or len(published) != len(given):
+            return False
+        return all(_says(one, other) for one, other in zip(published, given, strict=True))
+    return bool(published == given)
 
 
 def _given(**values: Any) -> dict[str, Any]:
