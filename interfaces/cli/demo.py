@@ -90,17 +90,23 @@ def _temporary() -> Iterator[Path]:
 
 
 async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep_up: bool) -> None:
-    before = _process_age_s()
-    began = time.perf_counter()
+    before, began = _process_age_s(), time.perf_counter()
     company = await asyncio.to_thread(read_company, folder)
     if company.problems:
         first = company.problems[0]
         raise DemoFailed(f"the files cannot be used; {first}; all of it: muster import {folder} --dry-run")
     period, pay_group = _period_of(company), _pay_group_of(company)
+    checked_s = time.perf_counter() - began
     console.print(f"Muster: {_title(company, period)}", style="bold")
     steps = Steps(console)
+    with steps.step("start Python and the program") as step:
+        step.say("imports")
+        step.add_seconds(before)
+    with steps.step("read and check the files") as step:
+        step.say(f"{sum(map(len, company.rows.values())):,} rows in {len(company.rows)} files")
+        step.add_seconds(checked_s)
     backend_of = embedded(Settings.embedded(data), _listener(keep_up))
-    async with _started(steps, backend_of, before) as (backend, client):
+    async with _started(steps, backend_of) as (backend, client):
         callers = await _callers(steps, backend, client, company)
         console.print(f"\nLoad the company from {folder}/ through the REST API", style="bold")
         await _load(steps, company, callers)
@@ -146,11 +152,8 @@ def _listener(keep_up: bool) -> Listener:
 
 @asynccontextmanager
 async def _started(
-    steps: Steps, backend_of: AbstractAsyncContextManager[Embedded], before: float
+    steps: Steps, backend_of: AbstractAsyncContextManager[Embedded]
 ) -> AsyncIterator[tuple[Embedded, httpx.AsyncClient]]:
-    with steps.step("start Python and the program") as step:
-        step.say("imports")
-        step.add_seconds(before)
     async with AsyncExitStack() as stack:
         with steps.step("start the backend") as step:
             backend = await stack.enter_async_context(backend_of)
