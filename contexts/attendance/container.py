@@ -10,7 +10,7 @@ from chassis.clock import SystemClock
 from chassis.database import Database, Tx
 from chassis.principal import Call
 from chassis.unit_of_work import Commands, Queries, UnitOfWork
-from contexts.attendance.adapters.codec import encode_totals
+from contexts.attendance.adapters.codec import ProtoTotals
 from contexts.attendance.adapters.published import published
 from contexts.attendance.adapters.servicer import RosterServicer, TimeCatalogServicer, TimesheetServicer
 from contexts.attendance.repository.planners import Planners
@@ -30,7 +30,7 @@ class SqlAttendanceWork(UnitOfWork):
     @cached_property
     def timesheets(self) -> SqlTimesheets:
         """Timesheets to be changed, and their punches."""
-        return SqlTimesheets(self.tx, self.outbox, encode_totals)
+        return SqlTimesheets(self.tx, self.outbox, ProtoTotals())
 
     @cached_property
     def roster(self) -> SqlRoster:
@@ -45,7 +45,7 @@ class SqlAttendanceWork(UnitOfWork):
     @property
     def actor(self) -> str:
         """The principal's subject."""
-        return self.call.principal.subject
+        return self.call.principal.subject[:80]
 
     @property
     def actor_employee(self) -> EmployeeId | None:
@@ -64,7 +64,7 @@ def sql_work(planners: Planners) -> Callable[[Tx, Call, Clock], SqlAttendanceWor
 
 def sql_readings(planners: Planners, database: Database) -> Callable[[Tx], SqlReadings]:
     """How readings are opened."""
-    return lambda tx: SqlReadings(tx, planners, database.now, database.settle_margin_s)
+    return lambda tx: SqlReadings(tx, planners, ProtoTotals(), database.now, database.settle_margin_s)
 
 
 class Container(containers.DeclarativeContainer):

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from chassis.database import Database
 from chassis.outbox import Saved
 from chassis.principal import Call, Principal
-from contexts.attendance.adapters.codec import encode_totals
+from contexts.attendance.adapters.codec import ProtoTotals
 from contexts.attendance.adapters.published import published as message_of
 from contexts.attendance.container import SqlAttendanceWork
 from contexts.attendance.domain.catalog import (
@@ -216,7 +216,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.clock = TestClock()
         self.saved: list[Saved] = []
-        self._rows = MemoryAttendance(self.clock.now, uuid4, encode_totals)
+        self._rows = MemoryAttendance(self.clock.now, uuid4, ProtoTotals())
 
     @asynccontextmanager
     async def work(
@@ -254,7 +254,7 @@ class SqlStore:
     @asynccontextmanager
     async def readings(self, tenant_id: TenantId) -> AsyncIterator[Readings]:
         async with self.database.read(tenant_id) as tx:
-            yield SqlReadings(tx, self._planners, self._database_time, self.database.settle_margin_s)
+            yield SqlReadings(tx, self._planners, ProtoTotals(), self._database_time, self.database.settle_margin_s)
 
     async def _database_time(self) -> datetime:
         """An hour after everything that a test records."""

@@ -1,6 +1,7 @@
 """Timesheets, punches and the roster between protos and values."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -18,7 +19,7 @@ from contexts.attendance.domain.punches import Direction, Punch, Source, Stamp
 from contexts.attendance.domain.roster import Placement, RosterEntry
 from contexts.attendance.domain.spans import Span, instant_of, zone
 from contexts.attendance.domain.timesheet import Absence, Status, TimesheetState
-from contexts.attendance.domain.totals import Bucket, Tally
+from contexts.attendance.domain.totals import Bucket, PeriodTotals, Tally
 from contexts.attendance.handlers.close_timesheets import CloseAnswer, CloseTimesheets
 from contexts.attendance.handlers.ensure_roster import RosterAnswer
 from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence
@@ -37,7 +38,8 @@ _KIND_TO = {
     DayKind.REST_DAY: day_kind_pb2.DAY_KIND_REST_DAY,
     DayKind.HOLIDAY: day_kind_pb2.DAY_KIND_HOLIDAY,
 }
-_KIND_FROM = {number: kind for kind, number in _KIND_TO.items()}
+_KIND_OF = {number: kind for kind, number in _KIND_TO.items()}
+_TALLY_FIELDS = tuple(one.name for one in fields(Tally))
 _STATUS_TO = {status: pb.TimesheetStatus.Value(f"TIMESHEET_STATUS_{status.value}") for status in Status}
 _STATUS_FROM = {number: status for status, number in _STATUS_TO.items()}
 _DIRECTION_FROM = {
@@ -110,7 +112,7 @@ def kind_to_proto(kind: DayKind) -> "day_kind_pb2.DayKind.ValueType":
 
 def kind_from(number: int) -> DayKind:
     """A kind of day. Raises InvalidValue."""
-    kind = _KIND_FROM.get(number)  # type: ignore[call-overload]
+    kind = _KIND_OF.get(number)  # type: ignore[call-overload]
     if kind is None:
         raise InvalidValue("name WORKDAY, REST_DAY or HOLIDAY", field="day_kind")
     return DayKind(kind)
@@ -355,6 +357,7 @@ def _sums_to(tally: Tally) -> pb.PeriodSums:
         absence_minutes=tally.absence_minutes,
         late_count=tally.late_count,
         early_leave_count=tally.early_leave_count,
+        unapproved_overtime_minutes=tally.unapproved_overtime_minutes,
     )
 
 
@@ -416,23 +419,52 @@ def _bucket_to(bucket: Bucket) -> pb.TimeBucket:
     )
 
 
-def encode_totals(state: TimesheetState) -> bytes:
-    """The totals of a version of a timesheet as the message that reads of them answer."""
-    message = pb.PeriodTotals(
-        employee_id=str(state.employee_id),
-        assignment_id=str(state.assignment_id),
-        timesheet_id=str(state.id),
-        period=state.period.name,
-        start_date=date_to_proto(state.period.span.start),
-        end_date=date_to_proto(state.period.span.last_day),
-        status=_STATUS_TO[state.status],
-        etag=str(state.version),
-        record_time=instant_to_proto(state.record_time),
-        catalog_version=state.grounds.catalog_version,
+def _bucket_from(message: pb.TimeBucket) -> Bucket:
+    return Bucket(
+        date_from(message.work_date, "work_date"),
+        _KIND_OF[message.day_kind],
+        date_from(message.work_week_start_date, "work_week_start_date"),
+        message.pay_code,
+        message.minutes,
+        message.planned_minutes,
+        Decimal(message.paid_share) if message.paid_share else None,
     )
-    if state.status is not Status.OPEN:
-        message.buckets.extend(_bucket_to(bucket) for bucket in state.totals.buckets)
-        message.sums.CopyFrom(_sums_to(state.totals.tally))
-        message.planned_days = state.totals.paid_days
-        message.standard_day_minutes = state.totals.standard_day_minutes
-    return message.SerializeToString(deterministic=True)
+
+
+def _tally_from(message: pb.PeriodSums) -> Tally:
+    return Tally(**{name: getattr(message, name) for name in _TALLY_FIELDS})
+
+
+class ProtoTotals:
+    """Period totals as the message that reads of them answer, so that a read passes on what is stored."""
+
+    def encode(self, state: TimesheetState) -> bytes:
+        """The totals of this version of the timesheet."""
+        message = pb.PeriodTotals(
+            employee_id=str(state.employee_id),
+            assignment_id=str(state.assignment_id),
+            timesheet_id=str(state.id),
+            period=state.period.name,
+            start_date=date_to_proto(state.period.span.start),
+            end_date=date_to_proto(state.period.span.last_day),
+            status=_STATUS_TO[state.status],
+            etag=str(state.version),
+            record_time=instant_to_proto(state.record_time),
+            catalog_version=state.grounds.catalog_version,
+        )
+        if state.status is not Status.OPEN:
+            message.buckets.extend(_bucket_to(bucket) for bucket in state.totals.buckets)
+            message.sums.CopyFrom(_sums_to(state.totals.tally))
+            message.planned_days = state.totals.paid_days
+            message.standard_day_minutes = state.totals.standard_day_minutes
+        return message.SerializeToString(deterministic=True)
+
+    def decode(self, payload: bytes) -> PeriodTotals:
+        """The totals again."""
+        message = pb.PeriodTotals.FromString(payload)
+        return PeriodTotals(
+            tuple(_bucket_from(bucket) for bucket in message.buckets),
+            _tally_from(message.sums),
+            message.planned_days,
+            message.standard_day_minutes,
+        )

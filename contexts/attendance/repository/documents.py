@@ -23,7 +23,6 @@ from contexts.attendance.domain.periods import Frequency, TimeCalendar
 from contexts.attendance.domain.roster import Placement
 from contexts.attendance.domain.rounding import PunchRounding, RoundingMode
 from contexts.attendance.domain.timesheet import Absence, Grounds, TimesheetState
-from contexts.attendance.domain.totals import NO_TOTALS, Bucket, PeriodTotals, Tally
 from kernel.ids import AssignmentId, EmployeeId
 from kernel.period import Period
 
@@ -91,8 +90,6 @@ def timesheet_to_json(state: TimesheetState) -> bytes:
             "roster_version": grounds.roster_version,
             "catalog_version": grounds.catalog_version,
             "absences": [_absence_to(absence) for absence in state.absences],
-            "submitted_by": state.submitted_by,
-            "approved_by": state.approved_by,
         }
     )
 
@@ -110,42 +107,6 @@ def grounds_from_json(held: dict[str, Any]) -> Grounds:
 def absences_from_json(held: dict[str, Any]) -> tuple[Absence, ...]:
     """The timesheet's absences."""
     return tuple(_absence_from(row) for row in held["absences"])
-
-
-def totals_to_json(totals: PeriodTotals) -> bytes | None:
-    """Buckets and sums, None while there are none."""
-    if totals is NO_TOTALS:
-        return None
-    buckets = [
-        [
-            bucket.work_date, bucket.day_kind.value, bucket.work_week, bucket.pay_code, bucket.minutes,
-            bucket.planned_minutes, bucket.paid_share,
-        ]
-        for bucket in totals.buckets
-    ]  # fmt: skip
-    return _json(
-        {
-            "buckets": buckets,
-            "tally": totals.tally,
-            "paid_days": totals.paid_days,
-            "standard_day_minutes": totals.standard_day_minutes,
-        }
-    )
-
-
-def totals_from_json(document: bytes | None) -> PeriodTotals:
-    """Buckets and sums again."""
-    if document is None:
-        return NO_TOTALS
-    held = orjson.loads(document)
-    buckets = tuple(
-        Bucket(
-            date.fromisoformat(work_date), DayKind(kind), date.fromisoformat(week), code, minutes, planned,
-            None if share is None else Decimal(share),
-        )
-        for work_date, kind, week, code, minutes, planned, share in held["buckets"]
-    )  # fmt: skip
-    return PeriodTotals(buckets, Tally(**held["tally"]), held.get("paid_days", ""), held.get("standard_day_minutes", 0))
 
 
 # ------------------------------------------------------------------------------------------------- the catalog

@@ -22,6 +22,7 @@ from contexts.attendance.repository.port import (
     StoredPunch,
     TimesheetFilter,
     TimesheetKey,
+    TotalsCodec,
     Window,
     catalog_id,
     key_of,
@@ -32,7 +33,6 @@ from kernel.errors import Stale
 from kernel.ids import EmployeeId, TenantId, Version
 from kernel.period import Period
 
-EncodeTotals = Callable[[TimesheetState], bytes]
 STEPS = ("TimesheetSubmitted", "TimesheetApproved", "TimesheetReopened", "TimesheetLocked")
 
 
@@ -64,10 +64,10 @@ class Rows:
 class MemoryTimesheets:
     """Timesheets and punches of one tenant, to be changed."""
 
-    def __init__(self, rows: Rows, outbox: Outbox, encode_totals: EncodeTotals) -> None:
+    def __init__(self, rows: Rows, outbox: Outbox, codec: TotalsCodec) -> None:
         self._rows = rows
         self._outbox = outbox
-        self._encode_totals = encode_totals
+        self._codec = codec
 
     async def get(self, id: UUID, seen: Version | None = None) -> Timesheet:
         state = self._rows.timesheets.get(id)
@@ -108,7 +108,7 @@ class MemoryTimesheets:
         for index, row in enumerate(self._rows.totals):
             if row.state.id == state.id and row.recorded_to == STILL_KNOWN:
                 self._rows.totals[index] = replace(row, recorded_to=state.record_time)
-        self._rows.totals.append(TotalsRow(state, STILL_KNOWN, self._encode_totals(state)))
+        self._rows.totals.append(TotalsRow(state, STILL_KNOWN, self._codec.encode(state)))
 
     async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
         return _stamps(self._rows, set(ids))
@@ -296,7 +296,7 @@ class MemoryAttendanceWork:
         actor_employee: EmployeeId | None,
         now: Callable[[], datetime],
         new_id: Callable[[], UUID],
-        encode_totals: EncodeTotals,
+        codec: TotalsCodec,
     ) -> None:
         self.actor = actor
         self.actor_employee = actor_employee
@@ -304,7 +304,7 @@ class MemoryAttendanceWork:
         self.noted: tuple[UUID | str, str | None] | None = None
         self._now = now
         self._new_id = new_id
-        self.timesheets = MemoryTimesheets(rows, self.outbox, encode_totals)
+        self.timesheets = MemoryTimesheets(rows, self.outbox, codec)
         self.roster = MemoryRoster(rows)
         self.catalog = MemoryCatalog(rows, self.outbox, tenant_id)
 
@@ -327,12 +327,12 @@ class MemoryAttendance:
     Invariants: works take turns; a work that raises leaves nothing behind.
     """
 
-    def __init__(self, now: Callable[[], datetime], new_id: Callable[[], UUID], encode_totals: EncodeTotals) -> None:
+    def __init__(self, now: Callable[[], datetime], new_id: Callable[[], UUID], codec: TotalsCodec) -> None:
         self._rows: dict[TenantId, Rows] = defaultdict(Rows)
         self._turn = asyncio.Lock()
         self._now = now
         self._new_id = new_id
-        self._encode_totals = encode_totals
+        self._codec = codec
 
     @asynccontextmanager
     async def work(
@@ -341,9 +341,7 @@ class MemoryAttendance:
         """One command's work, kept when the block ends without an error."""
         async with self._turn:
             rows = self._rows[tenant_id].copied()
-            work = MemoryAttendanceWork(
-                rows, tenant_id, actor, actor_employee, self._now, self._new_id, self._encode_totals
-            )
+            work = MemoryAttendanceWork(rows, tenant_id, actor, actor_employee, self._now, self._new_id, self._codec)
             yield work
             rows.saved += work.outbox.saved
             self._rows[tenant_id] = rows

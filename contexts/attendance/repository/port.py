@@ -12,6 +12,7 @@ from contexts.attendance.domain.planning import Planner
 from contexts.attendance.domain.punches import Punch, Stamp
 from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, TimesheetState
+from contexts.attendance.domain.totals import PeriodTotals
 from kernel.ids import AssignmentId, EmployeeId, TenantId, Version, derived_id
 from kernel.period import Period
 
@@ -58,6 +59,18 @@ class Window:
     timesheet_id: UUID
     start: datetime
     end: datetime
+
+
+class TotalsCodec(Protocol):
+    """How totals are stored: as what reads of them answer."""
+
+    def encode(self, state: TimesheetState) -> bytes:
+        """The totals of this version of the timesheet."""
+        ...
+
+    def decode(self, payload: bytes) -> PeriodTotals:
+        """The totals again."""
+        ...
 
 
 class Timesheets(Protocol):
@@ -201,7 +214,7 @@ class Readings(Protocol):
         ...
 
     async def listing(self, wanted: TimesheetFilter, after: ListKey | None, limit: int) -> list[TimesheetState]:
-        """A page of timesheets, by employee and period."""
+        """A page of timesheets without their totals, by employee and period."""
         ...
 
     async def stamps(self, id: UUID) -> list[Stamp]:

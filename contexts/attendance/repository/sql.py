@@ -1,7 +1,8 @@
 """Timesheets, punches, the roster and the catalog in SQL, for commands."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,15 +28,15 @@ from contexts.attendance.repository.documents import (
     placements_from_json,
     placements_to_json,
     timesheet_to_json,
-    totals_from_json,
-    totals_to_json,
 )
 from contexts.attendance.repository.planners import Planners
 from contexts.attendance.repository.port import (
     StoredPunch,
     TimesheetKey,
+    TotalsCodec,
     Window,
     catalog_id,
+    key_of,
     published_event,
 )
 from contexts.attendance.repository.tables import (
@@ -52,8 +53,6 @@ from kernel.errors import Stale
 from kernel.ids import AssignmentId, EmployeeId, Version
 from kernel.period import Period
 
-EncodeTotals = Callable[[TimesheetState], bytes]
-
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _ID = timesheet.c.timesheet_id.type
 _INSTANT = timesheet.c.record_time.type
@@ -63,13 +62,16 @@ _timesheet = select(timesheet).where(timesheet.c.timesheet_id == sa.bindparam("i
 _of_keys = select(timesheet).where(
     timesheet.c.employee_id.in_(_ids), timesheet.c.period.in_(sa.bindparam("periods", expanding=True))
 )
-_counted = (
+_moved = (
     update(timesheet)
     .where(timesheet.c.timesheet_id.in_(_ids))
     .values(
         version=timesheet.c.version + sa.bindparam("versions"),
         record_time=sa.bindparam("at", type_=_INSTANT),
         punch_count=timesheet.c.punch_count + sa.bindparam("punches"),
+        status=sa.bindparam("to_status"),
+        submitted_by=sa.bindparam("to_submitted_by"),
+        approved_by=sa.bindparam("to_approved_by"),
     )
 )
 _changed = (
@@ -86,7 +88,8 @@ _changed = (
         pay_group=sa.bindparam("to_pay_group"),
         department=sa.bindparam("to_department"),
         document=sa.bindparam("to_document", type_=timesheet.c.document.type),
-        totals=sa.bindparam("to_totals", type_=timesheet.c.totals.type),
+        submitted_by=sa.bindparam("to_submitted_by"),
+        approved_by=sa.bindparam("to_approved_by"),
     )
 )
 _replaced_totals = (
@@ -98,6 +101,12 @@ _replaced_totals = (
         period_total.c.recorded_to == STILL_KNOWN,
     )
     .values(recorded_to=sa.bindparam("at", type_=_INSTANT))
+)
+_totals = select(period_total, period_total.c.timesheet_id, period_total.c.payload).where(
+    period_total.c.period.in_(sa.bindparam("periods", expanding=True)),
+    period_total.c.employee_id.in_(sa.bindparam("employees", expanding=True, type_=_ID)),
+    period_total.c.timesheet_id.in_(_ids),
+    period_total.c.recorded_to == STILL_KNOWN,
 )
 _stamp_columns = (punch.c.timesheet_id, punch.c.punch_id, punch.c.punched_at, punch.c.direction)
 _stamps = select(punch, *_stamp_columns).where(punch.c.timesheet_id.in_(_ids))
@@ -150,7 +159,7 @@ _published = update(catalog_head).where(catalog_head.c.catalog_version == sa.bin
 
 
 def state_from(row: RowMapping) -> TimesheetState:
-    """A timesheet from its row."""
+    """A timesheet from its row, without its totals."""
     held = orjson.loads(row["document"])
     return TimesheetState(
         id=row["timesheet_id"],
@@ -163,10 +172,26 @@ def state_from(row: RowMapping) -> TimesheetState:
         record_time=row["record_time"],
         punch_count=row["punch_count"],
         absences=absences_from_json(held),
-        totals=totals_from_json(row["totals"]),
-        submitted_by=held["submitted_by"],
-        approved_by=held["approved_by"],
+        submitted_by=row["submitted_by"],
+        approved_by=row["approved_by"],
     )
+
+
+async def with_totals(tx: Tx, states: Sequence[TimesheetState], codec: TotalsCodec) -> list[TimesheetState]:
+    """The timesheets, those that were submitted with their totals."""
+    closed = [state for state in states if state.status is not Status.OPEN]
+    if not closed:
+        return list(states)
+    values = {
+        "periods": list({state.period.name for state in closed}),
+        "employees": list({state.employee_id for state in closed}),
+        "ids": [state.id for state in closed],
+    }
+    payloads = {row["timesheet_id"]: row["payload"] for row in await tx.rows(_totals, values)}
+    return [
+        replace(state, totals=codec.decode(payloads[state.id])) if state.status is not Status.OPEN else state
+        for state in states
+    ]
 
 
 def stamps_from(rows: Iterable[RowMapping]) -> dict[UUID, list[Stamp]]:
@@ -190,16 +215,16 @@ def entry_from(row: RowMapping) -> RosterEntry:
 class SqlTimesheets:
     """Timesheets in one write transaction: read to be changed, each locked until it ends."""
 
-    def __init__(self, tx: Tx, outbox: Outbox, encode_totals: EncodeTotals) -> None:
+    def __init__(self, tx: Tx, outbox: Outbox, codec: TotalsCodec) -> None:
         self._tx = tx
         self._outbox = outbox
-        self._encode_totals = encode_totals
+        self._codec = codec
         self._loaded: dict[UUID, TimesheetState] = {}
 
-    def _restored(self, row: RowMapping) -> Timesheet:
-        state = state_from(row)
-        self._loaded[state.id] = state
-        return Timesheet(state)
+    async def _restored(self, rows: Sequence[RowMapping]) -> list[Timesheet]:
+        states = await with_totals(self._tx, [state_from(row) for row in rows], self._codec)
+        self._loaded |= {state.id: state for state in states}
+        return [Timesheet(state) for state in states]
 
     async def get(self, id: UUID, seen: Version | None = None) -> Timesheet:
         row = await self._tx.row(_timesheet, {"id": id}, lock=Lock.UPDATE)
@@ -207,7 +232,8 @@ class SqlTimesheets:
             raise TimesheetNotFound("there is no such timesheet; check the id", timesheet=id)
         if seen is not None and row["version"] != seen:
             raise Stale("the timesheet was changed meanwhile; read it again", timesheet=id)
-        return self._restored(row)
+        [restored] = await self._restored([row])
+        return restored
 
     async def of_keys(self, keys: Sequence[TimesheetKey]) -> dict[TimesheetKey, Timesheet]:
         if not keys:
@@ -218,12 +244,12 @@ class SqlTimesheets:
             "periods": list({key.period for key in wanted}),
         }
         rows = await self._tx.rows(_of_keys, values, lock=Lock.UPDATE)
-        found = {}
-        for row in rows:
-            key = TimesheetKey(row["employee_id"], row["assignment_id"], row["time_calendar"], row["period"])
-            if key in wanted:
-                found[key] = self._restored(row)
-        return found
+        keyed = [
+            row
+            for row in rows
+            if (row["employee_id"], row["assignment_id"], row["time_calendar"], row["period"]) in wanted
+        ]
+        return {key_of(one.state): one for one in await self._restored(keyed)}
 
     async def add(self, timesheets: Sequence[Timesheet]) -> None:
         if not timesheets:
@@ -254,11 +280,12 @@ class SqlTimesheets:
             "record_time": state.record_time,
             "punch_count": state.punch_count,
             "document": timesheet_to_json(state),
-            "totals": totals_to_json(state.totals),
+            "submitted_by": state.submitted_by,
+            "approved_by": state.approved_by,
         }
 
     async def save(self, timesheets: Sequence[Timesheet]) -> None:
-        counted: dict[tuple[int, int, datetime], list[TimesheetState]] = defaultdict(list)
+        moved: dict[tuple[Any, ...], list[UUID]] = defaultdict(list)
         changed: list[dict[str, Any]] = []
         totalled: list[TimesheetState] = []
         for one in timesheets:
@@ -266,19 +293,22 @@ class SqlTimesheets:
             if not events:
                 continue
             state, loaded = one.state, self._loaded[one.state.id]
-            if (state.status, state.absences) == (loaded.status, loaded.absences) and state.grounds is loaded.grounds:
-                more = (state.version - loaded.version, state.punch_count - loaded.punch_count, state.record_time)
-                counted[more].append(state)
+            if state.absences == loaded.absences and state.grounds is loaded.grounds:
+                gained = (state.version - loaded.version, state.punch_count - loaded.punch_count)
+                moved[(*gained, state.record_time, state.status.value, state.submitted_by, state.approved_by)].append(
+                    state.id
+                )
             else:
                 changed.append(self._change(state, loaded.version))
             if state.status is not loaded.status:
                 totalled.append(state)
             self._outbox.add("timesheet", state.id, state.version, events)
             self._loaded[state.id] = state
-        # Every timesheet is locked since it was read, so that those that gain alike can share one statement.
-        for (versions, punches, now), states in counted.items():
-            values = {"ids": [state.id for state in states], "versions": versions, "punches": punches, "at": now}
-            if await self._tx.execute(_counted, values) != len(states):
+        # Every timesheet is locked since it was read, so that those that move alike can share one statement.
+        names = ("versions", "punches", "at", "to_status", "to_submitted_by", "to_approved_by")
+        for alike, ids in moved.items():
+            values = dict(zip(names, alike, strict=True))
+            if await self._tx.execute(_moved, values | {"ids": ids}) != len(ids):
                 raise Stale("a timesheet was changed meanwhile; read it again")
         if changed and await self._tx.execute_many(_changed, changed) != len(changed):
             raise Stale("a timesheet was changed meanwhile; read it again")
@@ -296,7 +326,8 @@ class SqlTimesheets:
             "to_pay_group": state.grounds.last.pay_group,
             "to_department": state.grounds.last.department,
             "to_document": timesheet_to_json(state),
-            "to_totals": totals_to_json(state.totals),
+            "to_submitted_by": state.submitted_by,
+            "to_approved_by": state.approved_by,
         }
 
     async def _replace_totals(self, states: Sequence[TimesheetState]) -> None:
@@ -324,7 +355,7 @@ class SqlTimesheets:
                 "status": state.status.value,
                 "recorded_from": state.record_time,
                 "recorded_to": STILL_KNOWN,
-                "payload": self._encode_totals(state),
+                "payload": self._codec.encode(state),
             }
             for state in states
         ]

@@ -14,8 +14,8 @@ from contexts.attendance.domain.punches import Stamp
 from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import TimesheetState
 from contexts.attendance.repository.planners import Planners
-from contexts.attendance.repository.port import Change, ListKey, TimesheetFilter
-from contexts.attendance.repository.sql import entry_from, planner_of, stamps_from, state_from
+from contexts.attendance.repository.port import Change, ListKey, TimesheetFilter, TotalsCodec
+from contexts.attendance.repository.sql import entry_from, planner_of, stamps_from, state_from, with_totals
 from contexts.attendance.repository.tables import STILL_KNOWN, period_total, punch, roster, timesheet
 from kernel.ids import EmployeeId
 
@@ -93,11 +93,13 @@ class SqlReadings:
         self,
         tx: Tx,
         planners: Planners,
+        codec: TotalsCodec,
         database_time: Callable[[], Awaitable[datetime]],
         settle_margin_s: float,
     ) -> None:
         self._tx = tx
         self._planners = planners
+        self._codec = codec
         self._database_time = database_time
         self.settle_margin_s = settle_margin_s
 
@@ -108,11 +110,12 @@ class SqlReadings:
         row = await self._tx.row(_one, {"id": id})
         if row is None:
             raise TimesheetNotFound("there is no such timesheet; check the id", timesheet=id)
-        return state_from(row)
+        [state] = await with_totals(self._tx, [state_from(row)], self._codec)
+        return state
 
     async def find(self, employee_id: EmployeeId, period: str) -> list[TimesheetState]:
         rows = await self._tx.rows(_of_employee, {"employee": employee_id, "of_period": period})
-        return [state_from(row) for row in rows]
+        return await with_totals(self._tx, [state_from(row) for row in rows], self._codec)
 
     async def listing(self, wanted: TimesheetFilter, after: ListKey | None, limit: int) -> list[TimesheetState]:
         held = timesheet.c

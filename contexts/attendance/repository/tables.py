@@ -28,8 +28,9 @@ timesheet = Table(
     Column("version", BigInteger, nullable=False),
     Column("record_time", Instant, nullable=False),
     Column("punch_count", Integer, nullable=False),
-    Column("document", Document(), nullable=False),  # JSON: grounds, absences, who submitted and approved
-    Column("totals", Document()),  # JSON: buckets and sums, from submission on
+    Column("submitted_by", Code(80), nullable=False),
+    Column("approved_by", Code(80), nullable=False),
+    Column("document", Document(), nullable=False),  # JSON: grounds and absences
     Index("uq_timesheet_period", "tenant_id", "employee_id", "period", "assignment_id", "time_calendar", unique=True),
     Index("ix_timesheet_pay_group", "tenant_id", "pay_group", "period", "employee_id"),
     Index("ix_timesheet_department", "tenant_id", "department", "period", "employee_id"),

@@ -104,8 +104,9 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("record_time", Instant, nullable=False),
         sa.Column("punch_count", sa.Integer, nullable=False),
+        sa.Column("submitted_by", Code(80), nullable=False),
+        sa.Column("approved_by", Code(80), nullable=False),
         sa.Column("document", Document(), nullable=False),
-        sa.Column("totals", Document()),
         sa.PrimaryKeyConstraint("tenant_id", "timesheet_id", name="pk_timesheet"),
     )
     op.create_index("ix_timesheet_department", "timesheet", ["tenant_id", "department", "period", "employee_id"])

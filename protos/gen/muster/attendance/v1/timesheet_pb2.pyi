@@ -648,6 +648,7 @@ class PeriodSums(_message.Message):
     ABSENCE_MINUTES_FIELD_NUMBER: _builtins.int
     LATE_COUNT_FIELD_NUMBER: _builtins.int
     EARLY_LEAVE_COUNT_FIELD_NUMBER: _builtins.int
+    UNAPPROVED_OVERTIME_MINUTES_FIELD_NUMBER: _builtins.int
     planned_minutes: _builtins.int
     """Planned work on workday time, without breaks."""
     planned_days: _builtins.int
@@ -676,6 +677,8 @@ class PeriodSums(_message.Message):
     """Times late."""
     early_leave_count: _builtins.int
     """Times left early."""
+    unapproved_overtime_minutes: _builtins.int
+    """Overtime that does not count because it was not approved."""
     def __init__(
         self,
         *,
@@ -693,10 +696,11 @@ class PeriodSums(_message.Message):
         absence_minutes: _builtins.int = ...,
         late_count: _builtins.int = ...,
         early_leave_count: _builtins.int = ...,
+        unapproved_overtime_minutes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absence_minutes", b"absence_minutes", "absent_minutes", b"absent_minutes", "early_leave_count", b"early_leave_count", "early_leave_minutes", b"early_leave_minutes", "late_count", b"late_count", "late_minutes", b"late_minutes", "night_minutes", b"night_minutes", "overtime_holiday_minutes", b"overtime_holiday_minutes", "overtime_rest_day_minutes", b"overtime_rest_day_minutes", "overtime_workday_minutes", b"overtime_workday_minutes", "planned_days", b"planned_days", "planned_minutes", b"planned_minutes", "regular_minutes", b"regular_minutes", "worked_minutes", b"worked_minutes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absence_minutes", b"absence_minutes", "absent_minutes", b"absent_minutes", "early_leave_count", b"early_leave_count", "early_leave_minutes", b"early_leave_minutes", "late_count", b"late_count", "late_minutes", b"late_minutes", "night_minutes", b"night_minutes", "overtime_holiday_minutes", b"overtime_holiday_minutes", "overtime_rest_day_minutes", b"overtime_rest_day_minutes", "overtime_workday_minutes", b"overtime_workday_minutes", "planned_days", b"planned_days", "planned_minutes", b"planned_minutes", "regular_minutes", b"regular_minutes", "unapproved_overtime_minutes", b"unapproved_overtime_minutes", "worked_minutes", b"worked_minutes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
