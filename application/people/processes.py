@@ -67,11 +67,10 @@ class KeepRoster:
 
     async def _copy(self, tenant_id: TenantId) -> None:
         """The first who waits copies for all who came within 10 ms."""
+        waiting = self._waiting[tenant_id]
         try:
             await asyncio.sleep(TOGETHER_S)
-        finally:
-            waiting = self._waiting.pop(tenant_id)
-        try:
+            del self._waiting[tenant_id]
             ids = sorted(waiting)
             for start in range(0, len(ids), MOST):
                 results = await self._rosters.ensure(tenant_id, ids[start : start + MOST])
@@ -82,6 +81,8 @@ class KeepRoster:
                     else:
                         waiting[employee_id].set_exception(RemoteError(Kind.RULE, result.reason, result.message))
         except BaseException as error:
+            if self._waiting.get(tenant_id) is waiting:
+                del self._waiting[tenant_id]
             for copied in waiting.values():
                 if not copied.done():
                     copied.set_exception(error if isinstance(error, Exception) else ConnectionError("given up"))

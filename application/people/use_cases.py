@@ -18,6 +18,7 @@ from application.edge.wire import ready_made, to_date, to_enum, to_instant
 from application.people import codec, schemas
 from application.people.relations import Relations
 from chassis.rpc.channels import Client
+from chassis.rpc.error_map import RemoteError
 from kernel.ids import EmployeeId
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -146,7 +147,9 @@ class People:
         answer = await self._calls.read(
             self._employees.BatchGetEmployees,
             wire.BatchGetEmployeesRequest(
-                employee_ids=[str(caller.employee_id)], as_of=request.as_of, known_at=request.known_at or None
+                employee_ids=[str(caller.employee_id)],
+                as_of=request.as_of,
+                known_at=request.known_at if request.HasField("known_at") else None,
             ),
         )
         return self._page(answer.employees, "")
@@ -315,9 +318,20 @@ class People:
         request = chart.PutOrgChartEntryRequest(
             effective_date=to_date(body.effective_date), entry=codec.to_entry(code, body), reason=body.reason
         )
-        answer = await self._calls.write(self._org_chart.PutOrgChartEntry, request)
-        current_exchange().has_version(answer.entry.etag)
-        return view(answer.entry)
+        try:
+            entry = (await self._calls.write(self._org_chart.PutOrgChartEntry, request)).entry
+        except RemoteError as error:
+            if error.reason != "NOTHING_CHANGES":
+                raise
+            # To put what stands there already is no mistake.
+            asked = chart.GetOrgChartEntryRequest(
+                kind=chart.EntryKind.Value(f"ENTRY_KIND_{(request.entry.WhichOneof('detail') or '').upper()}"),
+                code=code,
+                as_of=request.effective_date,
+            )
+            entry = (await self._calls.read(self._org_chart.GetOrgChartEntry, asked)).entry
+        current_exchange().has_version(entry.etag)
+        return view(entry)
 
     async def get_entry(
         self, kind: str, code: str, query: schemas.OrgChartQuery, view: Callable[[chart.OrgChartEntry], Any]

@@ -135,3 +135,14 @@ async def test_what_a_role_may_not_read_is_null(acme: Staffed) -> None:
     assert oneself["person"]["email"] == "E0002@example.com"
     assert another.status_code == 404
     assert device.status_code == 403
+
+
+async def test_what_is_published_twice_alike_is_published_once(acme: Staffed) -> None:
+    body = {"effective_date": "2026-01-01", "name": "Research", "parent": "HQ"}
+
+    first = await acme.company.owner.put("/v1/departments/RESEARCH", json=body)
+    second = await acme.company.owner.put("/v1/departments/RESEARCH", json=body)
+
+    assert first.status_code == second.status_code == 200
+    assert first.json() == second.json()
+    assert first.headers["etag"] == second.headers["etag"]
