@@ -23,6 +23,21 @@ _TABLES = {
     "overtime_factor_rest_day": ("labour.overtime", "rest_day"),
     "overtime_factor_holiday": ("labour.overtime", "holiday"),
 }
+# Where the pack's inputs stand in the frozen inputs.
+_PLACES = {
+    "enrolment.social_insurance_base": "facts.statutory.values.social_insurance_base (else the monthly wage)",
+    "enrolment.housing_fund_base": "facts.statutory.values.housing_fund_base (else the monthly wage)",
+    "enrolment.housing_fund_rate": "facts.statutory.values.housing_fund_rate",
+    "enrolment.housing_fund_supplementary_rate": "facts.statutory.values.housing_fund_supplementary_rate",
+    "enrolment.injury_rate": "facts.statutory.values.injury_rate",
+    "tax_position.special_additional": "facts.statutory.values.special_additional_deduction",
+    "tax_position.months": "prior.statutory.months, one more in a new tax period",
+    "year_to_date.income": "prior.statutory.income",
+    "year_to_date.contributions": "prior.statutory.contributions",
+    "year_to_date.special_additional": "prior.statutory.special_additional",
+    "year_to_date.tax": "prior.statutory.tax",
+    "pay_date.month": "header.pay_date: its month",
+}
 _NOT_PAID = ""  # an empty base: this scheme is not paid
 _new = tuple.__new__
 
@@ -46,8 +61,12 @@ class ChinaLines:
         return row[column], row.key
 
     def describe(self, rule: str, rows: Sequence[str]) -> RuleText:
-        """A stored line's rule in words."""
-        return self._pack.describe(rule, rows)
+        """A stored line's rule in words; its inputs are named by their place in the frozen inputs."""
+        told = self._pack.describe(rule, rows)
+        leaves = tuple(
+            (name, origin, _PLACES.get(of, of) if origin == "INPUT" else of) for name, origin, of in told.leaves
+        )
+        return told._replace(leaves=leaves)
 
     def completed(self, values: Mapping[str, str], start: date) -> dict[str, str]:
         """A profile that names no injury rate gets that of the lowest industry class, as offices have it."""

@@ -32,19 +32,19 @@ class Meaning:
 
 
 _SEGMENT = {
-    "monthly_wage": "segments[].amount (per segments[].unit, brought to a month)",
-    "fte": "segments[].fte",
-    "segment_days": "segments[].from and to, cut to the period: calendar days",
-    "segment_working_days": "segments[].planned inside the segment",
-    "period_working_days": "segments[].planned of the whole period",
-    "employed_working_days": "segments[].planned inside all segments of the assignment",
-    "unemployed_days": "segments[].planned of the period outside the employment",
-    "unpaid_minutes": "time[].days weighted by what time[].paid_share leaves unpaid",
-    "standard_day_minutes": "segments[].day_minutes",
+    "monthly_wage": "facts.segments[].amount (per facts.segments[].unit, brought to a month)",
+    "fte": "facts.segments[].fte",
+    "segment_days": "facts.segments[].from and to, cut to the period: calendar days",
+    "segment_working_days": "facts.segments[].planned inside the segment",
+    "period_working_days": "facts.segments[].planned of the whole period",
+    "employed_working_days": "facts.segments[].planned inside all segments of the assignment",
+    "unemployed_days": "facts.segments[].planned of the period outside the employment",
+    "unpaid_minutes": "facts.time[].days weighted by what facts.time[].paid_share leaves unpaid",
+    "standard_day_minutes": "facts.segments[].day_minutes",
 }
 _PERIOD = {
     "period_days": "header.start and end: calendar days",
-    "employed_days": "segments[].from and to, cut to the period: calendar days in all",
+    "employed_days": "facts.segments[].from and to, cut to the period: calendar days in all",
     "input_amount": "inputs[].amount of this component",
     "input_quantity": "inputs[].quantity of this component",
 }
@@ -87,13 +87,13 @@ def meaning(name: str, tables: Mapping[str, str]) -> Meaning | None:
         if unit == "hours":
             return Meaning(name, Origin.DERIVED, "", _derived(f"minutes{name.removeprefix('hours')} / 60"))
         where = f" on {kind}" if kind else ""
-        return Meaning(name, Origin.SEGMENT, f"time[] of pay code {code}{where}: minutes")
+        return Meaning(name, Origin.SEGMENT, f"facts.time[] of pay code {code}{where}: minutes")
     if match := _ALLOWANCE.fullmatch(name):
-        return Meaning(name, Origin.SEGMENT, f"segments[].allowances.{match[1]}")
+        return Meaning(name, Origin.SEGMENT, f"facts.segments[].allowances.{match[1]}")
     if match := _STATUTORY.fullmatch(name):
-        return Meaning(name, Origin.PERIOD, f"statutory.values.{match[1]}")
+        return Meaning(name, Origin.PERIOD, f"facts.statutory.values.{match[1]}")
     if match := _PRIOR.fullmatch(name):
-        return Meaning(name, Origin.PERIOD, f"prior.totals.{match[1]}")
+        return Meaning(name, Origin.PERIOD, f"prior.totals or prior.statutory: {match[1]}")
     return None
 
 

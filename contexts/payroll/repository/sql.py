@@ -149,17 +149,24 @@ class SqlCatalogs:
             }
             for entry in entries
         ]
+        await self._raise_head(version)
         await self._tx.insert(tables.catalog_entry, rows)
-        if version == 1:
-            await self._tx.insert(tables.catalog_head, {"catalog_version": 1})
-        else:
-            raised = update(tables.catalog_head).where(_head.catalog_version == version - 1)
-            if await self._tx.execute(raised.values(catalog_version=version)) != 1:
-                raise Stale("the catalog was changed meanwhile; read it again")
         if self._outbox is not None:
             codes = tuple(f"{entry.kind.value.lower()}:{entry.definition.code}" for entry in entries)
             aggregate = derived_id(self._tx.tenant_id, "payroll-catalog")
             self._outbox.add("payroll_catalog", aggregate, version, [CatalogPublished(version, codes)])
+
+    async def _raise_head(self, version: int) -> None:
+        stale = Stale("the catalog was changed meanwhile; read it again", version=version)
+        if version > 1:
+            raised = update(tables.catalog_head).where(_head.catalog_version == version - 1)
+            if await self._tx.execute(raised.values(catalog_version=version)) != 1:
+                raise stale
+            return
+        try:
+            await self._tx.insert(tables.catalog_head, {"catalog_version": 1})
+        except Duplicate:
+            raise stale from None
 
 
 # --------------------------------------------------------------------------------------------------------- runs

@@ -1,21 +1,25 @@
 """The payroll service over gRPC, on SQLite and MariaDB."""
 
+import asyncio
 from collections.abc import Awaitable
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from muster.payroll.v1 import employee_facts_pb2 as facts_pb
+from muster.payroll.v1 import payroll_catalog_pb2 as cpb
 from muster.payroll.v1 import payroll_run_pb2 as pb
 from muster.type.v1.money_pb2 import Money
 
 from chassis.database import Database
 from chassis.rpc.error_map import RemoteError
 from chassis.settings import Settings
+from contexts.payroll.container import Container
 from contexts.payroll.main import SERVICE
 from contexts.payroll.repository.tables import metadata
-from tests.support.payroll import NOVEMBER, Facts, Payroll, amounts, facts, in_order
+from kernel.ids import TenantId
+from tests.support.payroll import NOVEMBER, Facts, Payroll, amounts, day_to, facts, in_order
 
 
 async def refused(work: Awaitable[Any]) -> str:
@@ -324,7 +328,7 @@ async def test_an_off_cycle_run_pays_only_the_inputs_entered(payroll: Payroll) -
 
     off = await payroll.create(
         kind=pb.RUN_KIND_OFF_CYCLE,
-        pay_date={"year": 2026, "month": 12, "day": 10},
+        pay_date=day_to(date(2026, 12, 10)),
         employee_ids=[str(person.employee_id)],
         reason="forgotten overtime",
     )
@@ -343,7 +347,7 @@ async def test_two_live_runs_cannot_pay_the_same_days(payroll: Payroll) -> None:
     regular = await payroll.calculated([person])
     termination = await payroll.create(
         kind=pb.RUN_KIND_TERMINATION,
-        pay_date={"year": 2026, "month": 12, "day": 10},
+        pay_date=day_to(date(2026, 12, 10)),
         employee_ids=[str(person.employee_id), str(other.employee_id)],
         reason="leaves",
     )
@@ -392,8 +396,6 @@ async def test_facts_that_contradict_themselves_are_refused_by_field(payroll: Pa
 
 async def test_a_catalog_change_makes_a_calculated_run_stale(payroll: Payroll) -> None:
     run = await payroll.calculated([facts(), facts()])
-    from muster.payroll.v1 import payroll_catalog_pb2 as cpb
-
     got = await payroll(payroll.catalog.GetPayComponent, cpb.GetPayComponentRequest(code="ALLOWANCE_MEAL"))
     got.component.formula = "allowance_MEAL + 10"
     await payroll(payroll.catalog.PutPayComponent, cpb.PutPayComponentRequest(component=got.component))
@@ -421,10 +423,6 @@ async def test_payslips_of_an_employee_are_listed_over_time(payroll: Payroll) ->
 
 
 async def test_another_tenant_sees_nothing(payroll: Payroll) -> None:
-    from dataclasses import replace
-
-    from kernel.ids import TenantId
-
     person = facts()
     run = await payroll.calculated([person])
     slip = await payroll.payslip(run.run_id, person.employee_id)
@@ -438,4 +436,140 @@ async def test_another_tenant_sees_nothing(payroll: Payroll) -> None:
         )
         == "PAYSLIP_NOT_FOUND"
     )
-    _ = facts_pb
+
+
+async def test_chunks_in_flight_are_stored_in_order(payroll: Payroll) -> None:
+    people = in_order([facts() for _ in range(6)])
+    run = await payroll.create()
+    await payroll.start(run.run_id)
+    claim = await payroll.claim(run.run_id)
+
+    answers = await asyncio.gather(
+        *(
+            payroll.send(
+                claim, people[at : at + 2], at // 2 + 1, people[at - 1].employee_id if at else None, last=at == 4
+            )
+            for at in (0, 2, 4)
+        )
+    )
+    done = await payroll.run(run.run_id)
+
+    assert [answer.chunk_no for answer in answers] == [1, 2, 3]
+    assert (done.status, done.progress.done) == (pb.RUN_STATUS_CALCULATED, 6)
+
+
+async def test_a_run_that_nobody_holds_is_asked_for_again(payroll: Payroll, settings: Settings) -> None:
+    run = await payroll.create()
+    await payroll.start(run.run_id)
+    database = Database(settings.database_url(SERVICE.name), metadata)
+    container = Container(settings=settings, database=database)
+    reminders = container.reminders()
+    early = await reminders.look()
+    lease = metadata.tables["run_lease"]
+    async with database.write(payroll.tenant_id) as tx:
+        old = tx.update(lease).values(requested_time=datetime(2026, 1, 1, tzinfo=UTC))
+        await tx.execute(old)
+
+    asked = await reminders.look()
+    again = await reminders.look()
+    async with database.read(payroll.tenant_id) as tx:
+        outbox = metadata.tables["outbox"]
+        events = await tx.rows(tx.select(outbox, outbox.c.type).where(outbox.c.type.like("%CalculationRequested%")))
+    await database.close()
+
+    assert (early, asked, again) == (0, 1, 0)
+    assert len(events) == 2
+
+
+async def test_a_new_attempt_replaces_everything(payroll: Payroll) -> None:
+    people = in_order([facts("20000"), facts("20000"), facts("20000")])
+    first = await payroll.calculated(people)
+    raised = [Facts(one.employee_id, one.assignment_id).paid("25000") for one in people[:2]]
+
+    second = await payroll.calculate(first.run_id, raised)
+    slips = await payroll.payslips(first.run_id)
+
+    assert (second.attempt, second.progress.done) == (2, 2)
+    assert [slip.gross.minor_units for slip in slips] == [2500000, 2500000]
+    assert second.calculation_hash != first.calculation_hash
+
+
+async def test_employees_that_left_the_group_are_taken_out(payroll: Payroll) -> None:
+    people = in_order([facts(), facts()])
+    run = await payroll.calculated(people)
+
+    request = pb.RecalculateEmployeesRequest(
+        run_id=run.run_id, gone_employee_ids=[str(people[0].employee_id)], known_at=run.input_cutoff
+    )
+    answer = await payroll(payroll.runs.RecalculateEmployees, request)
+
+    assert answer.run.progress.done == 1
+    assert [slip.employee_id for slip in await payroll.payslips(run.run_id)] == [str(people[1].employee_id)]
+
+
+async def test_a_formula_that_cannot_be_read_is_refused_with_its_position(payroll: Payroll) -> None:
+    component = cpb.PayComponent(
+        code="EXTRA",
+        name="Extra",
+        kind=cpb.LINE_KIND_EARNING,
+        formula="monthly_wage * (1 + ",
+        digits=2,
+        tax_treatment=cpb.TAX_TREATMENT_WAGE,
+        effective_date=day_to(date(2026, 1, 1)),
+    )
+
+    with pytest.raises(RemoteError) as error:
+        await payroll(payroll.catalog.PutPayComponent, cpb.PutPayComponentRequest(component=component))
+
+    assert error.value.reason == "FORMULA_INVALID"
+    assert error.value.facts["component"] == "EXTRA"
+    assert error.value.facts["position"] == "21"
+    assert [violation.field for violation in error.value.fields] == ["formula"]
+
+
+async def test_a_component_is_put_read_and_listed_by_version(payroll: Payroll) -> None:
+    component = cpb.PayComponent(
+        code="AAA",
+        name="First",
+        kind=cpb.LINE_KIND_EARNING,
+        formula="100",
+        digits=2,
+        tax_treatment=cpb.TAX_TREATMENT_WAGE,
+        effective_date=day_to(date(2026, 1, 1)),
+    )
+
+    put = await payroll(payroll.catalog.PutPayComponent, cpb.PutPayComponentRequest(component=component))
+    stale = await refused(
+        payroll(payroll.catalog.PutPayComponent, cpb.PutPayComponentRequest(component=component, etag="1"))
+    )
+    got = await payroll(payroll.catalog.GetPayComponent, cpb.GetPayComponentRequest(code="AAA"))
+    before = await refused(
+        payroll(
+            payroll.catalog.GetPayComponent,
+            cpb.GetPayComponentRequest(code="AAA", catalog_version=put.catalog_version - 1),
+        )
+    )
+    page = await payroll(payroll.catalog.ListPayComponents, cpb.ListPayComponentsRequest(page_size=1))
+    rest = await payroll(
+        payroll.catalog.ListPayComponents, cpb.ListPayComponentsRequest(page_token=page.next_page_token)
+    )
+
+    assert (stale, before) == ("STALE_VERSION", "PAY_COMPONENT_NOT_FOUND")
+    assert got.component == put.component
+    assert page.components[0].code == "AAA"
+    assert len(rest.components) == 28
+
+
+async def test_periods_of_a_group_are_listed(payroll: Payroll) -> None:
+    request = cpb.ListPayPeriodsRequest(
+        pay_group="CN-MONTHLY",
+        from_date=day_to(date(2026, 11, 15)),
+        to_date=day_to(date(2027, 1, 1)),
+    )
+
+    listed = await payroll(payroll.catalog.ListPayPeriods, request)
+    one = await payroll(payroll.catalog.GetPayPeriod, cpb.GetPayPeriodRequest(pay_group="CN-MONTHLY", name="2026-12"))
+
+    assert [period.name for period in listed.pay_periods] == ["2026-11", "2026-12", "2027-01"]
+    assert one.pay_period == listed.pay_periods[1]
+    assert (one.pay_period.tax_year, one.pay_period.tax_period) == (2027, 1)

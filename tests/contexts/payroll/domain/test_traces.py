@@ -1,4 +1,4 @@
-"""Traces hold frozen inputs, table rows and lines only: an evaluator of its own perturbs each leaf and the line moves."""
+"""Traces hold frozen inputs, table rows and lines only: each leaf, perturbed, moves its line."""
 
 import json
 from collections.abc import Sequence
@@ -53,8 +53,7 @@ def evaluated(steps: Sequence[Step], moved: int = -1, to: Fraction = Fraction(0)
             values[step.name] = to if index == moved else Fraction(step.value)
             continue
         text = step.expression.replace("if(", "if_(").replace("sum of shares", "total").replace("share", "total")
-        numbers = {name: value for name, value in values.items()}
-        values[step.name] = Fraction(eval(text, {"__builtins__": {}}, {**WORDS, **numbers, "total": total}))
+        values[step.name] = Fraction(eval(text, {"__builtins__": {}}, {**WORDS, **values, "total": total}))
         if step.name == "share":
             total += values["share"]
     return values["amount"]
@@ -143,4 +142,4 @@ def test_leaves_name_where_they_come_from() -> None:
     tables = {origin for source, origin in origins if source is StepSource.TABLE}
     assert "labour.overtime@1995-01-01#1 holiday" in tables
     assert "social_insurance.rate.pension:SHANGHAI@2025-07-01#1 employee" in tables
-    assert (StepSource.INPUT, "segments[1].amount (per segments[1].unit, brought to a month)") in origins
+    assert (StepSource.INPUT, "facts.segments[1].amount (per facts.segments[1].unit, brought to a month)") in origins

@@ -44,9 +44,7 @@ def cases() -> list[dict[str, Any]]:
     every = json.loads(CASES.read_text(), parse_float=Decimal, parse_int=Decimal)
     found = every["cases"] if isinstance(every, dict) else every
     return [
-        case
-        for case in found
-        if case["topic"] == "payslip" and not any(case["inputs"].get(key) for key in NOT_HERE)
+        case for case in found if case["topic"] == "payslip" and not any(case["inputs"].get(key) for key in NOT_HERE)
     ]
 
 
