@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 
-from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 from muster.attendance.v1 import timesheet_pb2
 from muster.organization.v1 import employee_pb2
@@ -11,10 +11,13 @@ from muster.payroll.v1 import employee_facts_pb2
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _LOCKED = timesheet_pb2.TIMESHEET_STATUS_LOCKED
+_MONTH = employee_pb2.PAY_UNIT_MONTH
 _NOT_LOCKED = {
     timesheet_pb2.TIMESHEET_STATUS_UNSPECIFIED: "TIMESHEET_OPEN",
     timesheet_pb2.TIMESHEET_STATUS_OPEN: "TIMESHEET_OPEN",
 }
+
+_Line = tuple[int, str, str]  # kind of day, pay code, paid share
 
 
 def employee_facts(
@@ -32,26 +35,32 @@ def employee_facts(
     by_assignment: dict[str, list[timesheet_pb2.PeriodTotals]] = {}
     for each in totals:
         by_assignment.setdefault(each.assignment_id, []).append(each)
-    facts = employee_facts_pb2.EmployeeFacts(employee_id=employee.employee_id, statutory_country="")
+    facts = employee_facts_pb2.EmployeeFacts(employee_id=employee.employee_id)
     planned: dict[str, tuple[str, int]] = {}
-    for segment in _merged(employee.segments):
+    not_monthly: set[str] = set()
+    segments = employee.segments
+    for segment in segments if len(segments) == 1 else _merged(segments):
         work = segment.work
-        assignment = work.assignment
-        plan = planned.get(assignment.assignment_id)
+        assignment, compensation = work.assignment, work.compensation
+        assignment_id = assignment.assignment_id
+        plan = planned.get(assignment_id)
         if plan is None:
-            plan = planned[assignment.assignment_id] = _plan(
-                by_assignment.get(assignment.assignment_id, ()), first_day, end_day
-            )
+            plan = planned[assignment_id] = _plan(by_assignment.get(assignment_id, ()), first_day, end_day)
+        allowances = {}
+        for allowance in work.allowances:
+            allowances[allowance.code] = allowance.amount
+            if allowance.unit != _MONTH:
+                not_monthly.add(allowance.code)
         facts.segments.add(
-            assignment_id=assignment.assignment_id,
+            assignment_id=assignment_id,
             start_date=segment.start_date,
             end_date=segment.end_date,
-            compensation_amount=work.compensation.amount or "0",
+            compensation_amount=compensation.amount or "0",
             # The units have the same numbers on both sides; a test compares them.
-            compensation_unit=int(work.compensation.unit) or employee_facts_pb2.COMPENSATION_UNIT_MONTH,
-            currency=work.compensation.currency or "CNY",
+            compensation_unit=int(compensation.unit) or employee_facts_pb2.COMPENSATION_UNIT_MONTH,
+            currency=compensation.currency or "CNY",
             fte=assignment.fte or "1",
-            allowances={allowance.code: allowance.amount for allowance in work.allowances},
+            allowances=allowances,
             department=assignment.department,
             planned_days=plan[0],
             standard_day_minutes=plan[1],
@@ -66,18 +75,11 @@ def employee_facts(
                 reason = _NOT_LOCKED.get(sheet.status, "TIMESHEET_NOT_LOCKED")
                 facts.blockers.add(reason=reason, subject=sheet.timesheet_id)
             else:
-                facts.time_lines.extend(_time_lines(sheet))
+                _add_time_lines(facts, sheet)
                 facts.sources.append(f"timesheet:{sheet.timesheet_id}:{sheet.etag}")
-    for code in sorted(
-        {
-            allowance.code
-            for segment in employee.segments
-            for allowance in segment.work.allowances
-            if allowance.unit != employee_pb2.PAY_UNIT_MONTH
-        }
-    ):
+    for code in sorted(not_monthly):
         facts.blockers.add(reason="ALLOWANCE_NOT_MONTHLY", subject=code)
-    _statutory(facts, employee.segments, country)
+    _statutory(facts, segments, country)
     _spell(facts, employee.employments, first_day, end_day)
     return facts
 
@@ -127,26 +129,36 @@ def _plan(sheets: Iterable[timesheet_pb2.PeriodTotals], first_day: date, end_day
     return "".join(known[day] for day in days), minutes
 
 
-def _time_lines(sheet: timesheet_pb2.PeriodTotals) -> Iterator[employee_facts_pb2.TimeLine]:
+def _add_time_lines(facts: employee_facts_pb2.EmployeeFacts, sheet: timesheet_pb2.PeriodTotals) -> None:
     """A timesheet's buckets, packed by kind of day, pay code and paid share."""
-    packed: dict[tuple[int, str, str], tuple[list[int], list[int]]] = {}
+    packed: dict[_Line, tuple[list[int], list[int]]] = {}
     for bucket in sheet.buckets:
-        days, minutes = packed.setdefault((bucket.day_kind, bucket.pay_code, bucket.paid_share), ([], []))
-        day = _ordinal(bucket.work_date) - _EPOCH
-        if days and days[-1] == day:
-            minutes[-1] += bucket.minutes
+        line, day, minutes = _read(bucket.SerializeToString())
+        known = packed.get(line)
+        if known is None:
+            packed[line] = ([day], [minutes])
+        elif known[0][-1] == day:
+            known[1][-1] += minutes
         else:
-            days.append(day)
-            minutes.append(bucket.minutes)
-    for (day_kind, pay_code, paid_share), (days, minutes) in packed.items():
-        yield employee_facts_pb2.TimeLine(
-            assignment_id=sheet.assignment_id,
-            day_kind=day_kind,  # type: ignore[arg-type]
+            known[0].append(day)
+            known[1].append(minutes)
+    assignment_id = sheet.assignment_id
+    for (day_kind, pay_code, paid_share), (days, minutes_of) in packed.items():
+        facts.time_lines.add(
+            assignment_id=assignment_id,
+            day_kind=day_kind,
             pay_code=pay_code,
             paid_share=paid_share,
             work_days=days,
-            minutes=minutes,
+            minutes=minutes_of,
         )
+
+
+@lru_cache(maxsize=32_768)
+def _read(bucket: bytes) -> tuple[_Line, int, int]:
+    """What a bucket says: its line, the days since 1970 and the minutes. Most people's days are alike."""
+    read = timesheet_pb2.TimeBucket.FromString(bucket)
+    return (read.day_kind, read.pay_code, read.paid_share), _ordinal(read.work_date) - _EPOCH, read.minutes
 
 
 def _statutory(
@@ -154,11 +166,11 @@ def _statutory(
 ) -> None:
     if not segments:
         return
-    last = max(segments, key=lambda segment: _ordinal(segment.start_date))
+    last = segments[0] if len(segments) == 1 else max(segments, key=lambda segment: _ordinal(segment.start_date))
     for profile in last.work.statutory_profiles:
         if profile.country == country:
             facts.statutory_country = country
-            facts.statutory_values.update(profile.values)
+            facts.statutory_values.MergeFrom(profile.values)
 
 
 def _spell(
@@ -167,18 +179,16 @@ def _spell(
     first_day: date,
     end_day: date,
 ) -> None:
+    """The latest spell that touches the period."""
+    first, end = first_day.toordinal(), end_day.toordinal()
     for spell in employments:
-        ended = _ordinal(spell.end_date) if spell.HasField("end_date") else date.max.toordinal()
-        if _ordinal(spell.hire_date) < end_day.toordinal() and ended >= first_day.toordinal():
+        left = spell.end_date if spell.HasField("end_date") else None
+        if _ordinal(spell.hire_date) < end and (left is None or _ordinal(left) >= first):
             facts.hire_date.CopyFrom(spell.hire_date)
-            _copy(facts.termination_date, spell.end_date if spell.HasField("end_date") else None)
-
-
-def _copy(target: Message, source: Message | None) -> None:
-    if source is None:
-        target.Clear()
-    else:
-        target.CopyFrom(source)
+            if left is None:
+                facts.ClearField("termination_date")
+            else:
+                facts.termination_date.CopyFrom(left)
 
 
 def _ordinal(day: Date) -> int:
