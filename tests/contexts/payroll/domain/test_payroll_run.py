@@ -1,5 +1,6 @@
 """The run's state machine, four eyes, and what approval binds."""
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
@@ -157,7 +158,7 @@ def test_approval_refuses_in_the_order_that_helps() -> None:
 
 
 def test_every_verb_is_refused_where_the_machine_does_not_know_it() -> None:
-    verbs = {
+    verbs: dict[str, Callable[[PayrollRun], object]] = {
         "start the calculation": lambda run: run.start_calculation("ann", None, NOW, 1, "", canonical),
         "complete the calculation": lambda run: run.complete(ControlTotals(), SEEN),
         "change payslips": lambda run: run.became_stale(1),

@@ -72,9 +72,16 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "run_id", name="pk_payroll_run"),
     )
-    op.create_index("ix_payroll_run_registration", "payroll_run", ["tenant_id", "registration", "tax_year", "finalized_number"])
+    op.create_index(
+        "ix_payroll_run_registration", "payroll_run", ["tenant_id", "registration", "tax_year", "finalized_number"]
+    )
     op.create_index("ix_payroll_run_status", "payroll_run", ["status", "tenant_id"])
-    op.create_index("uq_payroll_run_place", "payroll_run", ["tenant_id", "pay_group", "period", "kind", "sequence", "live"], unique=True)
+    op.create_index(
+        "uq_payroll_run_place",
+        "payroll_run",
+        ["tenant_id", "pay_group", "period", "kind", "sequence", "live"],
+        unique=True,
+    )
     op.create_table(
         "run_lease",
         sa.Column("tenant_id", Id, nullable=False),
