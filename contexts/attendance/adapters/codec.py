@@ -20,7 +20,7 @@ from contexts.attendance.domain.roster import Placement, RosterEntry
 from contexts.attendance.domain.spans import Span, instant_of, zone
 from contexts.attendance.domain.timesheet import Absence, Status, TimesheetState
 from contexts.attendance.domain.totals import Bucket, PeriodTotals, Tally
-from contexts.attendance.handlers.close_timesheets import CloseAnswer, CloseTimesheets
+from contexts.attendance.handlers.close_timesheets import PEOPLE_AT_ONCE, CloseAnswer, CloseTimesheets
 from contexts.attendance.handlers.ensure_roster import RosterAnswer
 from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence
 from contexts.attendance.handlers.read_timesheets import TimesheetView
@@ -270,7 +270,12 @@ def close_from(request: pb.CloseTimesheetsRequest, after: EmployeeId | None) -> 
     if target is None or target is Status.OPEN:
         raise InvalidValue("close to SUBMITTED, APPROVED or LOCKED", field="target_status")
     return CloseTimesheets(
-        request.pay_group, request.department, request.period, target, after, request.page_size or 500
+        request.pay_group,
+        request.department,
+        request.period,
+        target,
+        after,
+        min(request.page_size or PEOPLE_AT_ONCE, PEOPLE_AT_ONCE),
     )
 
 

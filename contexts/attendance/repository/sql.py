@@ -108,8 +108,10 @@ _totals = select(period_total, period_total.c.timesheet_id, period_total.c.paylo
     period_total.c.timesheet_id.in_(_ids),
     period_total.c.recorded_to == STILL_KNOWN,
 )
-_stamp_columns = (punch.c.timesheet_id, punch.c.punch_id, punch.c.punched_at, punch.c.direction)
-_stamps = select(punch, *_stamp_columns).where(punch.c.timesheet_id.in_(_ids))
+_sheet = sa.type_coerce(punch.c.timesheet_id, sa.LargeBinary).label("sheet")  # many rows of few timesheets
+_stamp_columns = (_sheet, punch.c.punch_id, punch.c.punched_at, punch.c.direction)
+stamp_rows = select(punch, *_stamp_columns)
+_stamps = stamp_rows.where(punch.c.timesheet_id.in_(_ids))
 _stamps_near = _stamps.where(
     punch.c.punched_at >= sa.bindparam("start", type_=_INSTANT),
     punch.c.punched_at <= sa.bindparam("end", type_=_INSTANT),
@@ -196,10 +198,10 @@ async def with_totals(tx: Tx, states: Sequence[TimesheetState], codec: TotalsCod
 
 def stamps_from(rows: Iterable[RowMapping]) -> dict[UUID, list[Stamp]]:
     """Stamps by timesheet."""
-    found: dict[UUID, list[Stamp]] = defaultdict(list)
+    found: dict[bytes, list[Stamp]] = defaultdict(list)
     for row in rows:
-        found[row["timesheet_id"]].append(Stamp(row["punched_at"], _DIRECTIONS[row["direction"]], row["punch_id"]))
-    return found
+        found[row["sheet"]].append(Stamp(row["punched_at"], _DIRECTIONS[row["direction"]], row["punch_id"]))
+    return {UUID(bytes=sheet): stamps for sheet, stamps in found.items()}
 
 
 def entry_from(row: RowMapping) -> RosterEntry:

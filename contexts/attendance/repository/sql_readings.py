@@ -15,7 +15,7 @@ from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import TimesheetState
 from contexts.attendance.repository.planners import Planners
 from contexts.attendance.repository.port import Change, ListKey, TimesheetFilter, TotalsCodec
-from contexts.attendance.repository.sql import entry_from, planner_of, stamps_from, state_from, with_totals
+from contexts.attendance.repository.sql import entry_from, planner_of, stamp_rows, stamps_from, state_from, with_totals
 from contexts.attendance.repository.tables import STILL_KNOWN, period_total, punch, roster, timesheet
 from kernel.ids import EmployeeId
 
@@ -35,9 +35,7 @@ _of_employee = (
     )
     .order_by(timesheet.c.start_date, timesheet.c.timesheet_id)
 )
-_stamps = select(punch, punch.c.timesheet_id, punch.c.punch_id, punch.c.punched_at, punch.c.direction).where(
-    punch.c.timesheet_id == sa.bindparam("id", type_=_ID)
-)
+_stamps = stamp_rows.where(punch.c.timesheet_id == sa.bindparam("id", type_=_ID))
 _totals = (
     select(period_total, period_total.c.payload)
     .where(

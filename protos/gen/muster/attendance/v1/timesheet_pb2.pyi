@@ -1192,7 +1192,7 @@ class CloseTimesheetsRequest(_message.Message):
     target_status: Global___TimesheetStatus.ValueType
     """SUBMITTED, APPROVED or LOCKED; the steps before it are taken too."""
     page_size: _builtins.int
-    """People per page; 0 means 500."""
+    """People per page; 0 means 250, and no more than 250 are taken at a time."""
     page_token: _builtins.str
     """Where the page before ended; empty means the start."""
     def __init__(
