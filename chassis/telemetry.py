@@ -67,11 +67,13 @@ def configure_logging(*, level: str = "INFO", json: bool = True) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_call,
     ]
-    last: list[Any] = (
-        [_describe_error, structlog.processors.JSONRenderer(default=str)]
+    # In both formats: a traceback with its local variables would show what people sent.
+    last: list[Any] = [
+        _describe_error,
+        structlog.processors.JSONRenderer(default=str)
         if json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    )
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+    ]
     threshold = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=[*shared, *last],

@@ -51,6 +51,23 @@ def test_a_line_names_tenant_operation_and_request(capsys: pytest.CaptureFixture
     assert "secret" not in json.dumps(line)
 
 
+def test_lines_for_people_hold_no_local_variables_either(capsys: pytest.CaptureFixture[str]) -> None:
+    national_id = "-".join(["110101", "19900307", "7758"])
+    try:
+        configure_logging(json=False)
+        try:
+            int(national_id)
+        except ValueError:
+            structlog.get_logger("x").exception("call failed")
+    finally:
+        structlog.reset_defaults()
+
+    printed = capsys.readouterr().err
+    assert "call failed" in printed
+    assert "builtins.ValueError" in printed
+    assert "19900307" not in printed
+
+
 def test_a_traceparent_is_followed_and_nonsense_is_not() -> None:
     parent = new_traceparent()
 
