@@ -359,11 +359,16 @@ class MySqlEngine:
     async def _connected(self, engine: AsyncEngine, deadline: float | None) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await engine.connect()
+            limited = False
             try:
                 await self._limit_statements(connection, deadline)
+                limited = True
                 yield connection
-            except BaseException:
-                await self._clean_up(connection)
+            except BaseException as error:
+                # Once left in the middle of a question the driver's connection fails for ever; a rollback that sends
+                # nothing (reads) does not notice.
+                away = isinstance(error, Unavailable) and not isinstance(error, Contention)
+                await self._clean_up(connection, usable=limited and not away)
                 raise
             else:
                 await connection.close()
@@ -392,14 +397,19 @@ class MySqlEngine:
         raw.info["statement_time"] = limit
 
     @staticmethod
-    async def _clean_up(connection: AsyncConnection) -> None:
+    async def _clean_up(connection: AsyncConnection, *, usable: bool) -> None:
         """Roll back and give the connection back; a server that does not answer at once loses it."""
 
-        async def give_back() -> None:
+        async def rolled_back() -> bool:
             try:
                 async with asyncio.timeout(CLEAN_UP_S):
                     await connection.rollback()
             except (Exception, asyncio.CancelledError):
+                return False
+            return True
+
+        async def give_back() -> None:
+            if not (usable and await rolled_back()):
                 await connection.invalidate()
             await connection.close()
 

@@ -1,6 +1,7 @@
 """The database's promises: tenants apart, writers in turn, deadlines kept, exact values."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -272,6 +273,34 @@ async def test_a_frozen_server_costs_the_caller_no_more_than_the_deadline(
     assert max(overdue) - await late < 0.2
     assert alive.strip() == "0"
     assert await count_of(database, OURS) == 0
+    await database.close()
+
+
+@pytest.mark.parametrize("writing", [False, True], ids=["read", "write"])
+async def test_no_answer_that_was_given_up_is_taken_for_the_next_one(mariadb: PrivateMariaDB, writing: bool) -> None:
+    """Who leaves a frozen server in the middle of a question leaves no connection behind that still hears the answer."""
+    database = Database(mariadb.create_database("given_up"), METADATA)
+    clock = asyncio.get_running_loop()
+    numbered = itertools.count()
+
+    async def ask(seconds: float) -> tuple[int, int]:
+        number, deadline = next(numbered), clock.time() + seconds
+        async with asyncio.timeout_at(deadline):
+            async with (database.write if writing else database.read)(OURS, deadline) as tx:
+                rows = await tx.rows(sa.select(sa.literal(number).label("number")))
+        return number, rows[0]["number"]
+
+    await asyncio.gather(*(ask(30.0) for _ in range(15)))
+    for seconds in (0.2, 0.4, 0.7):  # each sends another limit to the server before its question
+        mariadb.sigstop()
+        try:
+            given_up = await asyncio.gather(*(ask(seconds) for _ in range(15)), return_exceptions=True)
+        finally:
+            mariadb.sigcont()
+        answers = await asyncio.gather(*(ask(30.0) for _ in range(60)))
+
+        assert all(isinstance(each, TimeoutError | Unavailable) for each in given_up)
+        assert all(asked == heard for asked, heard in answers)
     await database.close()
 
 
