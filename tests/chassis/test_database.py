@@ -278,7 +278,7 @@ async def test_a_frozen_server_costs_the_caller_no_more_than_the_deadline(
 
 @pytest.mark.parametrize("writing", [False, True], ids=["read", "write"])
 async def test_no_answer_that_was_given_up_is_taken_for_the_next_one(mariadb: PrivateMariaDB, writing: bool) -> None:
-    """Who leaves a frozen server in the middle of a question leaves no connection behind that still hears the answer."""
+    """Who leaves a frozen server in mid-question leaves no connection behind that still hears the answer."""
     database = Database(mariadb.create_database("given_up"), METADATA)
     clock = asyncio.get_running_loop()
     numbered = itertools.count()
