@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import tempfile
 import time
 import uuid
@@ -361,7 +362,8 @@ def _say_total(console: Console, steps: Steps, before: float, seconds: float) ->
 async def _stay_up(console: Console, backend: Embedded, data: Path, goes_away: bool) -> None:
     console.print(f"\nMuster stays up: {backend.base_url}   API docs: {backend.base_url}/docs   (Ctrl-C stops it)")
     console.print("A token lives 15 minutes and has one role (hr_admin, payroll_admin, payroll_approver, owner, ...):")
-    console.print(f"  export TOKEN=$(muster token --tenant {TENANT} --role hr_admin --data {data})", soft_wrap=True)
+    command = sys.argv[0] if Path(sys.argv[0]).name == "muster" else "muster"
+    console.print(f"  export TOKEN=$({command} token --tenant {TENANT} --role hr_admin --data {data})", soft_wrap=True)
     console.print(f'  curl -H "Authorization: Bearer $TOKEN" {backend.base_url}/v1/employees?limit=3', soft_wrap=True)
     if goes_away:
         console.print("The data is in a temporary folder and goes away at the end; --data keeps it.")
