@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.deployment import Deployment, DistributedDeployment, EmbeddedDeployment
+from tests.support.deployment import Deployment, DistributedDeployment, EmbeddedDeployment, private_distributed
 from tests.support.servers import PrivateMariaDB, PrivateRedis
 
 
@@ -19,6 +19,14 @@ def embedded() -> Iterator[Deployment]:
 def distributed(mariadb: PrivateMariaDB, redis_server: PrivateRedis) -> Iterator[DistributedDeployment]:
     """Every part a process, on MariaDB and Redis. Tests that hurt it start one of their own."""
     with DistributedDeployment(mariadb, redis_server.url) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[DistributedDeployment]:
+    """Two applications over one of each data service, on servers of its own: for tests that hurt it and mend it."""
+    roomy = {"MUSTER_REQUEST_DEADLINE_S": "30", "MUSTER_CONCURRENT_CALLS": "2000", "MUSTER_HTTP_CONCURRENCY": "2000"}
+    with private_distributed(applications=2, environment=roomy) as made:
         yield made
 
 

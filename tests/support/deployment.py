@@ -211,6 +211,17 @@ class Deployment:
         """The ends of all logs, for failure messages."""
         return "\n".join(f"== {part.name}\n{part.said(2000)}" for part in self.parts.values())
 
+    def mend(self) -> None:
+        """Let every part run again: what was frozen goes on, what ended is started."""
+        for part in self.parts.values():
+            if part.process is not None and part.process.poll() is None:
+                part.thaw()
+            else:
+                part.process = None
+                part.start()
+        for name in self.parts:
+            self.wait_part(name)
+
     def application_at(self, base_url: str) -> Part:
         """The part that serves this address."""
         return next(self.parts[name] for name, url in self._urls.items() if url == base_url)
@@ -257,7 +268,7 @@ class DistributedDeployment(Deployment):
         environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self._mariadb = mariadb
+        self.mariadb = mariadb
         self._redis_url = redis_url
         self._applications = applications
         self._services = tuple(services)
@@ -276,7 +287,7 @@ class DistributedDeployment(Deployment):
             name = service.upper()
             address = f"127.0.0.1:{free_port()}"
             self.databases[service] = f"{prefix}_{service}"
-            environment[f"MUSTER_{name}_DATABASE_URL"] = self._mariadb.create_database(self.databases[service])
+            environment[f"MUSTER_{name}_DATABASE_URL"] = self.mariadb.create_database(self.databases[service])
             environment[f"MUSTER_{name}_ADDRESS"] = address
             environment[f"MUSTER_{name}_LISTEN"] = address
         self.environment = {**environment, **self._extra}
@@ -294,17 +305,26 @@ class DistributedDeployment(Deployment):
         for base_url in self.base_urls:
             self.wait_ready(base_url)
 
+    def mend(self) -> None:
+        """The same for its MariaDB, first."""
+        if not self.mariadb.running:
+            self.mariadb.start()
+        self.mariadb.sigcont()
+        super().mend()
+
 
 FAST_PASSWORDS = {"MUSTER_PASSWORD_ROUNDS": "1", "MUSTER_PASSWORD_MEMORY_KIB": "1024"}
 
 
 @contextlib.contextmanager
-def private_distributed(*, applications: int = 1) -> Iterator[DistributedDeployment]:
-    """A distributed deployment with servers of its own (benchmarks)."""
+def private_distributed(
+    *, applications: int = 1, environment: Mapping[str, str] | None = None
+) -> Iterator[DistributedDeployment]:
+    """A distributed deployment with servers of its own (benchmarks, and tests that hurt it)."""
     with (
         PrivateMariaDB() as mariadb,
         PrivateRedis() as redis,
-        DistributedDeployment(mariadb, redis.url, applications=applications) as deployment,
+        DistributedDeployment(mariadb, redis.url, applications=applications, environment=environment) as deployment,
     ):
         yield deployment
 

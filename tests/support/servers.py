@@ -96,6 +96,11 @@ class PrivateServer:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         """The end of what the server printed."""
         path = self.folder / "log"
@@ -213,13 +218,17 @@ class PrivateMariaDB(PrivateServer):
         self.execute(f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4")
         return self.url(name, unix_socket=unix_socket)
 
-    def execute(self, sql: str) -> str:
+    def session(self, sql: str, database: str = "") -> tuple[list[str], dict[str, str]]:
+        """The command, and its environment, that runs statements in a session of their own."""
+        return [
+            self._client, "--no-defaults", f"--socket={self.socket}", f"--user={self.user}", "--batch",
+            "--skip-column-names", "--execute", sql, *([database] if database else []),
+        ], {**os.environ, "MYSQL_PWD": self._password}  # fmt: skip
+
+    def execute(self, sql: str, database: str = "") -> str:
         """Run statements as the user with every right; answers tab-separated rows. Raises ServerFailed."""
-        done = subprocess.run(
-            [self._client, "--no-defaults", f"--socket={self.socket}", f"--user={self.user}", "--batch",
-             "--skip-column-names", "--execute", sql],
-            env={**os.environ, "MYSQL_PWD": self._password}, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        command, environment = self.session(sql, database)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise ServerFailed(f"mariadb refused {sql!r}: {done.stderr.strip()}")
         return done.stdout
