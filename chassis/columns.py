@@ -1,5 +1,6 @@
 """Column types that store the same value in the same order on SQLite, MySQL and MariaDB."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,11 +23,20 @@ class Id(TypeDecorator[UUID]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(mysql.BINARY(16) if dialect.name != "sqlite" else LargeBinary(16))
 
-    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> bytes | None:
-        return None if value is None else value.bytes
+    # The two converters are given whole: the general ones of a TypeDecorator cost three calls per value.
+    def bind_processor(self, dialect: Dialect) -> Callable[[UUID | None], bytes | None]:
+        return _bytes_of
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> UUID | None:
-        return None if value is None else UUID(bytes=bytes(value))
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[bytes | None], UUID | None]:
+        return _uuid_of
+
+
+def _bytes_of(value: UUID | None) -> bytes | None:
+    return None if value is None else value.bytes
+
+
+def _uuid_of(value: bytes | None) -> UUID | None:
+    return None if value is None else UUID(bytes=value)
 
 
 class Instant(TypeDecorator[datetime]):
