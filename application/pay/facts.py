@@ -2,22 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from functools import lru_cache
 
 from google.type.date_pb2 import Date
 from muster.attendance.v1 import timesheet_pb2
 from muster.organization.v1 import employee_pb2
 from muster.payroll.v1 import employee_facts_pb2
 
-_EPOCH = date(1970, 1, 1).toordinal()
 _LOCKED = timesheet_pb2.TIMESHEET_STATUS_LOCKED
 _MONTH = employee_pb2.PAY_UNIT_MONTH
 _NOT_LOCKED = {
     timesheet_pb2.TIMESHEET_STATUS_UNSPECIFIED: "TIMESHEET_OPEN",
     timesheet_pb2.TIMESHEET_STATUS_OPEN: "TIMESHEET_OPEN",
 }
-
-_Line = tuple[int, str, str]  # kind of day, pay code, paid share
 
 
 def employee_facts(
@@ -130,35 +126,23 @@ def _plan(sheets: Iterable[timesheet_pb2.PeriodTotals], first_day: date, end_day
 
 
 def _add_time_lines(facts: employee_facts_pb2.EmployeeFacts, sheet: timesheet_pb2.PeriodTotals) -> None:
-    """A timesheet's buckets, packed by kind of day, pay code and paid share."""
-    packed: dict[_Line, tuple[list[int], list[int]]] = {}
-    for bucket in sheet.buckets:
-        line, day, minutes = _read(bucket.SerializeToString())
-        known = packed.get(line)
-        if known is None:
-            packed[line] = ([day], [minutes])
-        elif known[0][-1] == day:
-            known[1][-1] += minutes
-        else:
-            known[0].append(day)
-            known[1].append(minutes)
+    """A timesheet's lines with each work date once."""
     assignment_id = sheet.assignment_id
-    for (day_kind, pay_code, paid_share), (days, minutes_of) in packed.items():
+    for line in sheet.lines:
+        days, minutes = line.work_days[:], line.minutes[:]
+        if len(set(days)) != len(days):
+            by_day: dict[int, int] = {}
+            for day, worked in zip(days, minutes, strict=True):
+                by_day[day] = by_day.get(day, 0) + worked
+            days, minutes = list(by_day), list(by_day.values())
         facts.time_lines.add(
             assignment_id=assignment_id,
-            day_kind=day_kind,
-            pay_code=pay_code,
-            paid_share=paid_share,
+            day_kind=int(line.day_kind),  # the kinds have the same numbers on both sides; a test compares them
+            pay_code=line.pay_code,
+            paid_share=line.paid_share,
             work_days=days,
-            minutes=minutes_of,
+            minutes=minutes,
         )
-
-
-@lru_cache(maxsize=32_768)
-def _read(bucket: bytes) -> tuple[_Line, int, int]:
-    """What a bucket says: its line, the days since 1970 and the minutes. Most people's days are alike."""
-    read = timesheet_pb2.TimeBucket.FromString(bucket)
-    return (read.day_kind, read.pay_code, read.paid_share), _ordinal(read.work_date) - _EPOCH, read.minutes
 
 
 def _statutory(

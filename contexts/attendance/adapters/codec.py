@@ -5,6 +5,7 @@ from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,7 @@ _KIND_TO = {
     DayKind.HOLIDAY: day_kind_pb2.DAY_KIND_HOLIDAY,
 }
 _KIND_OF = {number: kind for kind, number in _KIND_TO.items()}
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _TALLY_FIELDS = tuple(one.name for one in fields(Tally))
 _STATUS_TO = {status: pb.TimesheetStatus.Value(f"TIMESHEET_STATUS_{status.value}") for status in Status}
 _STATUS_FROM = {number: status for status, number in _STATUS_TO.items()}
@@ -412,28 +414,44 @@ def _occurrence_to(outcome: Outcome) -> pb.Occurrence:
     )
 
 
-def _bucket_to(bucket: Bucket) -> pb.TimeBucket:
-    return pb.TimeBucket(
-        work_date=date_to_proto(bucket.work_date),
-        day_kind=_KIND_TO[bucket.day_kind],
-        work_week_start_date=date_to_proto(bucket.work_week),
-        pay_code=bucket.pay_code,
-        minutes=bucket.minutes,
-        planned_minutes=bucket.planned_minutes,
-        paid_share="" if bucket.paid_share is None else str(bucket.paid_share),
-    )
+def _lines_to(buckets: Iterable[Bucket]) -> list[pb.TimeLine]:
+    """Buckets that count alike as one line; buckets come in order of work date."""
+    lines: dict[tuple[int, str, str], list[Bucket]] = {}
+    for bucket in buckets:
+        share = "" if bucket.paid_share is None else str(bucket.paid_share)
+        lines.setdefault((_KIND_TO[bucket.day_kind], bucket.pay_code, share), []).append(bucket)
+    return [
+        pb.TimeLine(
+            day_kind=kind,  # type: ignore[arg-type]
+            pay_code=pay_code,
+            paid_share=share,
+            work_days=[bucket.work_date.toordinal() - _EPOCH_DAY for bucket in alike],
+            minutes=[bucket.minutes for bucket in alike],
+            planned_minutes=[bucket.planned_minutes for bucket in alike],
+            work_weeks=[bucket.work_week.toordinal() - _EPOCH_DAY for bucket in alike],
+        )
+        for (kind, pay_code, share), alike in sorted(lines.items())
+    ]
 
 
-def _bucket_from(message: pb.TimeBucket) -> Bucket:
-    return Bucket(
-        date_from(message.work_date, "work_date"),
-        _KIND_OF[message.day_kind],
-        date_from(message.work_week_start_date, "work_week_start_date"),
-        message.pay_code,
-        message.minutes,
-        message.planned_minutes,
-        Decimal(message.paid_share) if message.paid_share else None,
-    )
+def _buckets_from(lines: Iterable[pb.TimeLine]) -> tuple[Bucket, ...]:
+    buckets = [
+        Bucket(
+            date.fromordinal(day + _EPOCH_DAY),
+            _KIND_OF[line.day_kind],
+            date.fromordinal(week + _EPOCH_DAY),
+            line.pay_code,
+            minutes,
+            planned,
+            Decimal(line.paid_share) if line.paid_share else None,
+        )
+        for line in lines
+        for day, minutes, planned, week in zip(
+            line.work_days, line.minutes, line.planned_minutes, line.work_weeks, strict=True
+        )
+    ]
+    buckets.sort(key=attrgetter("work_date"))
+    return tuple(buckets)
 
 
 def _tally_from(message: pb.PeriodSums) -> Tally:
@@ -458,7 +476,7 @@ class ProtoTotals:
             catalog_version=state.grounds.catalog_version,
         )
         if state.status is not Status.OPEN:
-            message.buckets.extend(_bucket_to(bucket) for bucket in state.totals.buckets)
+            message.lines.extend(_lines_to(state.totals.buckets))
             message.sums.CopyFrom(_sums_to(state.totals.tally))
             message.planned_days = state.totals.paid_days
             message.standard_day_minutes = state.totals.standard_day_minutes
@@ -468,7 +486,7 @@ class ProtoTotals:
         """The totals again."""
         message = pb.PeriodTotals.FromString(payload)
         return PeriodTotals(
-            tuple(_bucket_from(bucket) for bucket in message.buckets),
+            _buckets_from(message.lines),
             _tally_from(message.sums),
             message.planned_days,
             message.standard_day_minutes,

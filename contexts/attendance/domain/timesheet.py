@@ -328,8 +328,8 @@ def grounds_for(
 
 
 def summarized(outcomes: Sequence[Outcome], calendar: TimeCalendar) -> PeriodTotals:
-    """The totals of occurrences: buckets by work date, day kind and pay code, and their sums."""
-    buckets = tuple(
+    """The totals of occurrences: buckets by work date, day kind, pay code and paid share, and their sums."""
+    buckets = [
         Bucket(
             outcome.work_date,
             part.day_kind,
@@ -341,5 +341,6 @@ def summarized(outcomes: Sequence[Outcome], calendar: TimeCalendar) -> PeriodTot
         )
         for outcome in outcomes
         for part in outcome.parts
-    )
-    return PeriodTotals(buckets, sums(outcome.tally for outcome in outcomes))
+    ]
+    buckets.sort(key=Bucket.place)
+    return PeriodTotals(tuple(buckets), sums(outcome.tally for outcome in outcomes))

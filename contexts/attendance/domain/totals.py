@@ -15,6 +15,8 @@ EARLY_LEAVE = "EARLY_LEAVE"
 ABSENT = "ABSENT"
 RESERVED_PAY_CODES = frozenset({REGULAR, OVERTIME, NIGHT, LATE, EARLY_LEAVE, ABSENT})
 
+_KINDS = tuple(DayKind)
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -31,6 +33,11 @@ class Bucket:
     minutes: int
     planned_minutes: int  # of the work date, 0 on a day off
     paid_share: Decimal | None = None
+
+    def place(self) -> tuple[date, int, str, str]:
+        """Where it stands among the buckets of its timesheet."""
+        share = "" if self.paid_share is None else str(self.paid_share)
+        return self.work_date, _KINDS.index(self.day_kind), self.pay_code, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +94,9 @@ NOTHING_COUNTED = Tally()
 class PeriodTotals:
     """The totals of one timesheet as one of its versions recorded them.
 
-    Invariants: `paid_days` has a digit for each day of the period, 1 where its pay is shared over the day (holidays on
-    planned days, and days outside the employment, included), or is empty where the assignment has no schedule.
+    Invariants: the buckets stand in order of their places; `paid_days` has a digit for each day of the period, 1 where
+    its pay is shared over the day (holidays on planned days, and days outside the employment, included), or is empty
+    where the assignment has no schedule.
     """
 
     buckets: tuple[Bucket, ...] = ()

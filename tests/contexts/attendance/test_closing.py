@@ -222,11 +222,11 @@ async def test_an_absence_is_counted_with_its_share_of_pay(store: Store, tenant:
     await close(store, tenant)
 
     [found] = await totals(store, tenant, entry.employee_id)
-    buckets = {(bucket.pay_code, bucket.paid_share): bucket.minutes for bucket in found.buckets}
+    last_minutes = {(line.pay_code, line.paid_share): line.minutes[-1] for line in found.lines}
     assert state.absences[1].paid_share == Decimal("0.6")
-    assert buckets == {("UNPAID", "0"): 480, ("SICK", "0.6"): 240, ("ABSENT", ""): 240}
-    assert sum(bucket.minutes for bucket in found.buckets if bucket.pay_code == "UNPAID") == 20 * 480
-    assert all(bucket.planned_minutes == 480 for bucket in found.buckets)
+    assert last_minutes == {("UNPAID", "0"): 480, ("SICK", "0.6"): 240, ("ABSENT", ""): 240}
+    assert sum(sum(line.minutes) for line in found.lines if line.pay_code == "UNPAID") == 20 * 480
+    assert all(planned == 480 for line in found.lines for planned in line.planned_minutes)
 
 
 async def test_an_absence_that_cannot_be_is_refused(store: Store, tenant: TenantId) -> None:
@@ -380,7 +380,7 @@ async def test_totals_are_as_known_at_an_instant(store: Store, tenant: TenantId)
     assert [row.status for row in known[1]] == [pb.TIMESHEET_STATUS_SUBMITTED]
     assert known[1][0].sums.overtime_rest_day_minutes == 0
     assert [row.status for row in known[2]] == [pb.TIMESHEET_STATUS_OPEN]
-    assert not known[2][0].buckets
+    assert not known[2][0].lines
     assert latest.status == pb.TIMESHEET_STATUS_LOCKED
     assert latest.sums.overtime_rest_day_minutes == 240
 

@@ -244,7 +244,7 @@ async def test_a_month_from_punches_to_locked_totals(attendance: Attendance) -> 
     assert li.sums.overtime_workday_minutes == 120
     assert wang.sums.regular_minutes == 18 * 450
     assert wang.sums.night_minutes == 18 * 450
-    assert sum(bucket.minutes for bucket in li.buckets if bucket.pay_code in ("REGULAR", "OVERTIME")) == (
+    assert sum(sum(line.minutes) for line in li.lines if line.pay_code in ("REGULAR", "OVERTIME")) == (
         li.sums.worked_minutes
     )
     locked = await attendance.find(LI)

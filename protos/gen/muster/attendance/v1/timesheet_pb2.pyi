@@ -1477,54 +1477,58 @@ class ListTimesheetsResponse(_message.Message):
 Global___ListTimesheetsResponse: _TypeAlias = ListTimesheetsResponse  # noqa: Y015
 
 @_typing.final
-class TimeBucket(_message.Message):
-    """Minutes of one work date, day kind and pay code."""
+class TimeLine(_message.Message):
+    """Minutes that count alike, by work date: the lists have one entry per work date, in order of it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    WORK_DATE_FIELD_NUMBER: _builtins.int
     DAY_KIND_FIELD_NUMBER: _builtins.int
-    WORK_WEEK_START_DATE_FIELD_NUMBER: _builtins.int
     PAY_CODE_FIELD_NUMBER: _builtins.int
+    PAID_SHARE_FIELD_NUMBER: _builtins.int
+    WORK_DAYS_FIELD_NUMBER: _builtins.int
     MINUTES_FIELD_NUMBER: _builtins.int
     PLANNED_MINUTES_FIELD_NUMBER: _builtins.int
-    PAID_SHARE_FIELD_NUMBER: _builtins.int
+    WORK_WEEKS_FIELD_NUMBER: _builtins.int
     day_kind: _day_kind_pb2.DayKind.ValueType
-    """Kind of the day on which the minutes fall."""
+    """Kind of the days on which the minutes fall."""
     pay_code: _builtins.str
     """REGULAR, OVERTIME, NIGHT, LATE, EARLY_LEAVE, ABSENT, or the code of an absence."""
-    minutes: _builtins.int
-    """Minutes. REGULAR and OVERTIME add up to worked minutes; NIGHT is part of them; the others were not worked."""
-    planned_minutes: _builtins.int
-    """Planned minutes of the work date, 0 on a day off; minutes / planned_minutes is the share of the day."""
     paid_share: _builtins.str
     """Share of pay that goes on for an absence, a decimal from 0 to 1; empty for the other pay codes."""
     @_builtins.property
-    def work_date(self) -> _date_pb2.Date:
-        """The occurrence's work date."""
+    def work_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Work dates, days since 1970-01-01; a work date with two shifts may stand twice."""
 
     @_builtins.property
-    def work_week_start_date(self) -> _date_pb2.Date:
-        """First day of the work week that holds the work date."""
+    def minutes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Minutes. REGULAR and OVERTIME add up to worked minutes; NIGHT is part of them; the others were not worked."""
+
+    @_builtins.property
+    def planned_minutes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Planned minutes of the work date, 0 on a day off; minutes / planned_minutes is the share of the day."""
+
+    @_builtins.property
+    def work_weeks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """First days of the work weeks that hold the work dates, days since 1970-01-01."""
 
     def __init__(
         self,
         *,
-        work_date: _date_pb2.Date | None = ...,
         day_kind: _day_kind_pb2.DayKind.ValueType = ...,
-        work_week_start_date: _date_pb2.Date | None = ...,
         pay_code: _builtins.str = ...,
-        minutes: _builtins.int = ...,
-        planned_minutes: _builtins.int = ...,
         paid_share: _builtins.str = ...,
+        work_days: _abc.Iterable[_builtins.int] | None = ...,
+        minutes: _abc.Iterable[_builtins.int] | None = ...,
+        planned_minutes: _abc.Iterable[_builtins.int] | None = ...,
+        work_weeks: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["work_date", b"work_date", "work_week_start_date", b"work_week_start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_kind", b"day_kind", "minutes", b"minutes", "paid_share", b"paid_share", "pay_code", b"pay_code", "planned_minutes", b"planned_minutes", "work_date", b"work_date", "work_week_start_date", b"work_week_start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_kind", b"day_kind", "minutes", b"minutes", "paid_share", b"paid_share", "pay_code", b"pay_code", "planned_minutes", b"planned_minutes", "work_days", b"work_days", "work_weeks", b"work_weeks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TimeBucket: _TypeAlias = TimeBucket  # noqa: Y015
+Global___TimeLine: _TypeAlias = TimeLine  # noqa: Y015
 
 @_typing.final
 class PeriodTotals(_message.Message):
@@ -1541,11 +1545,11 @@ class PeriodTotals(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
-    BUCKETS_FIELD_NUMBER: _builtins.int
     SUMS_FIELD_NUMBER: _builtins.int
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     PLANNED_DAYS_FIELD_NUMBER: _builtins.int
     STANDARD_DAY_MINUTES_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     employee_id: _builtins.str
     """Whose time (UUID)."""
     assignment_id: _builtins.str
@@ -1555,7 +1559,7 @@ class PeriodTotals(_message.Message):
     period: _builtins.str
     """Name of the period."""
     status: Global___TimesheetStatus.ValueType
-    """Where the timesheet stood; OPEN totals hold no buckets and no sums, they are not facts yet."""
+    """Where the timesheet stood; OPEN totals hold no lines and no sums, they are not facts yet."""
     etag: _builtins.str
     """Version of the timesheet."""
     catalog_version: _builtins.int
@@ -1580,12 +1584,12 @@ class PeriodTotals(_message.Message):
         """When it was recorded."""
 
     @_builtins.property
-    def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeBucket]:
-        """By work date, day kind and pay code."""
+    def sums(self) -> Global___PeriodSums:
+        """Sums over the lines."""
 
     @_builtins.property
-    def sums(self) -> Global___PeriodSums:
-        """Sums over the buckets."""
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeLine]:
+        """Minutes by day kind, pay code and paid share, in this order."""
 
     def __init__(
         self,
@@ -1599,15 +1603,15 @@ class PeriodTotals(_message.Message):
         status: Global___TimesheetStatus.ValueType = ...,
         etag: _builtins.str = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
-        buckets: _abc.Iterable[Global___TimeBucket] | None = ...,
         sums: Global___PeriodSums | None = ...,
         catalog_version: _builtins.int = ...,
         planned_days: _builtins.str = ...,
         standard_day_minutes: _builtins.int = ...,
+        lines: _abc.Iterable[Global___TimeLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "record_time", b"record_time", "start_date", b"start_date", "sums", b"sums"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_id", b"assignment_id", "buckets", b"buckets", "catalog_version", b"catalog_version", "employee_id", b"employee_id", "end_date", b"end_date", "etag", b"etag", "period", b"period", "planned_days", b"planned_days", "record_time", b"record_time", "standard_day_minutes", b"standard_day_minutes", "start_date", b"start_date", "status", b"status", "sums", b"sums", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_id", b"assignment_id", "catalog_version", b"catalog_version", "employee_id", b"employee_id", "end_date", b"end_date", "etag", b"etag", "lines", b"lines", "period", b"period", "planned_days", b"planned_days", "record_time", b"record_time", "standard_day_minutes", b"standard_day_minutes", "start_date", b"start_date", "status", b"status", "sums", b"sums", "timesheet_id", b"timesheet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
