@@ -621,14 +621,16 @@ class SqlPayslips:
                         taken[EmployeeId(mine["employee_id"])] = RunId(held["run_id"])
         if taken:
             raise PlacesTaken(taken)
-        for held in dead:
-            await self._tx.execute(
-                delete(tables.payslip_range).where(
-                    _range.assignment_id == held["assignment_id"],
-                    _range.component == held["component"],
-                    _range.start_date == held["start_date"],
+        by_attempt: dict[tuple[UUID, int], set[UUID]] = {}
+        for held in dead:  # nothing of such an attempt counts any more, so all its days of these people go at once
+            by_attempt.setdefault((held["run_id"], held["attempt"]), set()).add(held["assignment_id"])
+        for (gone, of_attempt), assignments in by_attempt.items():
+            for part in _parts(sorted(assignments, key=lambda id: id.bytes)):
+                await self._tx.execute(
+                    delete(tables.payslip_range).where(
+                        _range.assignment_id.in_(part), _range.run_id == gone, _range.attempt == of_attempt
+                    )
                 )
-            )
         try:
             await self._tx.insert(tables.payslip_range, rows)
         except Duplicate:
