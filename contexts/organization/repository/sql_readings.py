@@ -281,7 +281,9 @@ class SqlEmployeeReadings:
         return [change_from_row(row) for row in await self._tx.rows(_history[known_at is not None], values)]
 
     async def pay_slice(self, question: PayQuestion, after: EmployeeId | None, limit: int) -> SlicePage:
-        most = limit + MOST_SEGMENTS_IN_A_PERIOD
+        # One row more tells that there is more; whoever the rows end inside is left to the next page. That somebody is
+        # whole in every page needs more rows than one person can have.
+        most = max(limit, MOST_SEGMENTS_IN_A_PERIOD) + 1
         statement = _slice[question.known_at is not None]
         if question.employee_ids:
             statement = statement.where(_segment.employee_id.in_(question.employee_ids))
