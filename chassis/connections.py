@@ -409,9 +409,14 @@ class MySqlEngine:
             return True
 
         async def give_back() -> None:
+            # The driver says goodbye to the server before it closes; a frozen one would never let it go.
             if not (usable and await rolled_back()):
-                await connection.invalidate()
-            await connection.close()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLEAN_UP_S):
+                        await connection.invalidate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLEAN_UP_S):
+                    await connection.close()
 
         with contextlib.suppress(Exception):
             await asyncio.shield(asyncio.ensure_future(give_back()))

@@ -131,7 +131,8 @@ class SqlAccounts:
         self._outbox = outbox
 
     async def get(self, id: AccountId, seen: Version | None = None) -> Account:
-        rows = await self._tx.rows(select(tables.account).where(_account.account_id == id))
+        # Held until the end, so that the grants read next are those of this version.
+        rows = await self._tx.rows(select(tables.account).where(_account.account_id == id), lock=Lock.UPDATE)
         if not rows:
             raise _not_found(id)
         if seen is not None and rows[0]["version"] != seen:
