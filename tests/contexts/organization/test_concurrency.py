@@ -1,13 +1,14 @@
 """Rules that hold between transactions that overlap, on a real MariaDB."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from chassis.database import Contention, Database
+from chassis.database import Contention, Database, Unavailable
 from contexts.organization.domain.errors import EntryInUse, EntryNotValid, ManagerCycle, NotSettled
 from contexts.organization.domain.org_chart import EntryChange, EntryKind
 from contexts.organization.handlers import change, chart, hire, read
@@ -152,9 +153,11 @@ async def test_a_settled_slice_is_the_same_a_thousand_times_while_commits_are_de
 
     async def hire_slowly(delay_s: float) -> None:
         while not done.is_set():
-            async with store.unit(tenant) as unit:
-                await hire.hire_employee(hire.HireEmployee(a_hire()), unit)
-                await asyncio.sleep(delay_s)  # the record time is stamped, the commit is late
+            # A transaction that grew too old on a busy machine is refused at commit: that is the promise.
+            with contextlib.suppress(Unavailable):
+                async with store.unit(tenant) as unit:
+                    await hire.hire_employee(hire.HireEmployee(a_hire()), unit)
+                    await asyncio.sleep(delay_s)  # the record time is stamped, the commit is late
 
     writers = [asyncio.create_task(hire_slowly(delay_s)) for delay_s in (0.05, 0.3, 0.8)]
     await asyncio.sleep(store.database.settle_margin_s + 1.0)
