@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers import PrivateEtcd, PrivateMariaDB, PrivateRedis
+
+# A busy machine is no finding: properties have no deadline each, the test as a whole has one.
+settings.register_profile("muster", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("muster")
 
 NEED_A_SERVER = {"mariadb", "redis_server", "etcd_server"}
 

@@ -119,7 +119,7 @@ async def acked(publisher: Publisher, name: str = "time.roster") -> int:
 
 
 async def until_acked(publisher: Publisher, position: int) -> None:
-    for _ in range(1000):
+    for _ in range(4000):
         if await acked(publisher) >= position:
             return
         await asyncio.sleep(0.01)
