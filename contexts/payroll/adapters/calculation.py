@@ -22,7 +22,7 @@ from contexts.payroll.adapters.facts import employee_of, facts_document
 from contexts.payroll.domain.arithmetic import ARITHMETIC, ZERO
 from contexts.payroll.domain.catalog import PayComponent
 from contexts.payroll.domain.countries import statutory_of
-from contexts.payroll.domain.engine import Computed, Plan
+from contexts.payroll.domain.engine import Plan, Written
 from contexts.payroll.domain.errors import Blocked, FactsInvalid, VersionGone
 from contexts.payroll.domain.header import ENGINE_VERSION, FORMAT_VERSION, Header
 from contexts.payroll.domain.payslip import (
@@ -213,33 +213,35 @@ def _one(
         prior["hash"] = predecessor.content_hash.hex()
         prior["payslip"] = str(predecessor.payslip_id)
     entered = [entry.document() for entry in own.inputs] if own.inputs else ()
-    computed = plan.compute_inside(header, {"facts": document, "inputs": entered, "prior": prior})
+    whole = {"facts": document, "inputs": entered, "prior": prior}
+    computed = plan.compute_inside(header, whole)
+    written = plan.write_inside(header, whole, computed)
     inputs = frozen_inputs(facts, own.inputs, known_at, prior, canonical)
-    lines, year_to_date = computed.lines.encode(), computed.year_to_date.encode()
+    lines, year_to_date = written.lines.encode(), written.year_to_date.encode()
     payslip = CalculatedPayslip(
         employee,
-        computed.gross,
-        computed.net,
-        computed.employer_cost,
-        computed.deductions,
+        written.gross,
+        written.net,
+        written.employer_cost,
+        written.deductions,
         hasher(inputs, lines, year_to_date),
         predecessor.payslip_id if predecessor is not None else None,
         inputs,
         lines,
         year_to_date,
-        _paid(plan, header, computed) if computed.paid else (),
+        _paid(plan, header, written) if written.paid else (),
         tuple([entry.id for entry in own.inputs]) if own.inputs else (),
     )
-    return payslip, computed.amounts
+    return payslip, written.amounts
 
 
-def _paid(plan: Plan, header: Header, computed: Computed) -> tuple[tuple[UUID, str, int, int], ...]:
-    ranges = [(UUID(assignment), first, stop) for assignment, first, stop in computed.paid]
+def _paid(plan: Plan, header: Header, written: Written) -> tuple[tuple[UUID, str, int, int], ...]:
+    ranges = [(UUID(assignment), first, stop) for assignment, first, stop in written.paid]
     return tuple(
         [
             (assignment, component.code, first, stop)
             for index, component in plan.paying_for_time
-            if computed.amounts[index] or not (component.hide_zero or header.inputs_only)
+            if written.amounts[index] or not (component.hide_zero or header.inputs_only)
             for assignment, first, stop in ranges
         ]
     )
@@ -249,8 +251,8 @@ def replay(plan: Plan, header_bytes: bytes, inputs: bytes) -> tuple[bytes, bytes
     """Lines and year to date computed afresh from nothing but stored header and inputs. Raises Blocked, VersionGone."""
     header = Header.of_document(orjson.loads(header_bytes))
     must_be_at_hand(header)
-    computed = plan.compute(header, orjson.loads(inputs))
-    return computed.lines.encode(), computed.year_to_date.encode()
+    _, written = plan.compute(header, orjson.loads(inputs))
+    return written.lines.encode(), written.year_to_date.encode()
 
 
 class Calculator:

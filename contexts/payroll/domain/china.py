@@ -11,9 +11,9 @@ from contexts.payroll.domain.catalog import LineKind
 from contexts.payroll.domain.errors import Blocked
 from contexts.payroll.domain.statutory.cn.contributions import Enrolment
 from contexts.payroll.domain.statutory.cn.income_tax import BasicDeduction, TaxPosition, YearToDate
-from contexts.payroll.domain.statutory.cn.pack import ChinaPack, MonthPay
-from contexts.payroll.domain.statutory.trace import Line, LineSpec, RuleText
-from contexts.payroll.domain.statutory_lines import Assess, Assessment, Earned, Place
+from contexts.payroll.domain.statutory.cn.pack import ChinaPack, MonthAssessment, MonthPay
+from contexts.payroll.domain.statutory.trace import LineSpec, RuleText
+from contexts.payroll.domain.statutory_lines import Assessed, Assessor, Earned, Place, StatutoryLines
 
 # Names that formulas may use, with the table and column that they stand for.
 _TABLES = {
@@ -74,13 +74,24 @@ class ChinaLines:
             return dict(values)
         return {**values, "injury_rate": plain(self._pack.social_insurance.injury_rate(1, start))}
 
-    def assessor(self, places: Sequence[Place]) -> Assess:
-        """The lines of a payslip whose components show them in these places."""
-        return _Assessor(self._pack, places).assess
+    def assessor(self, places: Sequence[Place]) -> Assessor:
+        """For a plan that shows the lines in these places."""
+        return _ChinaAssessor(self._pack, places)
 
 
-class _Assessor:
-    """Computes and writes the statutory lines for one plan. Texts that many payslips share are kept."""
+class _Bound(NamedTuple):
+    """What the lines of one month are written from."""
+
+    assessed: MonthAssessment
+    texts: dict[int, str]  # of numbers that several lines store, by identity; they live as long as this
+    months: int
+    insured: str | None  # the month whose contributions are taken
+    bonus: Decimal  # taxed alone, in the year to date
+    bonus_tax: Decimal
+
+
+class _ChinaAssessor:
+    """The statutory month of a payslip, for one plan."""
 
     def __init__(self, pack: ChinaPack, places: Sequence[Place]) -> None:
         self._pack = pack
@@ -100,7 +111,7 @@ class _Assessor:
         profile: Mapping[str, Any],
         earned: Earned,
         prior: Mapping[str, Any] | None,
-    ) -> Assessment:
+    ) -> Assessed:
         """Contributions and taxes of one payslip, in yuan. Raises Blocked and what the pack refuses.
 
         Contributions of a month are taken once, by the regular run; tax is cumulated over all payslips of the year, and
@@ -111,42 +122,41 @@ class _Assessor:
                 "STATUTORY_PROFILE_MISSING", "give the employee a statutory profile for CN", profile["country"]
             )
         values: Mapping[str, str] = profile["values"]
-        to_date: Mapping[str, str] = prior["statutory"] if prior is not None else {}
-        month = f"{start.year:04}-{start.month:02}"
-        contributes = not inputs_only and to_date.get("contribution_month") != month
+        to_date: Mapping[str, str] = prior["statutory"] if prior is not None else _NOTHING
+        month = start.isoformat()[:7]
+        insured = to_date.get("contribution_month")
+        contributes = not inputs_only and insured != month
         resident = values.get("tax_residency", "RESIDENT") == "RESIDENT"
-        special = ZERO
-        months = 1
-        # The texts of numbers that several lines store, by identity; the numbers live until the lines are written.
-        texts = {id(monthly_wage): wage_text, id(ZERO): "0"}
-        if prior is None:
-            before = _NOTHING_YET
-            special = _decimal(values, "special_additional_deduction", "0")
-        else:
+        texts = {id(ZERO): "0"}
+        before, months, special = _NOTHING_YET, 1, ZERO
+        new_period = True
+        if prior is not None:
             counted = int(to_date["months"])
             new_period = prior["tax_period"] != tax_period
             months = counted + 1 if new_period else counted
-            if new_period:
-                special = _decimal(values, "special_additional_deduction", "0")
-            before = YearToDate(
-                Decimal(to_date["income"]),
-                Decimal(to_date["contributions"]),
-                Decimal(to_date["special_additional"]),
-                counted,
-                Decimal(to_date["tax"]),
-            )
-            texts[id(before.income)] = to_date["income"]
-            texts[id(before.contributions)] = to_date["contributions"]
-            texts[id(before.special_additional)] = to_date["special_additional"]
-            texts[id(before.tax)] = to_date["tax"]
-        if earned.separate_bonus and resident and "separate_bonus" in to_date:
-            raise Blocked("SEPARATE_BONUS_TWICE", "a bonus is taxed alone once a year; pay this one as wage", "BONUS")
+            before = _so_far(to_date, counted, texts)
+        if new_period:
+            special = _decimal(values, "special_additional_deduction", "0")
+        bonus, bonus_tax = earned.separate_bonus, ZERO
+        if "separate_bonus" in to_date:
+            if bonus and resident:
+                raise Blocked(
+                    "SEPARATE_BONUS_TWICE", "a bonus is taxed alone once a year; pay this one as wage", "BONUS"
+                )
+            bonus += Decimal(to_date["separate_bonus"])
+            bonus_tax = Decimal(to_date.get("bonus_tax", "0"))
         exempt_limit = ZERO
         if earned.severance:
             city = _text(values, "social_insurance_city")
             exempt_limit = self._pack.income_tax.severance_exempt_limit_of(city, pay_date)
+        enrolment = _NO_CONTRIBUTIONS
+        if contributes:
+            enrolment = _enrolment(values, monthly_wage)
+            insured = month
+            texts[id(enrolment.social_insurance_base)] = values.get("social_insurance_base", wage_text)
+            texts[id(enrolment.housing_fund_base)] = values.get("housing_fund_base", wage_text)
         assessed = self._pack.assess_month(
-            _enrolment(values, monthly_wage) if contributes else _NO_CONTRIBUTIONS,
+            enrolment,
             TaxPosition(resident, _basic_deduction(values), special, months, before),
             MonthPay(
                 earned.wage,
@@ -159,28 +169,26 @@ class _Assessor:
             start,
             pay_date,
         )
-        amounts, lines = self._written(assessed.lines, texts)
-        insured = month if contributes else to_date.get("contribution_month")
-        bonus = earned.separate_bonus or None
-        if "separate_bonus" in to_date:
-            bonus = Decimal(to_date["separate_bonus"]) + earned.separate_bonus
-        bonus_tax = Decimal(to_date.get("bonus_tax", "0")) + assessed.bonus_iit
-        after = assessed.year_to_date
-        totals = (
-            (f'{{"bonus_tax":"{plain(bonus_tax)}",' if bonus_tax else "{")
-            + (f'"contribution_month":"{insured}",' if insured else "")
-            + f'"contributions":"{plain(after.contributions)}","income":"{plain(after.income)}","months":"{months}",'
-            + (f'"separate_bonus":"{plain(bonus)}",' if bonus else "")
-            + f'"special_additional":"{plain(after.special_additional)}","tax":"{plain(after.tax)}"}}'
-        )
-        return _new(Assessment, (amounts, lines, totals))
+        withheld = assessed.contributions.employee_total + assessed.iit
+        if earned.separate_bonus or earned.severance:
+            withheld += assessed.bonus_iit + assessed.severance_iit
+            bonus_tax += assessed.bonus_iit
+        bound = _new(_Bound, (assessed, texts, months, insured, bonus, bonus_tax))
+        return _new(Assessed, (withheld, bound))
 
-    def _written(self, given: Sequence[Line], texts: dict[int, str]) -> tuple[list[Decimal], list[str]]:
+    def amount_of(self, assessed: Assessed, statutory_line: str) -> Decimal:
+        """The amount of one line, 0 where there is none."""
+        month: MonthAssessment = assessed.bound.assessed
+        return next((line.amount for line in month.lines if line.spec.code == statutory_line), ZERO)
+
+    def written(self, assessed: Assessed) -> StatutoryLines:
+        """The lines, and the totals to date. Raises Blocked where no component shows an amount."""
+        bound: _Bound = assessed.bound
+        texts, shapes = bound.texts, self._shapes
         amounts, lines = self._empty_amounts.copy(), self._empty_lines.copy()
-        shapes = self._shapes
-        for spec, amount, base, rate, _, values in given:
+        for spec, amount, base, rate, _, values in bound.assessed.lines:
             shape = shapes.get(id(spec))
-            if shape is None or shape[0] is not spec:
+            if shape is None or shape.spec is not spec:
                 shape = self._shape(spec)
             _, place, hide_zero, leaves, before, middle = shape
             if place < 0:
@@ -205,7 +213,16 @@ class _Assessor:
             if middle is None:
                 middle = f'{before}{texts.get(id(rate)) or plain(rate or ZERO)}",{spec.fragment},"trace":[["'
             lines[place] = f'{{"amount":"{plain(amount)}","base":"{base_text}",{middle}{trace}"]]}}'
-        return amounts, lines
+        after = bound.assessed.year_to_date
+        totals = (
+            (f'{{"bonus_tax":"{plain(bound.bonus_tax)}",' if bound.bonus_tax else "{")
+            + (f'"contribution_month":"{bound.insured}",' if bound.insured else "")
+            + f'"contributions":"{plain(after.contributions)}","income":"{plain(after.income)}",'
+            + f'"months":"{bound.months}",'
+            + (f'"separate_bonus":"{plain(bound.bonus)}",' if bound.bonus else "")
+            + f'"special_additional":"{plain(after.special_additional)}","tax":"{plain(after.tax)}"}}'
+        )
+        return _new(StatutoryLines, (amounts, lines, totals, bound.assessed.contributions.employer_total))
 
     def _shape(self, spec: LineSpec) -> "_Shape":
         """What all lines of a spec share: where it stands, which values are stored, and the text round them."""
@@ -235,7 +252,18 @@ class _Shape(NamedTuple):
 
 _MAX_SHAPES = 4096
 _NOWHERE = Place("", "", LineKind.INFORMATION, True)
+_NOTHING: Mapping[str, str] = {}
 _NOTHING_YET = YearToDate()
+_NO_CONTRIBUTIONS = Enrolment("", None, None, ZERO, ZERO)
+
+
+def _so_far(to_date: Mapping[str, str], months: int, texts: dict[int, str]) -> YearToDate:
+    """The totals before this payslip, as the pack takes them; their texts are kept for the lines."""
+    totals = [Decimal(to_date[name]) for name in ("income", "contributions", "special_additional", "tax")]
+    for total, name in zip(totals, ("income", "contributions", "special_additional", "tax"), strict=True):
+        texts[id(total)] = to_date[name]
+    income, contributions, special, tax = totals
+    return YearToDate(income, contributions, special, months, tax)
 
 
 def _enrolment(values: Mapping[str, str], monthly_wage: Decimal) -> Enrolment:
@@ -250,9 +278,6 @@ def _enrolment(values: Mapping[str, str], monthly_wage: Decimal) -> Enrolment:
         _decimal(values, "housing_fund_supplementary_rate", "0"),
         values.get("minimum_wage_zone") or None,
     )
-
-
-_NO_CONTRIBUTIONS = Enrolment("", None, None, ZERO, ZERO)
 
 
 def _base(values: Mapping[str, str], key: str, monthly_wage: Decimal) -> Decimal | None:

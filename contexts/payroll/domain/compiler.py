@@ -1,10 +1,12 @@
 """Writes a pay group's components as Python functions of plain decimal arithmetic.
 
 Only slot numbers, constants and operators that this module chose get into the text; names that people wrote never do,
-but for component codes, whose alphabet is checked. Two functions are written: one for employees whose facts are the
-same all period (nearly everybody) and one for several pieces.
+but for component codes, whose alphabet is checked. Functions come in two forms, for employees whose facts are the same
+all period (nearly everybody) and for several pieces; each form computes first, and writes the lines afterwards from
+what the computation bound.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 from contexts.payroll.domain.catalog import FormulaScope, LineKind, PayComponent, TaxTreatment
@@ -35,11 +37,19 @@ def summed(name: str) -> bool:
 
 
 def module_source(plan: "Plan") -> str:
-    """The text of the module: `single(header, document, piece)` and `several(header, document, pieces)`."""
+    """The text of the module.
+
+    `single(header, document, piece)` and `several(header, document, pieces)` give Computed; `write_single` and
+    `write_several(header, document, bound)` give Written.
+    """
     numbers: dict[str, str] = {}
-    functions = [_Writer(plan, numbers, single).function() for single in (True, False)]
+    functions = [_Writer(plan, numbers, single).functions() for single in (True, False)]
     constants = "".join(f"{name} = D({text!r})\n" for text, name in numbers.items())
     return constants + "\n".join(functions)
+
+
+# Locals of the computation that the written lines may need: amounts, texts, values and sums of the whole payslip.
+_BOUND = re.compile(r"\b(?:[cqtp]\d+|[ed]\d+_[a-z]+|S|pieces|assessed|gross|net|deductions)\b")
 
 
 class _Writer:
@@ -47,9 +57,10 @@ class _Writer:
         self.plan = plan
         self.numbers = numbers
         self.single = single
-        self.slots = _slots(plan)
+        self.slots = slots(plan)
         self.wide: dict[str, tuple[str, str]] = {}  # payslip-wide names whose value and text stand in locals
         self.out: list[str] = []
+        self.later: list[str] = []
         self.assessed = False
         self.parts: dict[int, str] = {}  # trees whose value stands in a local already
         self.named = {
@@ -59,14 +70,13 @@ class _Writer:
             for leaf in plan.trees(component.code).leaves
         }
 
-    def function(self) -> str:
-        """The text of the function."""
+    def functions(self) -> str:
+        """The text of both functions."""
         self.pieces()
-        if any(component.pays_for_time for component in self.plan.components):
-            self.add("paid = ranges(pieces)")
-            self.add("paid_text = written_ranges(paid)")
-        else:
-            self.add("paid = ()")
+        timed = any(component.pays_for_time for component in self.plan.components)
+        self.write("paid = ranges(pieces)" if timed else "paid = ()")
+        if timed:
+            self.write("paid_text = written_ranges(paid)")
         self.add("given = inputs_of(document['inputs'], INPUTS) if document['inputs'] else NOTHING")
         self.add("inputs_only = header.inputs_only")
         for index in self.plan.order:
@@ -76,12 +86,33 @@ class _Writer:
             else:
                 self.component(index, component)
         self.totals()
-        name = "single(header, document, piece)" if self.single else "several(header, document, pieces)"
-        return f"\ndef {name}:\n" + "\n".join(self.out) + "\n"
+        bound = "".join(f"{name}, " for name in self.bound())
+        self.out[-1] += f"({bound}))"
+        name, pieces = ("single", "piece") if self.single else ("several", "pieces")
+        first = f"    {bound}= bound\n" if bound else ""
+        return (
+            f"\ndef {name}(header, document, {pieces}):\n" + "\n".join(self.out)
+            + f"\n\ndef write_{name}(header, document, bound):\n{first}" + "\n".join(self.later) + "\n"
+        )  # fmt: skip
+
+    def bound(self) -> list[str]:
+        """The locals of the computation that the written lines need."""
+        assigned = {
+            name
+            for line in self.later
+            for target in re.findall(r"(?:^|[;:])\s*((?:\w+, )*\w+,?) = ", line)
+            for name in target.replace(",", " ").split()
+        }
+        used = dict.fromkeys(name for line in self.later for name in _BOUND.findall(line))
+        return [name for name in used if name not in assigned]
 
     def add(self, line: str, depth: int = 0) -> None:
-        """One line of the function."""
+        """One line of the computation."""
         self.out.append(_STEP * (depth + 1) + line)
+
+    def write(self, line: str, depth: int = 0) -> None:
+        """One line of what is written afterwards."""
+        self.later.append(_STEP * (depth + 1) + line)
 
     def constant(self, text: str) -> str:
         """The name of a number."""
@@ -93,16 +124,12 @@ class _Writer:
         """The slots as locals v and t where there is one piece; else one tuple per piece: values, texts, the piece."""
         if self.single:
             self.add("pieces = (piece,)")
-            self.add("segment = piece.segment")
-            for name in self.slots:
-                self.fill(name, 0)
+            self.fill(0)
             return
         self.add("S = []")
         self.add("last = None")
         self.add("for piece in pieces:")
-        self.add("segment = piece.segment", 1)
-        for name in self.slots:
-            self.fill(name, 1)
+        self.fill(1)
         values = "".join(f"v{slot}, " for slot in self.slots.values())
         texts = "".join(f"t{slot}, " for slot in self.slots.values())
         self.add(f"s = ({values}{texts}piece)", 1)
@@ -110,7 +137,22 @@ class _Writer:
         self.add("if piece.days and (last is None or piece.high >= last[-1].high): last = s", 1)
         self.add("if last is None: last = s")
 
-    def fill(self, name: str, depth: int) -> None:
+    def fill(self, depth: int) -> None:
+        """Give the slots of a piece their values and texts."""
+        self.add("segment = piece.segment", depth)
+        tables = [f"v{slot}, t{slot}" for name, slot in self.slots.items() if name in self.plan.tables]
+        if tables:
+            self.add(f"{', '.join(tables)} = tables(piece.table_day)", depth)
+        if any(name.startswith("allowance_") for name in self.slots):
+            self.add("allowance = segment['allowances'].get", depth)
+        if self.plan.time_keys:
+            minutes = [f"m{place}" for place in range(len(self.plan.time_keys))]
+            self.add(f"{', '.join(minutes)}, = piece.minutes", depth)
+        for name in self.slots:
+            if name not in self.plan.tables:
+                self.fill_one(name, depth)
+
+    def fill_one(self, name: str, depth: int) -> None:
         """Give one slot of a piece its value and text."""
         value, text = f"v{self.slots[name]}", f"t{self.slots[name]}"
         if name == "monthly_wage":
@@ -122,21 +164,16 @@ class _Writer:
         elif name == "unpaid_minutes":
             self.add(f"if piece.unpaid: {value} = D(piece.unpaid); {text} = plain({value})", depth)
             self.add(f"else: {value} = ZERO; {text} = '0'", depth)
-        elif name in self.plan.tables:
-            self.add(f"{value}, {text} = table({name!r}, piece.table_day)", depth)
         elif name.startswith("allowance_"):
-            self.add(f"{text} = segment['allowances'].get({allowance_code(name)!r})", depth)
+            self.add(f"{text} = allowance({allowance_code(name)!r})", depth)
             self.add(f"if {text} is None: {value} = ZERO; {text} = '0'", depth)
             self.add(f"else: {value} = D({text})", depth)
+        elif name in _COUNTED:  # days of a period and minutes of a day are few
+            self.add(f"n = piece.{_COUNTED[name]}; {value} = N[n]; {text} = NT[n]", depth)
         else:
-            counted = (
-                f"piece.{_COUNTED[name]}"
-                if name in _COUNTED
-                else f"piece.minutes[{self.plan.time_keys.index(time_key(name))}]"
-            )
-            self.add(f"n = {counted}", depth)
-            self.add(f"if n < 1000: {value} = N[n]; {text} = NT[n]", depth)
-            self.add(f"else: {value} = D(n); {text} = str(n)", depth)
+            minutes = f"m{self.plan.time_keys.index(time_key(name))}"
+            self.add(f"if {minutes} < 1000: {value} = N[{minutes}]; {text} = NT[{minutes}]", depth)
+            self.add(f"else: {value} = D({minutes}); {text} = str({minutes})", depth)
 
     def payslip_wide(self, component: PayComponent, name: str) -> tuple[str, str]:
         """The locals that hold a name's value and text for the whole payslip, written before their first use."""
@@ -154,26 +191,27 @@ class _Writer:
         if name in _INPUTS:
             at = 2 * _INPUTS.index(name)
             self.add(f"i = given.get({component.code!r}, NO_INPUT); {value} = i[{at}]; {text} = i[{at + 1}]")
+            return value, text
+        slot, width = self.slots.get(name, 0), len(self.slots)
+        if name in self.slots and not summed(name):
+            self.add(f"{value} = last[{slot}]; {text} = last[{slot + width}]")
+            return value, text
+        if name in self.slots:
+            given = f"sum([s[{slot}] for s in S], ZERO)"
         elif name == "gross":
-            self.add(f"{value} = {self.sum_of(LineKind.EARNING)}; {text} = plain({value})")
+            given = self.sum_of(LineKind.EARNING)
         elif name == "taxable_wage":
-            self.add(f"{value} = {self.taxed(TaxTreatment.WAGE)}; {text} = plain({value})")
+            given = self.taxed(TaxTreatment.WAGE)
         elif name == "period_days":
-            self.add(f"n = (header.end - header.start).days; {value} = D(n); {text} = str(n)")
+            given = "N[(header.end - header.start).days]"
         elif name == "employed_days":
-            self.add(f"n = sum([piece.days for piece in pieces]); {value} = D(n); {text} = str(n)")
+            given = "D(sum([piece.days for piece in pieces]))"
         elif name.startswith("statutory_"):
-            key = name.removeprefix("statutory_")
-            self.add(f"{value} = number(document['facts']['statutory']['values'], {key!r}); {text} = plain({value})")
-        elif name.startswith("prior_"):
-            key = name.removeprefix("prior_")
-            self.add(f"{value} = to_date(document['prior'], {key!r}); {text} = plain({value})")
+            given = f"number(document['facts']['statutory']['values'], {name.removeprefix('statutory_')!r})"
         else:
-            slot, width = self.slots[name], len(self.slots)
-            if summed(name):
-                self.add(f"{value} = sum([s[{slot}] for s in S]); {text} = plain({value})")
-            else:
-                self.add(f"{value} = last[{slot}]; {text} = last[{slot + width}]")
+            given = f"to_date(document['prior'], {name.removeprefix('prior_')!r})"
+        self.add(f"{value} = {given}")
+        self.write(f"{text} = plain({value})")
         return value, text
 
     # ------------------------------------------------------------------------------------------------- expressions
@@ -233,7 +271,7 @@ class _Writer:
     # -------------------------------------------------------------------------------------------------- components
 
     def component(self, index: int, component: PayComponent) -> None:
-        """The amount, its text (where a formula or the line needs it) and its line: c, n and l with the index."""
+        """Computes the amount (c with the index) and what the line shows (e), and writes the line (l)."""
         trees = self.plan.trees(component.code)
         looping = component.scope is FormulaScope.SEGMENT and not self.single
         width = len(self.slots)
@@ -243,71 +281,88 @@ class _Writer:
         for leaf in trees.leaves:
             if looping and leaf.name in self.slots:
                 slot = self.slots[leaf.name]
-                values[leaf.name], texts[leaf.name] = f"x{slot}", f"y{slot}"
-                loads.append(f"x{slot} = s[{slot}]; y{slot} = s[{slot + width}]")
+                values[leaf.name], texts[leaf.name] = f"x{slot}", f"s[{slot + width}]"
+                loads.append(f"x{slot} = s[{slot}]")
             else:
                 values[leaf.name], texts[leaf.name] = self.payslip_wide(component, leaf.name)
+        shown = {name: f"e{index}_{name}" for name, _ in trees.shown}
         nothing = [] if component.code in self.plan.input_components else ["inputs_only"]
         if component.hide_zero and not looping:
             zeroing = self.zeroing(trees.amount)
             nothing += [f"not {values[leaf.name]}" for leaf in trees.leaves if leaf.name in zeroing][:1]
         depth = 0
         if nothing:
-            self.add(f"if {' or '.join(nothing)}: c{index} = ZERO; n{index} = '0'; l{index} = ''")
+            unshown = "".join(f"; {local} = None" for local in shown.values())
+            unshown += "".join(f"; d{index}_{name} = False" for name in shown if looping)
+            self.add(f"if {' or '.join(nothing)}: c{index} = ZERO{unshown}")
             self.add("else:")
             depth = 1
-        trace = ",".join(f'"{{{texts[leaf.name]}}}"' for leaf in trees.leaves)
         if looping:
-            self.add("a = ZERO; tr = []", depth)
-            for name, _ in trees.shown:
-                self.add(f"{name} = ZERO" if name == "quantity" else f"{name} = None; same_{name} = True", depth)
+            self.add("a = ZERO", depth)
+            for name, local in shown.items():
+                self.add(f"{local} = {'ZERO' if name == 'quantity' else 'None'}; d{index}_{name} = True", depth)
             self.add("for s in S:", depth)
             for load in loads:
                 self.add(load, depth + 1)
             for name, tree in trees.shown:
-                self.add(f"e_{name} = {self.expression(tree, values)}", depth + 1)
+                local, same = shown[name], f"d{index}_{name}"
+                self.add(f"e = {self.expression(tree, values)}", depth + 1)
                 if name == "quantity":
-                    self.add("quantity += e_quantity", depth + 1)
+                    self.add(f"{local} += e", depth + 1)
                 else:
-                    same = f"same_{name} and ({name} is None or {name} == e_{name})"
-                    self.add(f"same_{name} = {same}; {name} = e_{name}", depth + 1)
+                    self.add(f"{same} = {same} and ({local} is None or {local} == e); {local} = e", depth + 1)
+                self.add(f"e_{name} = e", depth + 1)
                 self.parts[id(tree)] = f"e_{name}"
             self.add(f"a += {self.expression(trees.amount, values)}", depth + 1)
-            self.add(f"tr.append(f'[{trace}]')", depth + 1)
-            self.add("tr = ','.join(tr)", depth)
         else:
             for name, tree in trees.shown:
-                self.add(f"e_{name} = {self.expression(tree, values)}", depth)
-                self.parts[id(tree)] = f"e_{name}"
+                self.add(f"{shown[name]} = {self.expression(tree, values)}", depth)
+                self.parts[id(tree)] = shown[name]
             self.add(f"a = {self.expression(trees.amount, values)}", depth)
         self.parts.clear()
-        if trees.divides:
-            self.add("a = a.quantize(EXACT)", depth)
+        exact = ".quantize(EXACT)" if trees.divides else ""
         quantum = self.constant(_quantum(component.digits))
-        self.add(f"c{index} = a.quantize({quantum}, {component.rounding.value!r})", depth)
+        self.add(f"c{index} = a{exact}.quantize({quantum}, {component.rounding.value!r})", depth)
+        self.line(index, component, [texts[leaf.name] for leaf in trees.leaves], shown, looping)
+
+    def line(
+        self, index: int, component: PayComponent, leaves: list[str], shown: dict[str, str], looping: bool
+    ) -> None:
+        """Writes the line of a component, keys in order; "" where it is hidden."""
+        hidden = []
         if component.hide_zero:
-            self.add(f"if not c{index}: n{index} = '0'; l{index} = ''", depth)
-            self.add("else:", depth)
-            depth += 1
-        self.add(f"n{index} = plain(c{index})", depth)
-        shown = dict(trees.shown)
-        for name in ("base", "quantity", "rate"):
-            if name in shown and looping:
-                condition = "" if name == "quantity" else f" if same_{name} else ''"
-                self.add(f'w_{name} = f\',"{name}":"{{shown({name})}}"\'{condition}', depth)
-            elif name in shown:
-                self.add(f'w_{name} = f\',"{name}":"{{shown(e_{name})}}"\'', depth)
+            hidden.append(f"not c{index}")
+        elif component.code not in self.plan.input_components:
+            hidden.append("header.inputs_only")
+        if component.code in self.named:
+            self.write(f"n{index} = plain(c{index})")
+        depth = 0
+        if hidden:
+            self.write(f"if {' or '.join(hidden)}: l{index} = ''")
+            self.write("else:")
+            depth = 1
+        if component.code not in self.named:
+            self.write(f"n{index} = plain(c{index})", depth)
+        for name, local in shown.items():
+            condition = f" if d{index}_{name} else ''" if looping and name != "quantity" else ""
+            self.write(f'w_{name} = f\',"{name}":"{{shown({local})}}"\'{condition}', depth)
+        trace = ",".join(f'"{{{leaf}}}"' for leaf in leaves)
+        if looping:
+            self.write(f"tr = ','.join([f'[{trace}]' for s in S])", depth)
+            trace = "{tr}"
+        else:
+            trace = f"[{trace}]"
         line = f'{{{{"amount":"{{n{index}}}"' + ("{w_base}" if "base" in shown else "")
         line += f',"code":"{component.code}","kind":"{component.kind.value}"'
         line += "{paid_text}" if component.pays_for_time else ""
         line += "{w_quantity}" if "quantity" in shown else ""
         line += "{w_rate}" if "rate" in shown else ""
-        line += f',"rounding":"{component.rounding.name}/{component.digits}"'
-        line += ',"trace":[{tr}]}}' if looping else f',"trace":[[{trace}]]}}}}'
-        self.add(f"l{index} = f'{line}'", depth)
+        line += f',"rounding":"{component.rounding.name}/{component.digits}","trace":[{trace}]}}}}'
+        self.write(f"l{index} = f'{line}'", depth)
 
     def statutory(self, index: int) -> None:
-        """The lines that the country's pack gives, all at once before the first of them is needed."""
+        """The month that the country's pack computes, once, before the first of its lines is needed."""
+        component = self.plan.components[index]
         if not self.assessed:
             self.assessed = True
             earned = ", ".join(
@@ -319,20 +374,26 @@ class _Writer:
             slot = self.slots["monthly_wage"]
             wage = f"v{slot}, t{slot}" if self.single else f"last[{slot}], last[{slot + len(self.slots)}]"
             self.add(
-                "amounts, lines, statutory_totals = assess(header.start, header.pay_date, header.tax_period, "
+                "assessed = withheld, _ = assess(header.start, header.pay_date, header.tax_period, "
                 f"inputs_only, {wage}, document['facts']['statutory'], Earned({earned}), document['prior'])"
             )
             places = [str(place) for place, other in enumerate(self.plan.components) if other.statutory_line]
-            self.add("".join(f"c{place}, " for place in places) + "= amounts")
-            self.add("".join(f"l{place}, " for place in places) + "= lines")
-        if self.plan.components[index].code in self.named:
-            self.add(f"n{index} = plain(c{index})")
+            self.write("amounts, lines, statutory_totals, on_top = write_statutory(assessed)")
+            self.write("".join(f"c{place}, " for place in places) + "= amounts")
+            self.write("".join(f"l{place}, " for place in places) + "= lines")
+        if component.code in self.named:
+            self.add(f"c{index} = amount_of(assessed, {component.statutory_line!r})")
+            self.write(f"n{index} = plain(c{index})")
 
     # ------------------------------------------------------------------------------------------------------ totals
 
     def sum_of(self, *kinds: LineKind) -> str:
-        """The sum of the amounts of some kinds."""
-        parts = [f"c{index}" for index, component in enumerate(self.plan.components) if component.kind in kinds]
+        """The sum of the amounts of some kinds, without what the country's pack sums itself."""
+        parts = [
+            f"c{index}"
+            for index, component in enumerate(self.plan.components)
+            if component.kind in kinds and not component.statutory_line
+        ]
         return " + ".join(parts) if parts else "ZERO"
 
     def taxed(self, treatment: TaxTreatment) -> str:
@@ -345,34 +406,36 @@ class _Writer:
         return " + ".join(parts) if parts else "ZERO"
 
     def totals(self) -> None:
-        """Net pay, the refusal of a negative one, and the answer."""
+        """Net pay, the refusal of a negative one, and the answers; the computation's still lacks what it bound."""
         scale = self.constant(str(10**self.plan.digits))
         count = len(self.plan.components)
+        own, employers = ("withheld + ", "on_top + ") if self.assessed else ("", "")
         self.add(f"gross = {self.sum_of(LineKind.EARNING)}")
-        self.add(f"deductions = {self.sum_of(LineKind.DEDUCTION, LineKind.TAX)}")
-        self.add(f"net = gross - deductions + ({self.sum_of(LineKind.REIMBURSEMENT)})")
+        self.add(f"deductions = {own}{self.sum_of(LineKind.DEDUCTION, LineKind.TAX)}")
+        self.add(f"net = gross - deductions + {self.sum_of(LineKind.REIMBURSEMENT)}")
         self.add("if net < 0: raise Blocked('NEGATIVE_NET', NEGATIVE_NET, plain(net))")
-        self.add(f"cost = gross + ({self.sum_of(LineKind.EMPLOYER_CONTRIBUTION)})")
+        self.add("return Computed(gross, net, deductions, ")
+        self.write(f"cost = gross + {employers}{self.sum_of(LineKind.EMPLOYER_CONTRIBUTION)}")
         statutory = "statutory_totals" if self.assessed else "'{}'"
-        self.add(f"to_date_text = year_to_date(header, document['prior'], gross, net, deductions, {statutory})")
+        self.write(f"to_date_text = year_to_date(header, document['prior'], gross, net, deductions, {statutory})")
         lines = "".join(f"l{index}, " for index in range(count))
         amounts = "".join(f"c{index}, " for index in range(count))
-        self.add(f"return Computed('[' + ','.join([l for l in ({lines}) if l]) + ']', to_date_text, "
-                 f"int(gross * {scale}), int(net * {scale}), int(cost * {scale}), int(deductions * {scale}), "
-                 f"({amounts}), paid)")  # fmt: skip
+        minor = "".join(f"int({name} * {scale}), " for name in ("gross", "net", "cost", "deductions"))
+        text = f"'[' + ','.join(filter(None, ({lines}))) + ']'"
+        self.write(f"return Written({text}, to_date_text, {minor}({amounts}), paid)")
 
 
-def _slots(plan: "Plan") -> dict[str, int]:
+def slots(plan: "Plan") -> dict[str, int]:
     """The names that have a value per piece, with their places."""
-    slots: dict[str, int] = {}
+    places: dict[str, int] = {}
     if any(component.statutory_line for component in plan.components):
-        slots["monthly_wage"] = 0
+        places["monthly_wage"] = 0
     for component in plan.components:
         if not component.statutory_line:
             for leaf in plan.trees(component.code).leaves:
                 if leaf.origin in (Origin.SEGMENT, Origin.TABLE):
-                    slots.setdefault(leaf.name, len(slots))
-    return slots
+                    places.setdefault(leaf.name, len(places))
+    return places
 
 
 def _quantum(digits: int) -> str:

@@ -16,34 +16,43 @@ from typing import Any, NamedTuple
 from contexts.payroll.domain import formula as language
 from contexts.payroll.domain.arithmetic import ARITHMETIC, EXACT_DIGITS, ZERO, plain, shown
 from contexts.payroll.domain.catalog import LineKind, PayComponent, Proration
-from contexts.payroll.domain.compiler import module_source
+from contexts.payroll.domain.compiler import module_source, slots
 from contexts.payroll.domain.errors import Blocked, ComponentInvalid, FormulaCycle, FormulaInvalid
 from contexts.payroll.domain.formula import Formula, Name, Node, Operation, Rounded
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.names import LINE_SUMS, Meaning, Origin, known_names, meaning, time_key
-from contexts.payroll.domain.segments import Piece, paid_ranges, split
+from contexts.payroll.domain.segments import Piece, paid_ranges, split, time_slots
 from contexts.payroll.domain.statutory_lines import Earned, Place, Statutory
 from kernel.errors import DomainError
 from kernel.money import minor_digits
 
 MAX_COMPONENTS = 300
 
-_SMALL = tuple(Decimal(number) for number in range(1000))
-_SMALL_TEXT = tuple(str(number) for number in range(1000))
+_SMALL = tuple(Decimal(number) for number in range(1441))  # days of a period, minutes of a day
+_SMALL_TEXT = tuple(str(number) for number in range(1441))
 _OWN_PARTS = {"quantity": "quantity_formula", "rate": "rate_formula", "base": "base_formula"}
 _NEGATIVE_NET = "deductions exceed what is paid; enter a smaller deduction or spread it over later periods"
-_MAX_TABLE_VALUES = 4096
+_MAX_TABLE_DAYS = 4096
 
 
 class Computed(NamedTuple):
-    """One payslip: the stored texts, and what tables and sums need of it. Amounts are minor units."""
+    """One payslip as numbers, in major units; `bound` is what its lines and traces are written from."""
 
-    lines: str  # canonical JSON
-    year_to_date: str  # canonical JSON
+    gross: Decimal
+    net: Decimal
+    deductions: Decimal  # employee deductions and taxes
+    bound: tuple[Any, ...]
+
+
+class Written(NamedTuple):
+    """One payslip as it is stored: texts in canonical JSON, totals in minor units."""
+
+    lines: str
+    year_to_date: str
     gross: int
     net: int
     employer_cost: int
-    deductions: int  # employee deductions and taxes
+    deductions: int
     amounts: tuple[Decimal, ...]  # by component in the order of the payslip, in major units
     paid: tuple[tuple[str, int, int], ...]  # assignment, first day, day after the last (ordinals)
 
@@ -87,6 +96,7 @@ class Plan:
                 self._trees[component.code] = self._read(component)
         self.order = self._ordered()
         self.time_keys = self._time_keys()
+        self._time_slots = time_slots(self.time_keys)
         self.input_components = frozenset(
             code
             for code, trees in self._trees.items()
@@ -96,7 +106,9 @@ class Plan:
             (index, component) for index, component in enumerate(self.components) if component.pays_for_time
         )
         self.source = module_source(self)
-        self._single, self._several = self._compile()
+        compiled = self._compile()
+        self._single, self._several = compiled["single"], compiled["several"]
+        self._write_single, self._write_several = compiled["write_single"], compiled["write_several"]
 
     # ------------------------------------------------------------------------------------------------------ reading
 
@@ -266,13 +278,14 @@ class Plan:
 
     # ---------------------------------------------------------------------------------------------------- computing
 
-    def _compile(self) -> tuple[Callable[..., Computed], Callable[..., Computed]]:
+    def _compile(self) -> dict[str, Callable[..., Any]]:
         statutory = self.statutory
         places = [
             Place(component.statutory_line, component.code, component.kind, component.hide_zero)
             for component in self.components
             if component.statutory_line
         ]
+        assessor = statutory.assessor(places) if statutory is not None else None
         space: dict[str, Any] = {
             "D": Decimal,
             "ZERO": ZERO,
@@ -294,32 +307,65 @@ class Plan:
             "year_to_date": _year_to_date,
             "Blocked": Blocked,
             "Computed": Computed,
+            "Written": Written,
             "Earned": Earned,
             "statutory": statutory,
-            "assess": statutory.assessor(places) if statutory is not None else None,
-            "table": _table_reader(statutory) if statutory is not None else None,
+            "assess": assessor.assess if assessor is not None else None,
+            "amount_of": assessor.amount_of if assessor is not None else None,
+            "write_statutory": assessor.written if assessor is not None else None,
+            "tables": self._table_reader() if statutory is not None else None,
         }
         exec(compile(self.source, "<pay components>", "exec"), space)
-        return space["single"], space["several"]
+        return {name: space[name] for name in ("single", "several", "write_single", "write_several")}
 
-    def compute(self, header: Header, document: Mapping[str, Any]) -> Computed:
+    def _table_reader(self) -> Callable[[int], tuple[Decimal | str, ...]]:
+        """Values and texts of the table names that formulas use on a day, in the order of their slots."""
+        statutory, names = self.statutory, [name for name in slots(self) if name in self.tables]
+        assert statutory is not None
+        known: dict[int, tuple[Decimal | str, ...]] = {}
+
+        def tables(day: int) -> tuple[Decimal | str, ...]:
+            found = known.get(day)
+            if found is None:
+                if len(known) >= _MAX_TABLE_DAYS:
+                    known.clear()
+                values = [statutory.table_value(name, date.fromordinal(day))[0] for name in names]
+                found = known[day] = tuple(part for value in values for part in (value, plain(value)))
+            return found
+
+        return tables
+
+    def compute(self, header: Header, document: Mapping[str, Any]) -> tuple[Computed, Written]:
         """One payslip from its frozen inputs. Raises Blocked."""
         with decimal.localcontext(ARITHMETIC):
-            return self.compute_inside(header, document)
+            computed = self.compute_inside(header, document)
+            return computed, self.write_inside(header, document, computed)
 
     def compute_inside(self, header: Header, document: Mapping[str, Any]) -> Computed:
-        """`compute` for a caller that has entered ARITHMETIC already, once for many employees."""
+        """The numbers of a payslip with everything that explains them, for a caller that has entered ARITHMETIC.
+
+        Raises Blocked.
+        """
         try:
-            pieces = split(header, document["facts"], self.time_keys)
+            pieces = split(header, document["facts"], self._time_slots, len(self.time_keys))
             if len(pieces) == 1:
-                return self._single(header, document, pieces[0])
-            return self._several(header, document, pieces)
+                computed: Computed = self._single(header, document, pieces[0])
+            else:
+                computed = self._several(header, document, pieces)
         except decimal.DivisionByZero:
             raise Blocked("FORMULA_DIVISION_BY_ZERO", "a formula divides by zero; guard it with if()") from None
         except (decimal.InvalidOperation, decimal.Overflow):
             raise Blocked("FORMULA_OUT_OF_RANGE", "a formula gives a number that no amount can hold") from None
         except DomainError as refused:
             raise Blocked(refused.reason, refused.message) from None
+        return computed
+
+    def write_inside(self, header: Header, document: Mapping[str, Any], computed: Computed) -> Written:
+        """The stored texts of what `compute_inside` computed from this document. Raises Blocked."""
+        several = len(document["facts"]["segments"]) > 1
+        write = self._write_several if several else self._write_single
+        written: Written = write(header, document, computed.bound)
+        return written
 
 
 def prorated(tree: Node, rule: Proration) -> Node:
@@ -371,21 +417,6 @@ def monthly_wage(amount: Decimal, piece: Piece, statutory: Statutory | None) -> 
     day = date.fromordinal(piece.table_day)
     month = amount * statutory.table_value("paid_days_per_month", day)[0]
     return month if unit == "DAY" else month * statutory.table_value("hours_per_day", day)[0]
-
-
-def _table_reader(statutory: Statutory) -> Callable[[str, int], tuple[Decimal, str]]:
-    known: dict[tuple[str, int], tuple[Decimal, str]] = {}
-
-    def table(name: str, day: int) -> tuple[Decimal, str]:
-        found = known.get((name, day))
-        if found is None:
-            if len(known) >= _MAX_TABLE_VALUES:
-                known.clear()
-            value = statutory.table_value(name, date.fromordinal(day))[0]
-            found = known[name, day] = (value, plain(value))
-        return found
-
-    return table
 
 
 def _number(values: Mapping[str, str], key: str) -> Decimal:

@@ -44,8 +44,22 @@ class Piece:
         return self.low if self.days else self.first
 
 
-def split(header: Header, facts: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> list[Piece]:
-    """The pieces in the order of the facts; `keys` are the pay codes and day kinds to count. Raises Blocked."""
+TimeSlots = Mapping[tuple[str, str], tuple[int, ...]]
+"""Which counters the minutes of a pay code on a kind of day go to."""
+
+
+def time_slots(keys: Sequence[tuple[str, str]]) -> TimeSlots:
+    """The counters of pay codes and day kinds ("" for any), in the order of `keys`."""
+    kinds = {code: ("WORKDAY", "REST_DAY", "HOLIDAY") for code, _ in keys}
+    return {
+        (code, kind): tuple(slot for slot, (wanted, day) in enumerate(keys) if wanted == code and day in ("", kind))
+        for code, all_kinds in kinds.items()
+        for kind in all_kinds
+    }
+
+
+def split(header: Header, facts: Mapping[str, Any], counted: TimeSlots, counters: int) -> list[Piece]:
+    """The pieces in the order of the facts, with the minutes of `counted` in so many counters. Raises Blocked."""
     start, end = header.start.toordinal(), header.end.toordinal()
     pieces: list[Piece] = []
     for segment in facts["segments"]:
@@ -59,7 +73,7 @@ def split(header: Header, facts: Mapping[str, Any], keys: tuple[tuple[str, str],
         piece.unpaid = 0
         piece.unemployed = 0
         piece.day_minutes = segment["day_minutes"]
-        piece.minutes = [0] * len(keys)
+        piece.minutes = [0] * counters
         whole = planned.count("1")
         piece.days = days = high - low if high > low else 0
         if not whole:
@@ -85,8 +99,30 @@ def split(header: Header, facts: Mapping[str, Any], keys: tuple[tuple[str, str],
         _share_days_outside(pieces, start)
     elif pieces[0].working:
         pieces[0].unemployed = pieces[0].whole_working - pieces[0].working
+    only = pieces[0] if len(pieces) == 1 else None
     for line in facts["time"]:
-        _add_minutes(pieces, line, keys)
+        days = line["days"]
+        slots = counted.get((line["pay_code"], line["day_kind"]), ())
+        share = line["paid_share"]
+        unpaid: Decimal | int = 1 if share == "0" else 0 if share == "1" else 1 - Decimal(share)
+        if (
+            only is not None
+            and only.first <= days[0][0] + EPOCH
+            and days[-1][0] + EPOCH < only.stop
+            and only.segment["assignment"] == line["assignment"]
+        ):
+            minutes = sum([day[1] for day in days])
+            for slot in slots:
+                only.minutes[slot] += minutes
+            if unpaid:
+                only.unpaid += minutes * unpaid
+        else:
+            for day, minutes in days:
+                piece = _piece_of(pieces, line["assignment"], day + EPOCH)
+                for slot in slots:
+                    piece.minutes[slot] += minutes
+                if unpaid:
+                    piece.unpaid += minutes * unpaid
     return pieces
 
 
@@ -108,25 +144,15 @@ def _share_days_outside(pieces: list[Piece], start: int) -> None:
         mine[-1].unemployed += mine[-1].planned.count("1", reached - start)
 
 
-def _add_minutes(pieces: list[Piece], line: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> None:
-    code, kind, share, assignment = line["pay_code"], line["day_kind"], line["paid_share"], line["assignment"]
-    slots = [slot for slot, (wanted, day) in enumerate(keys) if wanted == code and (not day or day == kind)]
-    unpaid: Decimal | int = 1 if share == "0" else 0 if share == "1" else 1 - Decimal(share)
-    for day, minutes in line["days"]:
-        ordinal = day + EPOCH
-        for piece in pieces:
-            if piece.first <= ordinal < piece.stop and piece.segment["assignment"] == assignment:
-                for slot in slots:
-                    piece.minutes[slot] += minutes
-                if unpaid:
-                    piece.unpaid += minutes * unpaid
-                break
-        else:
-            raise Blocked(
-                "WAGE_MISSING",
-                "there are minutes on a day without a wage in force; correct the time or the wage",
-                date.fromordinal(ordinal).isoformat(),
-            )
+def _piece_of(pieces: Sequence[Piece], assignment: str, day: int) -> Piece:
+    for piece in pieces:
+        if piece.first <= day < piece.stop and piece.segment["assignment"] == assignment:
+            return piece
+    raise Blocked(
+        "WAGE_MISSING",
+        "there are minutes on a day without a wage in force; correct the time or the wage",
+        date.fromordinal(day).isoformat(),
+    )
 
 
 def paid_ranges(pieces: Sequence[Piece]) -> tuple[tuple[str, int, int], ...]:

@@ -18,7 +18,14 @@ class Earned(NamedTuple):
     exempt: Decimal
 
 
-class Assessment(NamedTuple):
+class Assessed(NamedTuple):
+    """A payslip's statutory month, computed. `bound` is the pack's own: what its lines are written from."""
+
+    withheld: Decimal  # deductions and taxes
+    bound: Any
+
+
+class StatutoryLines(NamedTuple):
     """A payslip's statutory lines in the order of the places given, and what the next payslip starts from.
 
     Invariants: a line is canonical JSON and stands where it is shown; "" where the amount is hidden; `totals` is
@@ -28,6 +35,7 @@ class Assessment(NamedTuple):
     amounts: Sequence[Decimal]
     lines: Sequence[str]
     totals: str
+    on_top: Decimal  # employer contributions
 
 
 class Place(NamedTuple):
@@ -39,13 +47,10 @@ class Place(NamedTuple):
     hide_zero: bool
 
 
-class Assess(Protocol):
-    """The statutory lines of one payslip. `profile` and `prior` are frozen inputs; the wage is that of the last piece.
+class Assessor(Protocol):
+    """Computes the statutory month of a payslip, and writes its lines, for a plan that shows them in some places."""
 
-    Raises Blocked and the pack's own errors.
-    """
-
-    def __call__(
+    def assess(
         self,
         start: date,
         pay_date: date,
@@ -56,7 +61,20 @@ class Assess(Protocol):
         profile: Mapping[str, Any],
         earned: Earned,
         prior: Mapping[str, Any] | None,
-    ) -> Assessment: ...
+    ) -> Assessed:
+        """The numbers of one payslip. `profile` and `prior` are frozen inputs; the wage is that of the last piece.
+
+        Raises Blocked and the pack's own errors.
+        """
+        ...
+
+    def amount_of(self, assessed: Assessed, statutory_line: str) -> Decimal:
+        """The amount of one line, for a formula that reads it."""
+        ...
+
+    def written(self, assessed: Assessed) -> StatutoryLines:
+        """The lines. Raises Blocked where no component shows an amount."""
+        ...
 
 
 class Statutory(Protocol):
@@ -85,8 +103,8 @@ class Statutory(Protocol):
         """A profile with what is not known filled in by the pack's own rule, before it is frozen."""
         ...
 
-    def assessor(self, places: Sequence[Place]) -> Assess:
-        """The function that computes and writes the lines of a payslip for a plan that shows them in these places."""
+    def assessor(self, places: Sequence[Place]) -> Assessor:
+        """For a plan that shows the lines in these places."""
         ...
 
     def describe(self, rule: str, rows: Sequence[str]) -> RuleText:

@@ -17,7 +17,7 @@ from muster.payroll.v1 import employee_facts_pb2 as facts_pb
 from contexts.payroll.adapters.facts import facts_document
 from contexts.payroll.domain.arithmetic import ARITHMETIC
 from contexts.payroll.domain.catalog import FormulaScope, LineKind, PayComponent, Proration
-from contexts.payroll.domain.engine import Computed, Plan
+from contexts.payroll.domain.engine import Plan, Written
 from contexts.payroll.domain.errors import Blocked, ComponentInvalid, FormulaCycle, FormulaInvalid
 from contexts.payroll.domain.explanation import StepSource, explain
 from contexts.payroll.domain.payslip import content_hash
@@ -40,19 +40,19 @@ from tests.support.payroll import (
 CHINA = china_plan()
 
 
-def computed(plan: Plan, person: Facts, inputs: Any = (), prior: Any = None, **header: Any) -> Computed:
+def computed(plan: Plan, person: Facts, inputs: Any = (), prior: Any = None, **header: Any) -> Written:
     """A payslip of somebody."""
     wanted = a_header(plan, **header)
     document = {"facts": facts_document(person.message, wanted, plan), "inputs": list(inputs), "prior": prior}
-    return plan.compute(wanted, json.loads(canonical(document)))
+    return plan.compute(wanted, json.loads(canonical(document)))[1]
 
 
-def lines(slip: Computed) -> dict[str, dict[str, Any]]:
+def lines(slip: Written) -> dict[str, dict[str, Any]]:
     """Lines by component."""
     return {line["code"]: line for line in json.loads(slip.lines)}
 
 
-def amount(slip: Computed, code: str) -> Decimal:
+def amount(slip: Written, code: str) -> Decimal:
     """The amount of a line."""
     return Decimal(lines(slip)[code]["amount"])
 
@@ -424,7 +424,7 @@ def test_one_altered_input_changes_the_hash() -> None:
         document["employee"] = "same"
         document["segments"][0]["assignment"] = "same"
         document["sources"] = []
-        slip = CHINA.compute(a_header(CHINA), {"facts": document, "inputs": [], "prior": None})
+        _, slip = CHINA.compute(a_header(CHINA), {"facts": document, "inputs": [], "prior": None})
         hashes.add(content_hash(header, canonical(document), slip.lines.encode(), slip.year_to_date.encode()))
 
     assert len(hashes) == 3

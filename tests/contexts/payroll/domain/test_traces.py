@@ -103,7 +103,7 @@ def told_lines() -> list[tuple[str, Sequence[Step], str]]:
         {"amount": amount, "component": code, "id": "", "quantity": None}
         for code, amount in (("BONUS", "40000"), ("SEVERANCE", "500000"), ("EXPENSES", "12.3"), ("ADJUSTMENT", "77"))
     ]
-    slip = plan.compute(header, {"facts": document, "inputs": inputs, "prior": prior})
+    _, slip = plan.compute(header, {"facts": document, "inputs": inputs, "prior": prior})
     return [
         (line["code"], explain(plan, header, document, line).steps, line["amount"]) for line in json.loads(slip.lines)
     ]
