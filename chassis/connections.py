@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.util import greenlet_spawn
 
 T = TypeVar("T")
 Check = Callable[[str], None]
@@ -359,16 +358,13 @@ class MySqlEngine:
     async def _connected(self, engine: AsyncEngine, deadline: float | None) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await engine.connect()
-            limited = False
             try:
                 await self._limit_statements(connection, deadline)
-                limited = True
                 yield connection
             except BaseException as error:
-                # Once left in the middle of a question the driver's connection fails for ever; a rollback that sends
-                # nothing (reads) does not notice.
+                # The rollback of a read sends nothing, so it cannot tell whether the connection still works.
                 away = isinstance(error, Unavailable) and not isinstance(error, Contention)
-                await self._clean_up(connection, usable=limited and not away)
+                await self._clean_up(connection, usable=not away)
                 raise
             else:
                 await connection.close()
@@ -388,12 +384,9 @@ class MySqlEngine:
         mariadb = getattr(connection.dialect, "is_mariadb", False)
         setting = f"max_statement_time={limit}" if mariadb else f"max_execution_time={int(limit * 1000)}"
 
-        def send() -> None:
-            cursor = raw.cursor()
-            cursor.execute(f"SET SESSION {setting}")
-            cursor.close()
-
-        await greenlet_spawn(send)
+        # By SQLAlchemy, which closes a connection left in mid-question, and the whole pool when the server has gone.
+        with _lifted(connection.sync_connection.info, "statement time"):  # type: ignore[union-attr]
+            await connection.exec_driver_sql(f"SET SESSION {setting}")
         raw.info["statement_time"] = limit
 
     @staticmethod

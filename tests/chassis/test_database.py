@@ -1,6 +1,7 @@
 """The database's promises: tenants apart, writers in turn, deadlines kept, exact values."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -324,4 +325,25 @@ async def test_a_restarted_server_is_found_again(mariadb: PrivateMariaDB) -> Non
     mariadb.start()
 
     assert await count_of(database, OURS) == 1
+    await database.close()
+
+
+async def test_a_killed_server_is_away_whatever_is_asked_first(mariadb: PrivateMariaDB) -> None:
+    database = Database(mariadb.create_database("killed"), METADATA)
+    await database.create_tables()
+    clock = asyncio.get_running_loop()
+
+    async def count_within(seconds: float) -> int:
+        async with database.read(OURS, clock.time() + seconds) as tx:
+            return len(await tx.rows(tx.select(BADGE).limit(10)))
+
+    await asyncio.gather(*(count_within(30.0) for _ in range(10)))
+    mariadb.kill()
+    first = await asyncio.gather(*(count_within(5.0) for _ in range(10)), return_exceptions=True)
+    mariadb.start()
+    with contextlib.suppress(Unavailable):  # the one that finds the pool's last connection dead
+        await count_within(5.0)
+
+    assert {type(each) for each in first} == {Unavailable}
+    assert await asyncio.gather(*(count_within(5.0) for _ in range(10))) == [0] * 10
     await database.close()
