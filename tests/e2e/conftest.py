@@ -25,7 +25,12 @@ def distributed(mariadb: PrivateMariaDB, redis_server: PrivateRedis) -> Iterator
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[DistributedDeployment]:
     """Two applications over one of each data service, on servers of its own: for tests that hurt it and mend it."""
-    roomy = {"MUSTER_REQUEST_DEADLINE_S": "30", "MUSTER_CONCURRENT_CALLS": "2000", "MUSTER_HTTP_CONCURRENCY": "2000"}
+    roomy = {
+        "MUSTER_REQUEST_DEADLINE_S": "30",
+        "MUSTER_SETTLE_MARGIN_S": "6",
+        "MUSTER_CONCURRENT_CALLS": "2000",
+        "MUSTER_HTTP_CONCURRENCY": "2000",
+    }
     with private_distributed(applications=2, environment=roomy) as made:
         yield made
 

@@ -222,9 +222,9 @@ class Deployment:
         for name in self.parts:
             self.wait_part(name)
 
-    def application_at(self, base_url: str) -> Part:
-        """The part that serves this address."""
-        return next(self.parts[name] for name, url in self._urls.items() if url == base_url)
+    def http_of(self, name: str) -> str:
+        """The address of an application."""
+        return self._urls[name]
 
     def _part(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], url: str = "") -> Part:
         command = [sys.executable, "-m", "interfaces.cli.main", *arguments]

@@ -4,13 +4,16 @@ import asyncio
 import decimal
 import hashlib
 import multiprocessing
+import os
 import pickle
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from decimal import Decimal
+from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -255,11 +258,24 @@ def replay(plan: Plan, header_bytes: bytes, inputs: bytes) -> tuple[bytes, bytes
     return written.lines.encode(), written.year_to_date.encode()
 
 
+def _end_with_parent() -> None:
+    """In a worker: end at once when the service is killed, which leaves no time to tell its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
 class Calculator:
     """Calculates chunks: in a pool of `workers` spawned processes, or inline where there are none.
 
     Invariants: the event loop is never held longer than some 5 ms; the pool starts with the first chunk; a pool that
-    broke (a worker was killed) is replaced once per chunk.
+    broke (a worker was killed) is replaced once per chunk; workers end when their service is killed.
     """
 
     def __init__(self, workers: int) -> None:
@@ -291,7 +307,8 @@ class Calculator:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=multiprocessing.get_context("spawn"))
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_end_with_parent)
         return self._pool
 
     def close(self) -> None:

@@ -335,13 +335,14 @@ def summary_to(summary: PayslipSummary) -> pb.PayslipSummary:
 def payslip_to(payslip: Payslip, header: Mapping[str, Any], names: Mapping[str, str]) -> pb.Payslip:
     """A payslip with its lines; `names` are those of its components."""
     summary = payslip.summary
-    to_date = orjson.loads(payslip.year_to_date)
+    # A payslip that lost its results is shown without them: it can still be replayed from its frozen inputs.
+    to_date = orjson.loads(payslip.year_to_date or b"{}")
     return pb.Payslip(
         summary=summary_to(summary),
-        lines=[line_to(line, summary.currency, names) for line in orjson.loads(payslip.lines)],
+        lines=[line_to(line, summary.currency, names) for line in orjson.loads(payslip.lines or b"[]")],
         year_to_date=pb.YearToDate(
-            tax_year=to_date["tax_year"],
-            totals={**to_date["totals"], **to_date["statutory"]},
+            tax_year=to_date.get("tax_year", 0),
+            totals={**to_date.get("totals", {}), **to_date.get("statutory", {})},
             predecessor_payslip_id="" if payslip.predecessor_id is None else str(payslip.predecessor_id),
         ),
         versions=pb.CalculationVersions(
