@@ -256,10 +256,11 @@ async def test_a_poisonous_event_is_parked_after_five_tries_mended_and_replayed(
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.2)  # another page of the feed
 
-    assert [(one.entry.position, one.attempts) for one in parked] == [(4, 5)]
+    assert [(event_of(one.entry).text, one.attempts) for one in parked] == [("poison", 5)]  # type: ignore[attr-defined]
     assert "ValueError" in parked[0].reason
     assert "110101199003077758" not in parked[0].reason
-    assert effects.delivered == {**dict.fromkeys(range(1, 11), 1), 4: 6}
+    poisonous = parked[0].entry.position  # events of different aggregates may be numbered in any order
+    assert effects.delivered == {**dict.fromkeys(range(1, 11), 1), poisonous: 6}
     assert effects.texts.count("poison") == 1
 
 
