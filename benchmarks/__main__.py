@@ -22,6 +22,7 @@ from benchmarks.employee_read import employee_reads  # noqa: E402
 from benchmarks.figure import Figure, keep, show  # noqa: E402
 from benchmarks.payroll_run import payroll_runs  # noqa: E402
 from benchmarks.payslip import payslips  # noqa: E402
+from benchmarks.punching import punches  # noqa: E402
 from benchmarks.start import starts  # noqa: E402
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "start": lambda asked: starts(small=asked.small),
     "read": lambda asked: employee_reads(small=asked.small),
     "payroll": lambda asked: payroll_runs(small=asked.small, large=asked.large),
+    "punches": lambda asked: punches(small=asked.small),
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -27,6 +27,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 CHUNK = 500
+AT_A_TIME = 50  # people whose facts are made in one go, some 2 ms
 PREFETCHED = 2  # pages read ahead of the one that payroll computes: at most three in memory
 TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
@@ -177,10 +178,7 @@ class RunCalculation:
                 return
             answer = await _patiently(partial(self._slice, caller, claim, cursor, asked))
             totals = await self._totals(caller, claim, [employee.employee_id for employee in answer.employees])
-            facts = [
-                employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, run.country)
-                for employee in answer.employees
-            ]
+            facts = await _facts(answer.employees, totals, first_day, end_day, run.country)
             cursor = (asked[-1] if asked[-1] != named[-1] else "") if named else answer.next_after_employee_id
             if facts or not cursor:
                 yield Page(last_id, facts, not cursor)
@@ -196,10 +194,7 @@ class RunCalculation:
         answer = await _patiently(partial(self._slice, caller, claim, "", sorted(employee_ids)))
         totals = await self._totals(caller, claim, [employee.employee_id for employee in answer.employees])
         first_day, end_day = _day(run.start_date), _day(run.end_date)
-        return [
-            employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, run.country)
-            for employee in answer.employees
-        ]
+        return await _facts(answer.employees, totals, first_day, end_day, run.country)
 
     async def _slice(
         self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse, after: str, asked: list[str]
@@ -243,6 +238,24 @@ class RunCalculation:
             for totals in answer.totals:
                 found.setdefault(totals.employee_id, []).append(totals)
         return found
+
+
+async def _facts(
+    employees: Sequence[employee_pb2.PaySliceEmployee],
+    totals: Mapping[str, Sequence[timesheet_pb2.PeriodTotals]],
+    first_day: date,
+    end_day: date,
+    country: str,
+) -> list[employee_facts_pb2.EmployeeFacts]:
+    """Everybody's facts, a few people at a time, so that other requests are not kept waiting."""
+    made = []
+    for start in range(0, len(employees), AT_A_TIME):
+        made += [
+            employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, country)
+            for employee in employees[start : start + AT_A_TIME]
+        ]
+        await asyncio.sleep(0)
+    return made
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
