@@ -56,8 +56,9 @@ class People:
         allow("employee.hire")
         request = wire.HireEmployeeRequest(hire=codec.to_hire(body), reason=body.reason)
         answer = await self._calls.write(self._employees.HireEmployee, request)
-        current_exchange().located_at(f"/v1/employees/{answer.employee.employee_id}")
-        return self._shown(answer.employee)
+        id = answer.employee.employee_id
+        current_exchange().located_at(f"/v1/employees/{id}")
+        return self._shown(answer.employee, Resource(employee_id=EmployeeId(UUID(id))))
 
     async def hire_batch(self, body: schemas.HireBatchBody) -> schemas.HireBatchView:
         """Hire many; a refused item does not stop the others."""
@@ -293,13 +294,14 @@ class People:
         return await self._change("employee.cancel_change", employee_id, method, request)
 
     async def _change(self, action: str, employee_id: UUID, method: Any, request: Any) -> schemas.EmployeeView:
-        await self._relations.allow(action, employee_id)
+        resource = await self._relations.allow(action, employee_id)
         answer = await self._calls.write(method, request)
-        return self._shown(answer.employee)
+        return self._shown(answer.employee, resource)
 
-    def _shown(self, employee: wire.Employee) -> schemas.EmployeeView:
-        current_exchange().has_version(employee.etag)
-        return self._listed(employee)
+    def _shown(self, employee: wire.Employee, resource: Resource) -> schemas.EmployeeView:
+        exchange = current_exchange()
+        exchange.has_version(employee.etag)
+        return codec.employee_view(employee, readable(exchange.caller, resource))
 
     def _listed(self, employee: wire.Employee) -> schemas.EmployeeView:
         assignment = employee.work.assignment

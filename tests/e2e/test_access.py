@@ -63,6 +63,32 @@ async def test_an_employee_sees_only_themselves(firm: Staffed) -> None:
     assert (await employee.get("/v1/payroll-runs")).status_code == 403
 
 
+async def test_the_answer_of_a_change_shows_what_the_caller_reads_afterwards(firm: Staffed) -> None:
+    body = hire_body("E0050")
+    body["person"] |= {"national_id": "310101199001011234", "phone": "+86 138 0000 0000"}
+    body["assignment"] |= {"department": "SALES"}
+    hr = await firm.company.sign_in("hr_admin")
+
+    hired = await hr.post("/v1/employees", json=body, headers={"Idempotency-Key": "hire-E0050"})
+    again = await hr.post("/v1/employees", json=body, headers={"Idempotency-Key": "hire-E0050"})
+    employee = f"/v1/employees/{body_of(hired, 201)['id']}"
+    read = body_of(await hr.get(employee, params={"as_of": body["hire_date"]}))
+    oneself = await firm.company.sign_in("employee", hired.json()["id"])
+    updated = body_of(
+        await oneself.patch(
+            f"{employee}/person",
+            json={"effective_date": "2026-02-01", "person": {"email": "new@example.com"}},
+            headers={"If-Match": hired.headers["etag"]},
+        )
+    )
+
+    assert hired.json() == read
+    assert read["person"]["national_id"] == body["person"]["national_id"]
+    assert again.content == hired.content
+    assert updated == body_of(await oneself.get(employee, params={"as_of": "2026-02-01"}))
+    assert updated["person"]["email"] == "new@example.com"
+
+
 async def test_a_grant_for_a_department_ends_at_its_border(firm: Staffed) -> None:
     owner = firm.company.owner
     account = await owner.post("/v1/accounts", json={"login": "eng.hr@example.com", "password": PASSWORD})

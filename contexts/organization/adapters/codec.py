@@ -33,7 +33,7 @@ from contexts.organization.handlers.read import (
     Opened,
     RosterReading,
 )
-from contexts.organization.repository.port import Changed, SlicePage
+from contexts.organization.repository.port import Changed, SlicePage, Vault
 from kernel.errors import DomainError, InvalidValue
 from kernel.ids import EmployeeId, Version
 from kernel.period import FOREVER, Period
@@ -193,8 +193,13 @@ def _open_person(message: pb.Person, fields: Mapping[str, str]) -> None:
             setattr(message, name, value)
 
 
-def state_to_proto(outcome: tuple[EmployeeState, date]) -> pb.Employee:
-    """An employee as a command left them, as of a date, without encrypted fields."""
+def _opened_fields(employee_id: EmployeeId, person: Person, vault: Vault) -> dict[str, str]:
+    sealed = {name: getattr(person, name) for name in SEALED_FIELDS}
+    return {name: vault.open(employee_id, name, value) for name, value in sealed.items() if value is not None}
+
+
+def state_to_proto(outcome: tuple[EmployeeState, date], vault: Vault) -> pb.Employee:
+    """An employee as a command left them, as of a date: what a read of everything shows, encrypted fields opened."""
     state, as_of = outcome
     segment = state.projection.at(as_of)
     message = pb.Employee(
@@ -203,6 +208,7 @@ def state_to_proto(outcome: tuple[EmployeeState, date]) -> pb.Employee:
     if segment is not None:
         message.status = _STATUS[segment.status(as_of)]
         message.person.CopyFrom(person_to_proto(segment.person))
+        _open_person(message.person, _opened_fields(state.id, segment.person, vault))
         if segment.spell is not None:
             message.employment.CopyFrom(spell_to_proto(segment.spell))
         if segment.work is not None:

@@ -39,7 +39,12 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
         return self._clock.now().date()
 
     async def _changed(self, handler: Callable[[Unit], Awaitable[Outcome]], response: Callable[..., M]) -> M:
-        answer = await self._commands.run(handler, lambda outcome: response(employee=codec.state_to_proto(outcome)))
+        """The employee as the command left them; the stored answer is sealed as a whole, so that it may hold it all."""
+
+        async def shown(uow: Unit) -> pb.Employee:
+            return codec.state_to_proto(await handler(uow), uow.vault)
+
+        answer = await self._commands.run(shown, lambda employee: response(employee=employee))
         return cast(M, answer)
 
     async def _read(self, handler: Callable[[View], Awaitable[R]]) -> R:

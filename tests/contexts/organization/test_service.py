@@ -83,6 +83,13 @@ class Organization:
         request = pb.GetEmployeeRequest(employee_id=id, as_of=day(as_of), view=view)
         return (await self(self.employees.GetEmployee, request)).employee
 
+    async def shown(self, answer: Any) -> Any:
+        """What a reader who may see everything is shown as of the day that the answer is of."""
+        as_of = answer.as_of
+        return await self.get(
+            answer.employee_id, pb.EMPLOYEE_VIEW_FULL, f"{as_of.year:04}-{as_of.month:02}-{as_of.day:02}"
+        )
+
     async def rows(self, table: sa.Table) -> Any:
         database = Database(self.settings.database_url(SERVICE.name), metadata)
         try:
@@ -212,6 +219,74 @@ async def test_a_hire_is_read_back_and_opens_encrypted_fields_by_view(organizati
         "social_insurance_city": "SHANGHAI",
         "housing_fund_rate": "0.07",
     }
+
+
+async def test_a_command_answers_what_a_full_read_shows(organization: Organization) -> None:
+    employees = organization.employees
+    hired = await organization.hire("E1")
+    id, person_since = hired.employee_id, day("2026-08-01")
+    requests: list[tuple[Any, Any]] = [
+        (
+            employees.TransferEmployee,
+            pb.TransferEmployeeRequest(
+                effective_date=day("2026-07-01"), assignment=pb.AssignmentChange(department="OPS")
+            ),
+        ),
+        (employees.ChangeCompensation, a_raise(id, "21000", "2026-07-15")),
+        (
+            employees.ChangeStatutoryProfile,
+            pb.ChangeStatutoryProfileRequest(
+                effective_date=person_since,
+                statutory_profile=pb.StatutoryProfile(country="CN", values={"housing_fund_rate": "0.05"}),
+            ),
+        ),
+        (
+            employees.UpdatePerson,
+            pb.UpdatePersonRequest(
+                effective_date=person_since, person=pb.PersonChange(email="wei@example.com", phone="")
+            ),
+        ),
+        (
+            employees.ChangeBankAccounts,
+            pb.ChangeBankAccountsRequest(
+                effective_date=day("2026-08-02"),
+                bank_accounts=[pb.BankAccount(holder_name="Li Wei", account_number="6222-1", share_percent="100")],
+            ),
+        ),
+        (
+            employees.TerminateEmployee,
+            pb.TerminateEmployeeRequest(end_date=day("2026-11-20"), end_reason=pb.END_REASON_RESIGNATION),
+        ),
+        (
+            employees.RehireEmployee,
+            pb.RehireEmployeeRequest(hire_date=day("2026-12-01"), assignment=a_hire("").assignment),
+        ),
+    ]
+
+    pairs = [(hired, await organization.shown(hired))]
+    for method, request in requests:
+        request.employee_id = id
+        answer = (await organization(method, request)).employee
+        pairs.append((answer, await organization.shown(answer)))
+    history = await organization(employees.GetEmployeeHistory, pb.GetEmployeeHistoryRequest(employee_id=id))
+    for method, request in (
+        (employees.CancelEmployeeChange, pb.CancelEmployeeChangeRequest(change_id=history.changes[-1].change_id)),
+        (
+            employees.CorrectEmployee,
+            pb.CorrectEmployeeRequest(
+                change_id=history.changes[4].change_id,
+                correction=pb.Correction(person=pb.PersonChange(email="li@example.com")),
+            ),
+        ),
+    ):
+        request.employee_id = id
+        answer = (await organization(method, request)).employee
+        pairs.append((answer, await organization.shown(answer)))
+
+    for answered, read in pairs:
+        assert answered == read
+    assert hired.person.national_id == CANARIES[0]
+    assert pairs[-1][0].person.email == "li@example.com"
 
 
 async def test_the_same_request_hires_once_and_gets_one_answer(organization: Organization) -> None:
