@@ -121,6 +121,12 @@ async def enter_absence(timesheet_id: TimesheetId, body: schemas.AbsenceBody, ti
     return await time.enter_absence(timesheet_id, body)
 
 
+@routes.post("/v1/absences", "absence.enter", tag="attendance", status=201)
+async def enter_employee_absence(body: schemas.EmployeeAbsenceBody, time: Uses) -> schemas.TimesheetView:
+    """Enter an absence of an employee; the timesheet of the period is opened where there is none yet."""
+    return await time.enter_employee_absence(body)
+
+
 @routes.delete(
     "/v1/timesheets/{timesheet_id}/absences/{absence_id}",
     "absence.enter",

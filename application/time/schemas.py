@@ -464,6 +464,12 @@ class AbsenceBody(Body):
     paid_share: PaidShare = "0"
 
 
+class EmployeeAbsenceBody(AbsenceBody):
+    """An absence of an employee, for the timesheet of the period in which its first day lies."""
+
+    employee_id: Annotated[Id, Field(description="Whose absence.")]
+
+
 class ReopenBody(Body):
     """Why a timesheet is reopened."""
 

@@ -90,16 +90,23 @@ class Time:
         else:
             allow("punch.record", missing=EMPLOYEE_NOT_FOUND)
         request = timesheet_pb2.RecordPunchRequest(punch=codec.to_punch(body))
+        answer = await self._write_of(
+            employee_id, self._timesheets.RecordPunch, request, number=body.employee_number or ""
+        )
+        return codec.punch_view(answer.result)
+
+    async def _write_of(self, employee_id: str | None, method: Any, request: Any, *, number: str = "") -> Any:
+        """The answer of a write; who is not on the roster yet is brought there, and it is tried once more."""
         try:
-            answer = await self._calls.write(self._timesheets.RecordPunch, request)
+            return await self._calls.write(method, request)
         except RemoteError as error:
             if error.reason != ROSTER_UNKNOWN:
                 raise
-            employee_id = employee_id or await self._rosters.id_of(tenant_id, body.employee_number or "")
-            if employee_id is None or not await self._rosters.ensure(tenant_id, [employee_id]):
-                raise NotThere.because(EMPLOYEE_NOT_FOUND) from None
-            answer = await self._calls.write(self._timesheets.RecordPunch, request)
-        return codec.punch_view(answer.result)
+        tenant_id = current_exchange().caller.tenant_id
+        employee_id = employee_id or await self._rosters.id_of(tenant_id, number)
+        if employee_id is None or not await self._rosters.ensure(tenant_id, [employee_id]):
+            raise NotThere.because(EMPLOYEE_NOT_FOUND)
+        return await self._calls.write(method, request)
 
     async def import_punches(self, body: schemas.PunchBatchBody) -> schemas.PunchBatchView:
         """Record many punches; those of people not on the roster yet are tried once more."""
@@ -217,6 +224,21 @@ class Time:
             paid_share=body.paid_share,
         )
         return await self._change("absence.enter", timesheet_id, self._timesheets.EnterAbsence, request)
+
+    async def enter_employee_absence(self, body: schemas.EmployeeAbsenceBody) -> schemas.TimesheetView:
+        """Enter an absence of an employee; the timesheet is opened where there is none."""
+        await self._relations.allow("absence.enter", body.employee_id)
+        request = timesheet_pb2.EnterEmployeeAbsenceRequest(
+            employee_id=str(body.employee_id),
+            code=body.code,
+            start_date=to_date(body.start_date),
+            end_date=to_date(body.end_date),
+            minutes=body.minutes,
+            paid_share=body.paid_share,
+        )
+        answer = await self._write_of(str(body.employee_id), self._timesheets.EnterEmployeeAbsence, request)
+        current_exchange().located_at(f"/v1/timesheets/{answer.timesheet.timesheet_id}")
+        return self._shown(answer.timesheet)
 
     async def cancel_absence(self, timesheet_id: UUID, absence_id: UUID) -> schemas.TimesheetView:
         """Take an absence out of an open timesheet."""

@@ -504,20 +504,21 @@ class CompanyLoad:
         if employee_id is None:
             return
         page, _ = await self._people.get("/v1/timesheets", employee_id=employee_id, period=row["date"][:7])
-        if not page["data"]:
-            told = f"there is no timesheet of {row['date'][:7]} yet; import the month's punches with it"
-            report.problems.append(row.problem(told, "date"))
-            return
-        timesheet = page["data"][0]
         minutes, share = row["minutes"] or 0, row["paid_share"] or "0"
-        for known in timesheet["absences"]:
+        for known in [absence for timesheet in page["data"] for absence in timesheet["absences"]]:
             same = (known["code"], known["minutes"]) == (row["code"], minutes)
             covers = known["start_date"] <= row["date"] <= known["end_date"]
             if same and covers and equal_amounts(known["paid_share"], share):
                 report.unchanged += 1
                 return
-        body = {"code": row["code"], "start_date": row["date"], "minutes": minutes, "paid_share": share}
-        await self._send(self._people, "POST", f"/v1/timesheets/{timesheet['id']}/absences", body, [row], report)
+        body = {
+            "employee_id": employee_id,
+            "code": row["code"],
+            "start_date": row["date"],
+            "minutes": minutes,
+            "paid_share": share,
+        }
+        await self._send(self._people, "POST", "/v1/absences", body, [row], report)
 
     async def _pay_inputs(self, rows: list[Row], report: Loaded, step: Step) -> None:
         known: dict[tuple[str, str], list[Any]] = {}

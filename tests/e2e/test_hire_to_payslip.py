@@ -1,11 +1,12 @@
 """The main job, over both forms: people are hired, they punch, the month is closed, and everybody is paid."""
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.e2e.company import PERIOD, Staffed, punches_of, staffed, until_calculated
+from tests.e2e.company import PERIOD, Staffed, hire_body, punches_of, staffed, until_calculated
 from tests.e2e.tenants import a_company, body_of
 from tests.support.deployment import Deployment
 
@@ -107,6 +108,25 @@ async def test_facts_have_two_times(acme: Staffed) -> None:
     assert known_before["compensation"]["amount"] == "20000.00"
     history = body_of(await owner.get(f"/v1/employees/{employee}/history"))["data"]
     assert [change["kind"] for change in history] == ["HIRE", "COMPENSATION"]
+
+
+async def test_who_was_just_hired_can_be_on_leave_before_any_punch(acme: Staffed) -> None:
+    owner = acme.company.owner
+    body = hire_body("E0077", schedule="STANDARD-5X8")
+    body["assignment"] |= {"pay_group": None}
+    employee = body_of(await owner.post("/v1/employees", json=body), 201)["id"]
+    absence = {"employee_id": employee, "code": "ANNUAL", "start_date": "2026-11-23", "paid_share": "1"}
+
+    entered = await owner.post("/v1/absences", json=absence)
+    twice = await owner.post("/v1/absences", json=absence)
+    nobody = await owner.post("/v1/absences", json=absence | {"employee_id": str(uuid4())})
+
+    sheet = body_of(entered, 201)
+    assert (sheet["employee_id"], sheet["period"], sheet["status"]) == (employee, "2026-11", "OPEN")
+    assert entered.headers["location"] == f"/v1/timesheets/{sheet['id']}"
+    assert body_of(await owner.get(entered.headers["location"]))["absences"] == sheet["absences"]
+    assert (twice.status_code, twice.json()["reason"]) == (409, "ABSENCE_OVERLAPS")
+    assert (nobody.status_code, nobody.json()["reason"]) == (404, "EMPLOYEE_NOT_FOUND")
 
 
 @pytest.mark.parametrize(("etag", "status"), [(None, 428), ('"0"', 412), ('"99"', 412), ("1", 422)])

@@ -198,3 +198,22 @@ async def test_where_no_backend_answers_the_message_says_how_to_start_one(tmp_pa
 
     with pytest.raises(Unreachable, match="make serve"):
         await Backend(nobody).load(tmp_path, departments=DEPARTMENTS)
+
+
+async def test_an_absence_is_entered_for_the_person_once(tmp_path: Path) -> None:
+    known = {"code": "UNPAID", "minutes": 0, "start_date": "2026-10-22", "end_date": "2026-10-22", "paid_share": "0"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/timesheets":
+            return httpx.Response(200, json={"data": [{"absences": [known]}], "next_cursor": None})
+        return fine(request)
+
+    backend = Backend(answer)
+    absences = "employee_number,date,code,paid_share\nE2,2026-10-22,UNPAID,0\nE2,2026-10-23,UNPAID,0\n"
+
+    taken, load = await backend.load(tmp_path, departments=DEPARTMENTS, employees=EMPLOYEES, absences=absences)
+
+    assert taken, load.loaded
+    assert [body for path, body in backend.changes() if path == "/v1/absences"] == [
+        {"employee_id": "id-of-E2", "code": "UNPAID", "start_date": "2026-10-23", "minutes": 0, "paid_share": "0"}
+    ]

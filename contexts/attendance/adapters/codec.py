@@ -23,7 +23,7 @@ from contexts.attendance.domain.timesheet import Absence, Status, TimesheetState
 from contexts.attendance.domain.totals import Bucket, PeriodTotals, Tally
 from contexts.attendance.handlers.close_timesheets import PEOPLE_AT_ONCE, CloseAnswer, CloseTimesheets
 from contexts.attendance.handlers.ensure_roster import RosterAnswer
-from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence
+from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence, EnterEmployeeAbsence, TimeOff
 from contexts.attendance.handlers.read_timesheets import TimesheetView
 from contexts.attendance.handlers.record_punches import PunchAnswer, PunchMade, PunchOutcome
 from kernel.errors import InvalidValue
@@ -249,16 +249,18 @@ def punch_result(answer: PunchAnswer) -> pb.PunchResult:
 
 def enter_absence_from(request: pb.EnterAbsenceRequest) -> EnterAbsence:
     """The command. Raises InvalidValue."""
+    return EnterAbsence(UUID(request.timesheet_id), seen_from(request.etag), _time_off(request))
+
+
+def enter_employee_absence_from(request: pb.EnterEmployeeAbsenceRequest) -> EnterEmployeeAbsence:
+    """The command. Raises InvalidValue."""
+    return EnterEmployeeAbsence(EmployeeId(UUID(request.employee_id)), _time_off(request))
+
+
+def _time_off(request: pb.EnterAbsenceRequest | pb.EnterEmployeeAbsenceRequest) -> TimeOff:
     start = date_from(request.start_date, "start_date")
-    return EnterAbsence(
-        UUID(request.timesheet_id),
-        seen_from(request.etag),
-        request.code,
-        start,
-        optional_date(request, "end_date") or start,
-        request.minutes or None,
-        Decimal(request.paid_share),
-    )
+    end = optional_date(request, "end_date") or start
+    return TimeOff(request.code, start, end, request.minutes or None, Decimal(request.paid_share))
 
 
 def cancel_absence_from(request: pb.CancelAbsenceRequest) -> CancelAbsence:

@@ -137,6 +137,19 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
         )
         return cast(pb.EnterAbsenceResponse, answer)
 
+    async def EnterEmployeeAbsence(
+        self, request: pb.EnterEmployeeAbsenceRequest, context: Any
+    ) -> pb.EnterEmployeeAbsenceResponse:
+        """See the proto."""
+        cmd = codec.enter_employee_absence_from(request)
+        answer = await self._commands.run(
+            lambda work: enter_absences.enter_employee_absence(cmd, work),
+            lambda done: pb.EnterEmployeeAbsenceResponse(
+                absence_id=str(done[0]), timesheet=codec.changed_to_proto(done[1])
+            ),
+        )
+        return cast(pb.EnterEmployeeAbsenceResponse, answer)
+
     async def CancelAbsence(self, request: pb.CancelAbsenceRequest, context: Any) -> pb.CancelAbsenceResponse:
         """See the proto."""
         cmd = codec.cancel_absence_from(request)

@@ -19,6 +19,7 @@ from contexts.attendance.domain.timesheet import (
     TimesheetState,
     grounds_for,
 )
+from contexts.attendance.handlers.open_timesheets import open_timesheets
 from contexts.attendance.handlers.work import AttendanceWork
 from contexts.attendance.repository.port import TimesheetKey
 from kernel.errors import DomainError
@@ -153,7 +154,7 @@ async def close_timesheets(cmd: CloseTimesheets, work: AttendanceWork) -> CloseP
             wanted |= _closing(entries[person], cmd, planner)
         except DomainError as refusal:
             answers.append(CloseAnswer(person, None, None, False, None, refusal))
-    timesheets, new = await _opened(wanted, cmd, work)
+    timesheets, new = await open_timesheets(wanted, work)
     opened = [one.state.id for one in timesheets.values() if one.state.status is Status.OPEN and one.state.punch_count]
     stamps = await work.timesheets.stamps(opened)
     before = {one.state.id: one.state.version for one in timesheets.values()}
@@ -189,23 +190,6 @@ def _closing(entry: RosterEntry, cmd: CloseTimesheets, planner: Planner) -> dict
         if mine:
             found[TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)] = grounds
     return found
-
-
-async def _opened(
-    wanted: dict[TimesheetKey, Grounds], cmd: CloseTimesheets, work: AttendanceWork
-) -> tuple[dict[TimesheetKey, Timesheet], dict[TimesheetKey, Timesheet]]:
-    """All the timesheets in order, each on today's grounds, and those of them that are new."""
-    found = await work.timesheets.of_keys(sorted(wanted))
-    now = work.now()
-    new = {
-        key: Timesheet.open(work.new_id(), key.employee_id, grounds.calendar.named(cmd.period), grounds, now)
-        for key, grounds in wanted.items()
-        if key not in found
-    }
-    found |= new
-    for key, grounds in wanted.items():
-        found[key].stand_on(grounds)
-    return {key: found[key] for key in sorted(found)}, new
 
 
 def _advance(

@@ -39,7 +39,7 @@ async def find_timesheet(
         found = [state for state in found if state.assignment_id == assignment_id]
     if not found:
         raise TimesheetNotFound(
-            "the employee has no timesheet of that period; a punch or closing the period opens it",
+            "the employee has no timesheet of that period; a punch, an absence or closing the period opens it",
             employee=employee_id,
             period=period,
         )

@@ -1,5 +1,7 @@
 """From open to locked, one by one and in bulk, and what payroll reads of it, on every engine."""
 
+import asyncio
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -8,14 +10,17 @@ import pytest
 from muster.attendance.v1 import timesheet_pb2 as pb
 
 from chassis.bus.in_process import InProcessFastPath
+from chassis.database import Contention
 from chassis.feed import Sequencer
 from contexts.attendance.domain.errors import (
     AbsenceCodeReserved,
     AbsenceNotFound,
     AbsenceOutsidePeriod,
     AbsenceOverlaps,
+    NotPlaced,
     NotSettled,
     OpenOccurrence,
+    RosterUnknown,
     SelfApproval,
     TimesheetNotFound,
     TimesheetNotOpen,
@@ -32,7 +37,15 @@ from contexts.attendance.handlers.close_timesheets import (
     reopen_timesheet,
     submit_timesheet,
 )
-from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence, cancel_absence, enter_absence
+from contexts.attendance.handlers.enter_absences import (
+    CancelAbsence,
+    EnterAbsence,
+    EnterEmployeeAbsence,
+    TimeOff,
+    cancel_absence,
+    enter_absence,
+    enter_employee_absence,
+)
 from contexts.attendance.handlers.read_timesheets import find_timesheet, get_timesheet
 from contexts.attendance.handlers.read_totals import (
     ListChangedSince,
@@ -202,8 +215,11 @@ async def test_a_timesheet_of_another_tenant_is_not_found(store: Store, tenant: 
 
 
 def unpaid(sheet: TimesheetState, first: date, last: date | None = None, **changes: object) -> EnterAbsence:
-    held = {"code": "UNPAID", "minutes": None, "paid_share": Decimal(0), **changes}
-    return EnterAbsence(sheet.id, None, start_date=first, end_date=last or first, **held)  # type: ignore[arg-type]
+    return EnterAbsence(sheet.id, None, time_off(first, last, **changes))
+
+
+def time_off(first: date, last: date | None = None, **changes: object) -> TimeOff:
+    return replace(TimeOff("UNPAID", first, last or first, None, Decimal(0)), **changes)  # type: ignore[arg-type]
 
 
 async def test_an_absence_is_counted_with_its_share_of_pay(store: Store, tenant: TenantId) -> None:
@@ -246,6 +262,65 @@ async def test_an_absence_that_cannot_be_is_refused(store: Store, tenant: Tenant
         with pytest.raises(refusal):
             async with store.work(tenant) as work:
                 await enter_absence(cmd, work)
+
+
+async def test_an_absence_opens_the_timesheet_of_who_has_not_punched_yet(store: Store, tenant: TenantId) -> None:
+    entry = an_entry()
+    await enrol(store, tenant, entry)
+    person = entry.employee_id
+
+    async with store.work(tenant) as work:
+        first_id, opened = await enter_employee_absence(EnterEmployeeAbsence(person, time_off(MONDAY)), work)
+    async with store.work(tenant) as work:
+        _, again = await enter_employee_absence(
+            EnterEmployeeAbsence(person, time_off(MONDAY + timedelta(days=1), code="SICK")), work
+        )
+    async with store.work(tenant) as work:
+        await import_punches(a_day(person, date(2026, 11, 2)), work)
+
+    kept = await the_sheet(store, tenant, person)
+    assert (opened.status, opened.period.name, opened.version) == (Status.OPEN, "2026-11", 1)
+    assert again.id == opened.id == kept.id
+    assert [absence.code for absence in kept.absences] == ["UNPAID", "SICK"]
+    assert kept.absences[0].absence_id == first_id
+
+
+async def test_an_absence_of_who_is_unknown_or_not_here_or_whose_time_is_locked_is_refused(
+    store: Store, tenant: TenantId
+) -> None:
+    [person] = await a_month(store, tenant)
+    await close(store, tenant)
+    far = time_off(store.clock.now().date() + timedelta(days=800))
+
+    for employee_id, off, refusal in (
+        (EmployeeId(uuid4()), time_off(MONDAY), RosterUnknown),
+        (person, time_off(FIRST_DAY - timedelta(days=1)), NotPlaced),
+        (person, time_off(MONDAY), TimesheetNotOpen),
+        (person, far, InvalidValue),
+    ):
+        with pytest.raises(refusal):
+            async with store.work(tenant) as work:
+                await enter_employee_absence(EnterEmployeeAbsence(employee_id, off), work)
+
+
+async def test_absences_that_are_entered_at_once_share_one_timesheet(store: Store, tenant: TenantId) -> None:
+    entry = an_entry()
+    await enrol(store, tenant, entry)
+
+    async def enter(day: date) -> None:
+        for _ in range(3):  # as the wrapper of commands does
+            try:
+                async with store.work(tenant) as work:
+                    await enter_employee_absence(EnterEmployeeAbsence(entry.employee_id, time_off(day)), work)
+                return
+            except (Contention, Stale):
+                continue
+        raise AssertionError("three tries were not enough")
+
+    await asyncio.gather(enter(MONDAY), enter(MONDAY + timedelta(days=1)))
+
+    sheet = await the_sheet(store, tenant, entry.employee_id)
+    assert [absence.span.start for absence in sheet.absences] == [MONDAY, MONDAY + timedelta(days=1)]
 
 
 async def test_an_absence_can_be_taken_out_while_the_timesheet_is_open(store: Store, tenant: TenantId) -> None:

@@ -891,6 +891,84 @@ class EnterAbsenceResponse(_message.Message):
 Global___EnterAbsenceResponse: _TypeAlias = EnterAbsenceResponse  # noqa: Y015
 
 @_typing.final
+class EnterEmployeeAbsenceRequest(_message.Message):
+    """Enters an absence of an employee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    PAID_SHARE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    employee_id: _builtins.str
+    """Whose absence (UUID)."""
+    code: _builtins.str
+    """Code, such as ANNUAL or UNPAID; not the name of one of the pay codes of worked time."""
+    minutes: _builtins.int
+    """Minutes on its one day; 0 means whole days."""
+    paid_share: _builtins.str
+    """Share of pay that goes on: a decimal from 0 to 1 with at most four digits after the point."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First day, at most two years ahead; it names the period."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Last day, inclusive, in the same period; absent means the first day."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        minutes: _builtins.int = ...,
+        paid_share: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "employee_id", b"employee_id", "end_date", b"end_date", "minutes", b"minutes", "paid_share", b"paid_share", "request_id", b"request_id", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnterEmployeeAbsenceRequest: _TypeAlias = EnterEmployeeAbsenceRequest  # noqa: Y015
+
+@_typing.final
+class EnterEmployeeAbsenceResponse(_message.Message):
+    """The timesheet afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ABSENCE_ID_FIELD_NUMBER: _builtins.int
+    TIMESHEET_FIELD_NUMBER: _builtins.int
+    absence_id: _builtins.str
+    """The absence that was entered (UUID)."""
+    @_builtins.property
+    def timesheet(self) -> Global___Timesheet:
+        """The timesheet."""
+
+    def __init__(
+        self,
+        *,
+        absence_id: _builtins.str = ...,
+        timesheet: Global___Timesheet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timesheet", b"timesheet"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absence_id", b"absence_id", "timesheet", b"timesheet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnterEmployeeAbsenceResponse: _TypeAlias = EnterEmployeeAbsenceResponse  # noqa: Y015
+
+@_typing.final
 class CancelAbsenceRequest(_message.Message):
     """Takes an absence out."""
 

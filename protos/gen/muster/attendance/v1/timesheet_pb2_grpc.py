@@ -50,6 +50,11 @@ class TimesheetServiceStub:
                 request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterAbsenceRequest.SerializeToString,
                 response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterAbsenceResponse.FromString,
                 _registered_method=True)
+        self.EnterEmployeeAbsence = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/EnterEmployeeAbsence',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterEmployeeAbsenceRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterEmployeeAbsenceResponse.FromString,
+                _registered_method=True)
         self.CancelAbsence = channel.unary_unary(
                 '/muster.attendance.v1.TimesheetService/CancelAbsence',
                 request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.CancelAbsenceRequest.SerializeToString,
@@ -134,6 +139,14 @@ class TimesheetServiceServicer:
 
     def EnterAbsence(self, request, context):
         """Enters an absence into an open timesheet, for whole days or for minutes of one day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnterEmployeeAbsence(self, request, context):
+        """Enters an absence of an employee, into the timesheet of the period in which its first day lies; opens the timesheet
+        where there is none. FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,6 +254,11 @@ def add_TimesheetServiceServicer_to_server(servicer, server):
                     servicer.EnterAbsence,
                     request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterAbsenceRequest.FromString,
                     response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterAbsenceResponse.SerializeToString,
+            ),
+            'EnterEmployeeAbsence': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnterEmployeeAbsence,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterEmployeeAbsenceRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterEmployeeAbsenceResponse.SerializeToString,
             ),
             'CancelAbsence': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelAbsence,
@@ -385,6 +403,33 @@ class TimesheetService:
             '/muster.attendance.v1.TimesheetService/EnterAbsence',
             muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterAbsenceRequest.SerializeToString,
             muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterAbsenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnterEmployeeAbsence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/EnterEmployeeAbsence',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterEmployeeAbsenceRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.EnterEmployeeAbsenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

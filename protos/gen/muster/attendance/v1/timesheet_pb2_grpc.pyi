@@ -42,6 +42,10 @@ class TimesheetServiceStub:
     """Records up to 500 punches in one transaction, with one result per punch; a refused one does not hold up the others."""
     EnterAbsence: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.EnterAbsenceRequest, _timesheet_pb2.EnterAbsenceResponse]
     """Enters an absence into an open timesheet, for whole days or for minutes of one day."""
+    EnterEmployeeAbsence: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.EnterEmployeeAbsenceRequest, _timesheet_pb2.EnterEmployeeAbsenceResponse]
+    """Enters an absence of an employee, into the timesheet of the period in which its first day lies; opens the timesheet
+    where there is none. FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
+    """
     CancelAbsence: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.CancelAbsenceRequest, _timesheet_pb2.CancelAbsenceResponse]
     """Takes an absence out of an open timesheet."""
     SubmitTimesheet: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.SubmitTimesheetRequest, _timesheet_pb2.SubmitTimesheetResponse]
@@ -83,6 +87,10 @@ class TimesheetServiceAsyncStub(TimesheetServiceStub):
     """Records up to 500 punches in one transaction, with one result per punch; a refused one does not hold up the others."""
     EnterAbsence: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.EnterAbsenceRequest, _timesheet_pb2.EnterAbsenceResponse]  # type: ignore[assignment]
     """Enters an absence into an open timesheet, for whole days or for minutes of one day."""
+    EnterEmployeeAbsence: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.EnterEmployeeAbsenceRequest, _timesheet_pb2.EnterEmployeeAbsenceResponse]  # type: ignore[assignment]
+    """Enters an absence of an employee, into the timesheet of the period in which its first day lies; opens the timesheet
+    where there is none. FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
+    """
     CancelAbsence: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.CancelAbsenceRequest, _timesheet_pb2.CancelAbsenceResponse]  # type: ignore[assignment]
     """Takes an absence out of an open timesheet."""
     SubmitTimesheet: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.SubmitTimesheetRequest, _timesheet_pb2.SubmitTimesheetResponse]  # type: ignore[assignment]
@@ -139,6 +147,16 @@ class TimesheetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_timesheet_pb2.EnterAbsenceResponse, _abc.Awaitable[_timesheet_pb2.EnterAbsenceResponse]]:
         """Enters an absence into an open timesheet, for whole days or for minutes of one day."""
+
+    @_abc_1.abstractmethod
+    def EnterEmployeeAbsence(
+        self,
+        request: _timesheet_pb2.EnterEmployeeAbsenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.EnterEmployeeAbsenceResponse, _abc.Awaitable[_timesheet_pb2.EnterEmployeeAbsenceResponse]]:
+        """Enters an absence of an employee, into the timesheet of the period in which its first day lies; opens the timesheet
+        where there is none. FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
+        """
 
     @_abc_1.abstractmethod
     def CancelAbsence(
