@@ -142,7 +142,7 @@ async def cancel_absence(timesheet_id: TimesheetId, absence_id: AbsenceId, time:
     "/v1/timesheet-closings", "timesheet.close", tag="attendance", status=202, criticality=Criticality.DEFERRABLE
 )
 async def close_timesheets(body: schemas.ClosingBody, time: Uses) -> schemas.ClosingView:
-    """Take everybody of a pay group or department to a status, 500 people per request, with one result per person.
+    """Take everybody of a pay group or department to a status, 250 people per request, with one result per person.
 
     Who cannot be taken there is named with the reason and holds up nobody. Repeat with `cursor` until it is null.
     """

@@ -32,6 +32,8 @@ Outcome = Literal["RECORDED", "DUPLICATE", "REPLAYED", "REFUSED"]
 TimesheetStatus = Literal["OPEN", "SUBMITTED", "APPROVED", "LOCKED"]
 OccurrenceStatus = Literal["PLANNED", "IN_PROGRESS", "COMPLETE", "OPEN", "ABSENT", "ON_LEAVE", "DAY_OFF"]
 
+CLOSING_PEOPLE = 250  # of one request, all of which attendance takes in one transaction
+
 LocalTime = Annotated[
     str, Field(min_length=5, max_length=5, pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])
 ]
@@ -477,7 +479,7 @@ class ReopenBody(Body):
 
 
 class ClosingBody(Body):
-    """Everybody of a pay group or a department to a status, 500 people per request."""
+    """Everybody of a pay group or a department to a status, 250 people per request."""
 
     pay_group: Annotated[Code | None, Field(description="Everybody of this pay group.", examples=["CN-MONTHLY"])] = None
     department: Annotated[Code | None, Field(description="Everybody of this department.")] = None

@@ -26,7 +26,6 @@ from kernel.ids import derived_id
 ROSTER_UNKNOWN = "ROSTER_UNKNOWN"
 TIMESHEET_NOT_FOUND = "TIMESHEET_NOT_FOUND"
 CLOSING_NOT_FOUND = "CLOSING_NOT_FOUND"
-CLOSING_PAGE = 500
 COUNTED_PAGES = 50  # of 1,000 timesheets each
 
 REACHED = {
@@ -264,12 +263,12 @@ class Time:
     # ---- closing ----
 
     async def close(self, body: schemas.ClosingBody) -> schemas.ClosingView:
-        """Take the next 500 people of a pay group or department to a status."""
+        """Take the next people of a pay group or department to a status."""
         allow("timesheet.close")
         request = timesheet_pb2.CloseTimesheetsRequest(
             period=body.period,
             target_status=codec.to_status(body.target_status),
-            page_size=CLOSING_PAGE,
+            page_size=schemas.CLOSING_PEOPLE,
             page_token=body.cursor,
         )
         if body.pay_group is not None:

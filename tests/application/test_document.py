@@ -11,9 +11,11 @@ import pytest
 from application.access import MATRIX, roles_for
 from application.app import create_app
 from application.edge.documentation import STATIC
+from application.time.schemas import CLOSING_PEOPLE
 from chassis.assertion import Signer, prepare_keys
 from chassis.rpc.channels import Channels
 from chassis.settings import Settings
+from contexts.attendance.handlers.close_timesheets import PEOPLE_AT_ONCE
 
 SERVICES = ("identity", "organization", "attendance", "payroll")
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -151,6 +153,14 @@ async def test_bodies_refuse_unknown_fields(document: dict[str, Any]) -> None:
         for variant in variants_of(content):
             if "$ref" in variant:
                 assert schemas[variant["$ref"].rpartition("/")[2]].get("additionalProperties") is False, path
+
+
+async def test_a_closing_says_how_many_people_one_request_takes(document: dict[str, Any]) -> None:
+    told = f"{CLOSING_PEOPLE} people per request"
+
+    assert CLOSING_PEOPLE == PEOPLE_AT_ONCE
+    assert told in document["paths"]["/v1/timesheet-closings"]["post"]["description"]
+    assert told in document["components"]["schemas"]["ClosingBody"]["description"]
 
 
 async def test_the_documentation_needs_no_internet(client: httpx.AsyncClient) -> None:
