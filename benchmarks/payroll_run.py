@@ -14,13 +14,13 @@ from uuid import UUID
 from benchmarks.company import Company
 from benchmarks.figure import ROUNDS, Figure, at_most, interleaved
 from benchmarks.floors.payroll_rows import Written, read_mariadb, read_sqlite, write_mariadb, write_sqlite
-from benchmarks.processes import resident_mib
+from benchmarks.processes import resident_mib, wait_for_rest
 from tests.support.deployment import Deployment, DistributedDeployment, EmbeddedDeployment
 from tests.support.servers import PrivateMariaDB, PrivateRedis
 
 MOST_US, MOST_MORE_MIB = 250.0, 50.0
 MOST_RATIO = {"embedded": 5.0, "MariaDB": 3.0}
-POLL_S, RUN_S, MEMORY_EVERY_S = 0.05, 600.0, 0.25
+POLL_S, RUN_S, MEMORY_EVERY_S = 0.1, 600.0, 0.25
 ORDINARY, LARGE, SMALL = 10_000, 100_000, 500
 ABOUT_LINES = (13.0, 19.0)
 
@@ -171,6 +171,7 @@ async def _loaded(stage: Stage, company: Company, employees: int) -> AsyncIterat
 
 
 async def _measure(stage: Stage, company: Company, employees: int, rounds: int) -> Measured:
+    await asyncio.to_thread(wait_for_rest, [part.pid for part in stage.deployment.parts.values()])
     await asyncio.to_thread(stage.set_back)
     _, _, run_id = await _one_run(stage, company, employees)
     written = await stage.read(run_id)

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTED_S = 60.0
+AT_REST = 0.08  # of a second of CPU per second: what an idle process spends on its clocks and leases
 
 
 class NotStarted(RuntimeError):
@@ -44,6 +46,24 @@ def answers(port: int, path: str, process: "subprocess.Popen[bytes]", status: Se
                 connection.close()
         time.sleep(0.005)
     raise NotStarted(f"no answer on port {port} within {STARTED_S:g} s")
+
+
+def wait_for_rest(pids: Sequence[int]) -> None:
+    """Until these processes have used hardly any CPU for a second (Linux only). Raises NotStarted."""
+    for _ in range(int(STARTED_S)):
+        before = _cpu_s(pids)
+        time.sleep(1.0)
+        if _cpu_s(pids) - before < AT_REST * len(pids):
+            return
+    raise NotStarted(f"still busy {STARTED_S:g} s after the last request")
+
+
+def _cpu_s(pids: Sequence[int]) -> float:
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(pid: int) -> float:

@@ -168,9 +168,8 @@ class Tx:
         if isinstance(rows, Mapping):
             await self._run(sa.insert(table), {**rows, TENANT: self.tenant_id})
             return
-        tenant = self.tenant_id
         for start in range(0, len(rows), CHUNK_ROWS):
-            await self._run(sa.insert(table), [{**row, TENANT: tenant} for row in rows[start : start + CHUNK_ROWS]])
+            await self._connection.insert(table, rows[start : start + CHUNK_ROWS], {TENANT: self.tenant_id})
 
     async def lock(self, name: str) -> None:
         """Hold the tenant's named lock until the transaction ends: the row that guards a rule over many rows."""

@@ -1,7 +1,7 @@
 """The calculation of one payroll run: facts are read page by page and handed to payroll in fenced chunks."""
 
 import asyncio
-import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 500
 AT_A_TIME = 50  # people whose facts are made in one go, some 2 ms
-PREFETCHED = 2  # pages read ahead of the one that payroll computes: at most three in memory
+IN_FLIGHT = 2  # chunks that payroll has at once; with the page that is read meanwhile, three in memory
 TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 SETTLING_S, SETTLING_STEP_S = 15.0, 0.25
@@ -110,47 +110,38 @@ class RunCalculation:
         ]
 
     async def carry_on(self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
-        """Submit every chunk that is left. Ends quietly when another worker took over; raises RemoteError."""
+        """Submit every chunk that is left. Ends quietly when another worker took over; raises RemoteError.
+
+        While payroll stores one chunk it calculates the next, and the page after that is read.
+        """
         caller = payroll_process(tenant_id)
-        pages: asyncio.Queue[Page | None] = asyncio.Queue(PREFETCHED - 1)
-
-        async def read_ahead() -> None:
-            async for page in self._pages(caller, claim):
-                await pages.put(page)
-
-        reading = asyncio.create_task(read_ahead())
+        chunk_no = claim.next_chunk_no
+        sent: deque[asyncio.Task[None]] = deque()
         try:
-            chunk_no = claim.next_chunk_no
-            while True:
-                page = await self._next(pages, reading)
-                await self._submit(caller, claim, chunk_no, page)
+            async for page in self._pages(caller, claim):
+                if len(sent) == IN_FLIGHT:
+                    await sent.popleft()
+                before = sent[-1] if sent else None
+                sent.append(asyncio.create_task(self._submit(caller, claim, chunk_no, page, before)))
                 chunk_no += 1
-                if page.last:
-                    return
+            while sent:
+                await sent.popleft()
         except RemoteError as error:
             if error.reason not in ("RUN_FENCED", "RUN_NOT_CALCULATING"):
                 raise
             log.info("run taken over", run_id=claim.run_id, reason=error.reason)
         finally:
-            reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError, RemoteError):
-                await reading
-
-    @staticmethod
-    async def _next(pages: "asyncio.Queue[Page | None]", reading: "asyncio.Task[None]") -> Page:
-        """The next page, or the reader's failure."""
-        getting = asyncio.ensure_future(pages.get())
-        await asyncio.wait({getting, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if not getting.done():
-            getting.cancel()
-            await reading  # it ended without a last page, so it raises
-            raise AssertionError("the reader always ends with a last page")
-        page = getting.result()
-        assert page is not None
-        return page
+            for task in sent:
+                task.cancel()
+            await asyncio.gather(*sent, return_exceptions=True)
 
     async def _submit(
-        self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse, chunk_no: int, page: Page
+        self,
+        caller: Principal,
+        claim: payroll_run_pb2.ClaimCalculationResponse,
+        chunk_no: int,
+        page: Page,
+        before: "asyncio.Task[None] | None",
     ) -> None:
         request = payroll_run_pb2.SubmitChunkRequest(
             run_id=claim.run_id,
@@ -162,9 +153,18 @@ class RunCalculation:
             last=page.last,
         )
         request_id = uuid4()  # the chunk number makes the chunk idempotent; this only names the call
-        await _patiently(
-            lambda: self._payroll.write_as(caller, self._runs.SubmitChunk, request, request_id, timeout_s=CALL_S)
-        )
+
+        async def send() -> None:
+            await self._payroll.write_as(caller, self._runs.SubmitChunk, request, request_id, timeout_s=CALL_S)
+
+        try:
+            await _patiently(send)
+        except RemoteError as error:
+            # A process of payroll that does not have the chunk before in hand cannot wait for it.
+            if error.reason != "CHUNK_OUT_OF_ORDER" or before is None:
+                raise
+            await asyncio.wait({before})
+            await _patiently(send)
 
     async def _pages(self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse) -> AsyncIterator[Page]:
         run = claim.run

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
+import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -12,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from chassis.columns import Code, ExactDecimal, Id, Instant, tenant_column
+from chassis.columns import Code, Digest, Document, ExactDecimal, Id, Instant, tenant_column
 from chassis.database import Database, Duplicate, Lock, SystemScope, TenantMissing, Unavailable, select
 from chassis.tables import context_metadata
 from kernel.ids import TenantId
@@ -28,6 +30,16 @@ BADGE = sa.Table(
     sa.Column("count", ExactDecimal(18, 4), nullable=False),
     sa.Column("seen_time", Instant, nullable=False),
     sa.UniqueConstraint("tenant_id", "code"),
+)
+PHOTO = sa.Table(
+    "photo",
+    METADATA,
+    tenant_column(),
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("image", Document()),
+    sa.Column("digest", Digest()),
+    sa.Column("taken_on", sa.Date),
 )
 OTHER = BADGE.alias("other")
 OURS, THEIRS = TenantId(uuid4()), TenantId(uuid4())
@@ -68,6 +80,43 @@ async def test_what_is_written_is_read_back_exactly(database: Database) -> None:
         row = await tx.row(tx.select(BADGE).where(BADGE.c.id == written["id"]))
     assert row is not None
     assert dict(row) == {"tenant_id": OURS, **written}
+
+
+async def test_any_bytes_are_read_back_exactly_however_many_rows_are_written_at_once(database: Database) -> None:
+    images = [
+        bytes(range(256)), b"\\'\"%s%%\0\n\r\x1a;--", b"\\", b"'", b"", "工资条 ü".encode(), b"it''s\\\\'", None,
+        *(random.Random(seed).randbytes(5000) for seed in range(300)),
+    ]  # fmt: skip
+    written = [
+        {
+            "id": uuid4(),
+            "number": number,
+            "image": image,
+            "digest": None if image is None else hashlib.sha256(image).digest(),
+            "taken_on": None if number % 2 else date(2026, 11, 30),
+        }
+        for number, image in enumerate(images)
+    ]
+
+    async with database.write(OURS) as tx:
+        await tx.insert(PHOTO, written)
+
+    async with database.read(OURS) as tx:
+        rows = await tx.rows(tx.select(PHOTO).order_by(PHOTO.c.number).limit(1000))
+    assert [dict(row) for row in rows] == [{"tenant_id": OURS, **one} for one in written]
+
+
+async def test_rows_that_do_not_name_the_same_columns_are_refused_together(database: Database) -> None:
+    whole = badge("A")
+
+    with pytest.raises(KeyError):
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, [whole, {"id": uuid4(), "code": "B"}])
+    with pytest.raises(ValueError, match="badge is given"):
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, [{**whole, "colour": "red"}])
+
+    assert await count_of(database, OURS) == 0
 
 
 async def test_a_tenant_sees_changes_and_deletes_only_its_own_rows(database: Database) -> None:
@@ -300,8 +349,11 @@ async def test_no_answer_that_was_given_up_is_taken_for_the_next_one(mariadb: Pr
             mariadb.sigcont()
         answers = await asyncio.gather(*(ask(30.0) for _ in range(60)))
 
-        assert all(isinstance(each, TimeoutError | Unavailable) for each in given_up)
-        assert all(asked == heard for asked, heard in answers)
+        # While it is being stopped the server may still answer a first question.
+        early = [each for each in given_up if isinstance(each, tuple)]
+        assert {type(each) for each in given_up} - {tuple} <= {TimeoutError, Unavailable}
+        assert len(early) < len(given_up)
+        assert all(asked == heard for asked, heard in [*early, *answers])
     await database.close()
 
 
