@@ -139,7 +139,7 @@ class _Inserts:
 def _bind_of(type: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Bind | None:
     """How a value is handed to the driver; None where it goes as it is."""
     found = type.dialect_impl(dialect)
-    if isinstance(found, sa.LargeBinary):
+    if not isinstance(found, sa.types.TypeDecorator) and found.python_type is bytes:
         return None if dialect.name == "sqlite" else _blob_of
     return found.bind_processor(dialect)
 
