@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from typing import Any, Protocol, TypeVar, cast
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2
@@ -86,6 +87,11 @@ def json_instant(stamp: Timestamp) -> str | None:
 def ready_made(view: type[T], fields: dict[str, Any]) -> T:
     """Fields that stand as JSON takes them, in the place of a view: they are encoded without a model."""
     return cast(T, fields)
+
+
+def optional_id(text: str) -> UUID | None:
+    """An id from the wire; empty text gives None."""
+    return UUID(text) if text else None
 
 
 def blank(text: str) -> str | None:

@@ -14,7 +14,7 @@ from application.edge.exchange import current_exchange
 from application.edge.pages import Page
 from application.edge.refusal import Overloaded, SignInRefused
 from application.edge.tenants import Tenants
-from application.edge.wire import blank, from_date, from_enum, from_instant, to_date
+from application.edge.wire import blank, from_date, from_enum, from_instant, optional_id, to_date
 from application.identity import schemas
 from application.people.relations import Relations
 from chassis.principal import Principal
@@ -82,7 +82,7 @@ class Identity:
         caller = current_exchange().caller
         tenant = await self._tenants.mine()
         return schemas.MeView.model_construct(
-            account_id=caller.subject,
+            account_id=UUID(caller.subject),
             roles=sorted(caller.roles),
             employee_id=caller.employee_id,
             tenant=schemas.TenantView.model_construct(
@@ -193,7 +193,7 @@ def account_view(account: wire.Account) -> schemas.AccountView:
         id=UUID(account.account_id),
         login=account.login,
         status=from_enum(wire.AccountStatus, "ACCOUNT_STATUS_", account.status),
-        employee_id=UUID(account.employee_id) if account.employee_id else None,
+        employee_id=optional_id(account.employee_id),
         has_password=account.has_password,
         grants=[
             schemas.GrantView.model_construct(

@@ -1,6 +1,7 @@
 """Between the JSON of pay and payroll's messages."""
 
 from typing import Any
+from uuid import UUID
 
 from muster.payroll.v1 import payroll_catalog_pb2 as catalog
 from muster.payroll.v1 import payroll_run_pb2 as wire
@@ -11,6 +12,7 @@ from application.edge.wire import (
     from_enum,
     from_instant,
     from_money,
+    optional_id,
     to_date,
     to_enum,
     to_instant,
@@ -134,15 +136,15 @@ def to_pay_input(body: schemas.PayInputBody) -> wire.CreatePayInputRequest:
 def pay_input_view(entry: wire.PayInput) -> schemas.PayInputView:
     """A pay input as it is answered."""
     return schemas.PayInputView.model_construct(
-        id=entry.pay_input_id,
-        employee_id=entry.employee_id,
+        id=UUID(entry.pay_input_id),
+        employee_id=UUID(entry.employee_id),
         pay_group=entry.pay_group,
         period=entry.period,
         component=entry.component,
         amount=from_money(entry.amount),
         quantity=blank(entry.quantity),
         status=from_enum(wire.PayInputStatus, "PAY_INPUT_STATUS_", entry.status),
-        run_id=blank(entry.run_id),
+        run_id=optional_id(entry.run_id),
         reason=entry.reason,
     )
 
@@ -163,7 +165,7 @@ def to_run(body: schemas.RunBody) -> wire.CreatePayrollRunRequest:
 def run_view(run: wire.PayrollRun) -> schemas.RunView:
     """A run as it is answered."""
     return schemas.RunView.model_construct(
-        id=run.run_id,
+        id=UUID(run.run_id),
         pay_group=run.pay_group,
         period=run.period,
         start_date=from_date(run.start_date),
@@ -198,7 +200,7 @@ def run_view(run: wire.PayrollRun) -> schemas.RunView:
 def blocker_view(blocker: wire.Blocker) -> schemas.BlockerView:
     """A blocker as it is answered."""
     return schemas.BlockerView.model_construct(
-        employee_id=blocker.employee_id,
+        employee_id=UUID(blocker.employee_id),
         reason=blocker.reason,
         message=blocker.message,
         subject=blank(blocker.subject),
@@ -209,7 +211,7 @@ def blocker_view(blocker: wire.Blocker) -> schemas.BlockerView:
 def stale_view(stale: wire.StalePayslip) -> schemas.StaleView:
     """A stale payslip as it is answered."""
     return schemas.StaleView.model_construct(
-        employee_id=stale.employee_id, reasons=list(stale.reasons), left_to_retro=stale.left_to_retro
+        employee_id=UUID(stale.employee_id), reasons=list(stale.reasons), left_to_retro=stale.left_to_retro
     )
 
 
@@ -225,9 +227,9 @@ def component_total_view(total: wire.ComponentTotal) -> schemas.ComponentTotalVi
 
 def _summary(summary: wire.PayslipSummary) -> dict[str, Any]:
     return {
-        "id": summary.payslip_id,
-        "run_id": summary.run_id,
-        "employee_id": summary.employee_id,
+        "id": UUID(summary.payslip_id),
+        "run_id": UUID(summary.run_id),
+        "employee_id": UUID(summary.employee_id),
         "period": summary.period,
         "pay_date": from_date(summary.pay_date),
         "currency": blank(summary.net.currency),
@@ -270,7 +272,7 @@ def payslip_view(payslip: wire.Payslip) -> schemas.PayslipView:
         year_to_date=schemas.YearToDateView.model_construct(
             tax_year=payslip.year_to_date.tax_year,
             totals=dict(sorted(payslip.year_to_date.totals.items())),
-            predecessor_payslip_id=blank(payslip.year_to_date.predecessor_payslip_id),
+            predecessor_payslip_id=optional_id(payslip.year_to_date.predecessor_payslip_id),
         ),
         versions=schemas.VersionsView.model_construct(
             catalog=payslip.versions.catalog,

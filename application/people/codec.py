@@ -16,6 +16,7 @@ from application.edge.wire import (
     json_date,
     json_instant,
     names_of,
+    optional_id,
     ready_made,
     to_date,
     to_enum,
@@ -292,7 +293,7 @@ def change_view(change: wire.EmployeeChange, shown: frozenset[FieldClass]) -> sc
         effective_date=from_date(change.effective_date),
         recorded_at=from_instant(change.record_time),
         fields={name: change.fields[name] if _class_of(name) in shown else MASK for name in sorted(change.fields)},
-        supersedes=UUID(change.supersedes) if change.supersedes else None,
+        supersedes=optional_id(change.supersedes),
         cancels=[UUID(one) for one in change.cancels],
         standing=change.standing,
         reason=change.reason,
@@ -309,8 +310,8 @@ def hire_result_view(index: int, number: str, result: wire.HireResult) -> schema
     return schemas.HireResultView.model_construct(
         index=index,
         employee_number=number,
-        id=UUID(result.employee_id) if result.employee_id else None,
-        assignment_id=UUID(result.assignment_id) if result.assignment_id else None,
+        id=optional_id(result.employee_id),
+        assignment_id=optional_id(result.assignment_id),
         refusal=schemas.RefusalView.model_construct(
             reason=refusal.reason, message=refusal.message, field=blank(refusal.field)
         )

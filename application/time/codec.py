@@ -7,7 +7,7 @@ from google.type import dayofweek_pb2
 from muster.attendance.v1 import day_kind_pb2, timesheet_pb2
 from muster.attendance.v1 import time_catalog_pb2 as catalog
 
-from application.edge.wire import blank, from_date, from_enum, from_instant, to_date, to_enum, to_instant
+from application.edge.wire import blank, from_date, from_enum, from_instant, optional_id, to_date, to_enum, to_instant
 from application.time import schemas
 
 SUMS = tuple(schemas.SumsView.model_fields)
@@ -251,20 +251,16 @@ def punch_view(result: timesheet_pb2.PunchResult) -> schemas.PunchView:
     return schemas.PunchView.model_construct(
         punch_id=UUID(result.punch_id),
         outcome=from_enum(timesheet_pb2.PunchOutcome, "PUNCH_OUTCOME_", result.outcome),
-        employee_id=_id(result.employee_id),
-        timesheet_id=_id(result.timesheet_id),
+        employee_id=optional_id(result.employee_id),
+        timesheet_id=optional_id(result.timesheet_id),
         work_date=from_date(result.work_date),
-        duplicate_of=_id(result.duplicate_of),
+        duplicate_of=optional_id(result.duplicate_of),
         refusal=_refusal(result.reason, result.message),
     )
 
 
 def _refusal(reason: str, message: str) -> schemas.RefusalView | None:
     return schemas.RefusalView.model_construct(reason=reason, message=message) if reason else None
-
-
-def _id(text: str) -> UUID | None:
-    return UUID(text) if text else None
 
 
 # ---- timesheets ----
@@ -285,7 +281,7 @@ def timesheet_view(timesheet: timesheet_pb2.Timesheet) -> schemas.TimesheetView:
     return schemas.TimesheetView.model_construct(
         id=UUID(timesheet.timesheet_id),
         employee_id=UUID(timesheet.employee_id),
-        assignment_id=_id(timesheet.assignment_id),
+        assignment_id=optional_id(timesheet.assignment_id),
         period=timesheet.period,
         start_date=from_date(timesheet.start_date),
         end_date=from_date(timesheet.end_date),
@@ -330,7 +326,7 @@ def _occurrence_view(one: timesheet_pb2.Occurrence) -> schemas.OccurrenceView:
                 punch_id=UUID(punch.punch_id),
                 punched_at=from_instant(punch.punched_at),
                 direction=from_enum(timesheet_pb2.PunchDirection, "PUNCH_DIRECTION_", punch.direction),
-                duplicate_of=_id(punch.duplicate_of),
+                duplicate_of=optional_id(punch.duplicate_of),
             )
             for punch in one.punches
         ],
@@ -358,7 +354,7 @@ def closing_result_view(result: timesheet_pb2.CloseResult) -> schemas.ClosingRes
     """What became of one person's timesheet in a closing."""
     return schemas.ClosingResultView.model_construct(
         employee_id=UUID(result.employee_id),
-        timesheet_id=_id(result.timesheet_id),
+        timesheet_id=optional_id(result.timesheet_id),
         status=from_status(result.status),
         changed=result.changed,
         work_date=from_date(result.work_date),
