@@ -26,7 +26,6 @@ _Bind = Callable[[Any], Any]
 
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
-OVERFLOW = 5
 LOCK_WAIT_S = 2
 CLEAN_UP_S = 0.1
 # Close together, so that a statement never outlives its caller by much (a deadline of 1 s arrives as 1.001 s).
@@ -54,6 +53,18 @@ class Unavailable(Exception):
 
 class Contention(Unavailable):
     """A deadlock or lock wait: the whole transaction may be tried again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """How many connections to a server are kept, how many more are made in a rush, and how long one waits for one."""
+
+    size: int = 10
+    overflow: int = 5
+    timeout_s: float = 2.0
+
+
+USUAL_POOL = Pool()
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,20 +419,21 @@ class _MySqlConnection:
 class MySqlEngine:
     """A server: one pool to read in autocommit, one to write at READ COMMITTED."""
 
-    def __init__(self, url: URL, check: Check, *, pool_size: int, oldest_write_s: float) -> None:
+    def __init__(self, url: URL, check: Check, *, pool: Pool, oldest_write_s: float) -> None:
         self._oldest_write_s = oldest_write_s
         self._inserts = _Inserts()
-        self._reads = self._engine(url, check, pool_size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
-        self._writes = self._engine(url, check, pool_size, isolation_level="READ COMMITTED")
+        self._reads = self._engine(url, check, pool, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+        self._writes = self._engine(url, check, pool, isolation_level="READ COMMITTED")
 
     @staticmethod
-    def _engine(url: URL, check: Check, pool_size: int, **options: Any) -> AsyncEngine:
+    def _engine(url: URL, check: Check, pool: Pool, **options: Any) -> AsyncEngine:
         from asyncmy.converters import conversions  # as late as the driver itself: SQLite does not need it
 
         engine = create_async_engine(
             url,
-            pool_size=pool_size,
-            max_overflow=OVERFLOW,
+            pool_size=pool.size,
+            max_overflow=pool.overflow,
+            pool_timeout=pool.timeout_s,
             pool_recycle=1800,
             connect_args={
                 "charset": "utf8mb4",

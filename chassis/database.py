@@ -13,12 +13,14 @@ from sqlalchemy.engine import RowMapping, make_url
 
 from chassis.connections import (
     OLDEST_WRITE_S,
+    USUAL_POOL,
     Answer,
     Connection,
     Contention,
     Duplicate,
     Engine,
     MySqlEngine,
+    Pool,
     SqliteEngine,
     Unavailable,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "Database",
     "Duplicate",
     "Lock",
+    "Pool",
     "SystemScope",
     "SystemTx",
     "TenantMissing",
@@ -221,7 +224,7 @@ class Database:
         metadata: sa.MetaData,
         *,
         synchronous: str = "FULL",
-        pool_size: int = 10,
+        pool: Pool = USUAL_POOL,
         oldest_write_s: float = OLDEST_WRITE_S,
     ) -> None:
         self.url = make_url(url)
@@ -233,7 +236,7 @@ class Database:
         self._engine: Engine = (
             SqliteEngine(self.url, check, synchronous=synchronous, oldest_write_s=oldest_write_s)
             if self.sqlite
-            else MySqlEngine(self.url, check, pool_size=pool_size, oldest_write_s=oldest_write_s)
+            else MySqlEngine(self.url, check, pool=pool, oldest_write_s=oldest_write_s)
         )
 
     @asynccontextmanager

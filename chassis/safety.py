@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from chassis import migrations
-from chassis.database import CLOCK_DIFFERENCE_S, Database
+from chassis.database import CLOCK_DIFFERENCE_S, Database, Pool
 from chassis.settings import Settings
 
 FIRST_ANSWER_S = 30.0
@@ -26,7 +26,7 @@ async def open_database(settings: Settings, context: str, metadata: sa.MetaData,
     database = Database(
         settings.database_url(context),
         metadata,
-        pool_size=settings.pool_size,
+        pool=Pool(settings.pool_size, settings.pool_overflow, settings.pool_timeout_s),
         oldest_write_s=max(settings.server_settle_margin_s - CLOCK_DIFFERENCE_S, 0.5),
     )
     try:

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from chassis.columns import Code, Digest, Document, ExactDecimal, Id, Instant, tenant_column
-from chassis.database import Database, Duplicate, Lock, SystemScope, TenantMissing, Unavailable, select
+from chassis.database import Database, Duplicate, Lock, Pool, SystemScope, TenantMissing, Unavailable, select
 from chassis.tables import context_metadata
 from kernel.ids import TenantId
 from tests.support.servers import PrivateMariaDB
@@ -277,6 +277,28 @@ async def test_a_transaction_that_grew_old_is_refused_at_commit(tmp_path: Path, 
 
         assert await count_of(database, OURS) == 0
         await database.close()
+
+
+@pytest.mark.parametrize("writing", [False, True], ids=["read", "write"])
+async def test_who_finds_the_pool_full_is_refused_after_the_time_that_was_set(
+    mariadb: PrivateMariaDB, writing: bool
+) -> None:
+    pool = Pool(size=1, overflow=1, timeout_s=0.2)
+    database = Database(mariadb.create_database("full_pool"), METADATA, pool=pool)
+    connect = database.write if writing else database.read
+    clock = asyncio.get_running_loop()
+
+    async with connect(OURS), connect(OURS):
+        started = clock.time()
+        with pytest.raises(Unavailable, match="in time"):
+            async with connect(OURS):
+                pass
+        waited = clock.time() - started
+    async with connect(OURS):
+        pass
+
+    assert 0.2 <= waited < 1.0
+    await database.close()
 
 
 @pytest.mark.parametrize("writing", [False, True], ids=["read", "write"])

@@ -1,15 +1,18 @@
 """A service refuses to start on a database that would lose or bend data, and says which setting."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chassis import migrations
-from chassis.database import Database
+from chassis.database import Database, Unavailable
 from chassis.safety import UnsafeDatabase, open_database
 from chassis.settings import Settings
 from chassis.tables import context_metadata
+from kernel.ids import INSTALLATION
 from tests.support.servers import PrivateMariaDB
 
 STEP = """
@@ -73,6 +76,22 @@ async def test_a_server_with_another_schema_is_refused_until_it_is_migrated(
     assert await migrations.differences(database, "organization") == []
     await database.close()
     opened = await open_database(settings, "organization", context_metadata(), versions)
+    await opened.close()
+
+
+async def test_the_pool_is_that_of_the_settings(mariadb: PrivateMariaDB, versions: Path, tmp_path: Path) -> None:
+    url = mariadb.create_database("small_pool")
+    settings = replace(settings_for(url, tmp_path), pool_size=1, pool_overflow=0, pool_timeout_s=0.1)
+    database = Database(url, context_metadata())
+    await migrations.upgrade(database, "organization", versions)
+    await database.close()
+    opened = await open_database(settings, "organization", context_metadata(), versions)
+
+    async with opened.read(INSTALLATION):
+        async with asyncio.timeout(1.0):
+            with pytest.raises(Unavailable):
+                async with opened.read(INSTALLATION):
+                    pass
     await opened.close()
 
 
