@@ -53,9 +53,7 @@ feed_head = Table(
     "feed_head",
     PLUMBING,
     Column("id", Integer, autoincrement=False),
-    Column("position", BigInteger, nullable=False),
-    Column("lease_owner", Code(80)),
-    Column("lease_until", Instant),
+    Column("position", BigInteger, nullable=False),  # its row lock lets the sequencers of all processes take turns
     PrimaryKeyConstraint("id"),
 )
 
