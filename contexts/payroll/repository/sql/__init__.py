@@ -1,0 +1,6 @@
+"""Payroll in SQL: explicit mapping between rows and values."""
+
+from contexts.payroll.repository.sql.readings import SqlPayrollReading, calculating, recalculated
+from contexts.payroll.repository.sql.work import SqlPayrollWork
+
+__all__ = ["SqlPayrollReading", "SqlPayrollWork", "calculating", "recalculated"]
