@@ -274,8 +274,8 @@ def _end_with_parent() -> None:
 class Calculator:
     """Calculates chunks: in a pool of `workers` spawned processes, or inline where there are none.
 
-    Invariants: the event loop is never held longer than some 5 ms; the pool starts with the first chunk; a pool that
-    broke (a worker was killed) is replaced once per chunk; workers end when their service is killed.
+    Invariants: the event loop is never held longer than some 5 ms; the pool starts with the first calculation; a pool
+    that broke (a worker was killed) is replaced, once per chunk; workers end when their service is killed.
     """
 
     def __init__(self, workers: int) -> None:
@@ -287,12 +287,19 @@ class Calculator:
         if not self._workers:
             return await self._inline(job)
         loop = asyncio.get_running_loop()
+        pool = self._started()
         try:
-            return await loop.run_in_executor(self._started(), calculate, job)
+            return await loop.run_in_executor(pool, calculate, job)
         except BrokenProcessPool:
             log.warning("a calculation worker died; its chunk is calculated again")
-            self.close()
+            if self._pool is pool:  # else another chunk has found it broken before
+                self.close()
             return await loop.run_in_executor(self._started(), calculate, job)
+
+    def expect_work(self) -> None:
+        """Start the workers, so that they are there when the first chunk comes."""
+        if self._workers and self._pool is None:
+            self._started().submit(os.getpid)
 
     async def _inline(self, job: Job) -> ChunkResult:
         steps = _calculate(job)

@@ -55,6 +55,10 @@ class Calculations:
         self._calculator = calculator
         self._sources: dict[tuple[TenantId, int, str, str], PlanSource] = {}
 
+    def expect_work(self) -> None:
+        """A run is about to be calculated."""
+        self._calculator.expect_work()
+
     async def calculate(
         self,
         call: Call,

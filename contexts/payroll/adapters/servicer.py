@@ -205,6 +205,7 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             lambda work: runs.start_calculation(cmd, work, canonical),
             lambda view: pb.StartCalculationResponse(run=codec.run_to(view)),
         )
+        self._calculations.expect_work()
         return cast(pb.StartCalculationResponse, answer)
 
     async def ClaimCalculation(self, request: pb.ClaimCalculationRequest, context: Any) -> pb.ClaimCalculationResponse:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -88,21 +90,36 @@ async def test_workers_and_inline_give_the_same_bytes() -> None:
     assert len(here.payslips) == 20
 
 
-async def test_a_killed_worker_costs_nothing_but_time() -> None:
-    import os
-    import signal
-
+async def test_a_killed_worker_costs_nothing_but_time_however_many_chunks_wait_for_it() -> None:
     pool = Calculator(1)
-    people = some_people(2)
+    people = some_people(300)
     before = await pool.calculate(a_job(people))
     assert pool._pool is not None
+    chunks = [asyncio.create_task(pool.calculate(a_job(people))) for _ in range(3)]
+    await asyncio.sleep(0.01)
     for process in list(pool._pool._processes):
         os.kill(process, signal.SIGKILL)
 
-    after = await pool.calculate(a_job(people))
+    after = await asyncio.gather(*chunks)
     pool.close()
 
-    assert before == after
+    assert after == [before] * 3
+
+
+async def test_workers_that_are_expected_are_there_before_the_first_chunk() -> None:
+    pool, inline = Calculator(1), Calculator(0)
+
+    pool.expect_work()
+    inline.expect_work()
+    assert pool._pool is not None
+    workers = list(pool._pool._processes)
+    await pool.calculate(a_job(some_people(2)))
+    same = list(pool._pool._processes)
+    pool.close()
+
+    assert len(workers) == 1
+    assert same == workers
+    assert inline._pool is None
 
 
 async def test_inline_calculation_gives_the_loop_back() -> None:
