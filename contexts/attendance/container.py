@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from uuid import UUID
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from chassis.clock import SystemClock
 from chassis.database import Database, Tx
@@ -67,18 +67,15 @@ def sql_readings(planners: Planners, database: Database) -> Callable[[Tx], SqlRe
     return lambda tx: SqlReadings(tx, planners, ProtoTotals(), database.now, database.settle_margin_s)
 
 
-class Container(containers.DeclarativeContainer):
-    """Attendance's parts; the database and `committed` are given to it."""
+class Container:
+    """Attendance's parts, each made when it is first asked for."""
 
-    database: providers.Dependency[Database] = providers.Dependency(instance_of=Database)
-    committed: providers.Dependency[Callable[[], None]] = providers.Dependency(default=providers.Object(lambda: None))
-    clock = providers.Singleton(SystemClock)
-
-    planners = providers.Singleton(Planners)
-    commands = providers.Singleton(
-        Commands, database, providers.Singleton(sql_work, planners), providers.Object(published), clock, committed
-    )
-    queries = providers.Singleton(Queries, database, providers.Singleton(sql_readings, planners, database))
-    timesheets = providers.Singleton(TimesheetServicer, commands, queries, clock)
-    roster = providers.Singleton(RosterServicer, commands, queries)
-    time_catalog = providers.Singleton(TimeCatalogServicer, commands, queries)
+    def __init__(self, database: Database, committed: Callable[[], None]) -> None:
+        clock = providers.Singleton(SystemClock)
+        planners = providers.Singleton(Planners)
+        work = providers.Singleton(sql_work, planners)
+        commands = providers.Singleton(Commands, database, work, published, clock, committed)
+        queries = providers.Singleton(Queries, database, providers.Singleton(sql_readings, planners, database))
+        self.timesheets = providers.Singleton(TimesheetServicer, commands, queries, clock)
+        self.roster = providers.Singleton(RosterServicer, commands, queries)
+        self.time_catalog = providers.Singleton(TimeCatalogServicer, commands, queries)

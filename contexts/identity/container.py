@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from chassis.clock import SystemClock
 from chassis.crypto import FieldCipher
@@ -27,30 +27,26 @@ def _signing_keys(cipher: FieldCipher) -> Any:
     return lambda tx: SqlSigningKeys(tx, cipher)
 
 
-class Container(containers.DeclarativeContainer):
-    """Identity's parts; the settings, the database, the cipher and `committed` are given to it."""
+class Container:
+    """Identity's parts, each made when it is first asked for."""
 
-    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
-    database: providers.Dependency[Database] = providers.Dependency(instance_of=Database)
-    cipher: providers.Dependency[FieldCipher] = providers.Dependency(instance_of=FieldCipher)
-    committed: providers.Dependency[Callable[[], None]] = providers.Dependency(default=providers.Object(lambda: None))
-    clock = providers.Singleton(SystemClock)
-
-    cost = providers.Factory(
-        HashingCost,
-        rounds=settings.provided.password_rounds,
-        memory_kib=settings.provided.password_memory_kib,
-    )
-    passwords = providers.Singleton(Passwords, cost)
-    issuer = providers.Singleton(TokenIssuer, settings.provided.token_issuer)
-    work = providers.Singleton(sql_work, cipher)
-    commands = providers.Singleton(Commands, database, work, providers.Object(published), clock, committed, cipher)
-    unrecorded = providers.Singleton(Unrecorded, database, work, providers.Object(published), clock, committed)
-    queries = providers.Singleton(Queries, database, providers.Singleton(_account_list, cipher))
-    key_watch = providers.Singleton(
-        KeyWatch, database, unrecorded, issuer, providers.Singleton(_signing_keys, cipher), clock
-    )
-
-    accounts = providers.Singleton(AccountServicer, commands, queries, unrecorded, passwords, issuer, cipher, clock)
-    tenants = providers.Singleton(TenantServicer, commands, queries, passwords)
-    signing_keys = providers.Singleton(SigningKeyServicer, commands, issuer, key_watch.provided.read, clock)
+    def __init__(
+        self, settings: Settings, database: Database, cipher: FieldCipher, committed: Callable[[], None]
+    ) -> None:
+        clock = providers.Singleton(SystemClock)
+        cost = HashingCost(rounds=settings.password_rounds, memory_kib=settings.password_memory_kib)
+        issuer = providers.Singleton(TokenIssuer, settings.token_issuer)
+        work = providers.Singleton(sql_work, cipher)
+        commands = providers.Singleton(Commands, database, work, published, clock, committed, cipher)
+        unrecorded = providers.Singleton(Unrecorded, database, work, published, clock, committed)
+        queries = providers.Singleton(Queries, database, providers.Singleton(_account_list, cipher))
+        keys = providers.Singleton(_signing_keys, cipher)
+        self.passwords = providers.Singleton(Passwords, cost)
+        self.key_watch = providers.Singleton(KeyWatch, database, unrecorded, issuer, keys, clock)
+        self.accounts = providers.Singleton(
+            AccountServicer, commands, queries, unrecorded, self.passwords, issuer, cipher, clock
+        )
+        self.tenants = providers.Singleton(TenantServicer, commands, queries, self.passwords)
+        self.signing_keys = providers.Singleton(
+            SigningKeyServicer, commands, issuer, self.key_watch.provided.read, clock
+        )

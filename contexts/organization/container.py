@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import cached_property
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from chassis.clock import SystemClock
 from chassis.crypto import FieldCipher
@@ -88,18 +88,16 @@ def sql_view(cipher: FieldCipher, database: Database, settle_margin_s: float) ->
     return lambda tx: SqlView(tx, cipher, database.now, settle_margin_s)
 
 
-class Container(containers.DeclarativeContainer):
-    """Organization's parts; the database, the cipher, the settle margin and `committed` are given to it."""
+class Container:
+    """Organization's parts, each made when it is first asked for."""
 
-    database: providers.Dependency[Database] = providers.Dependency(instance_of=Database)
-    cipher: providers.Dependency[FieldCipher] = providers.Dependency(instance_of=FieldCipher)
-    settle_margin_s: providers.Dependency[float] = providers.Dependency(instance_of=float)
-    committed: providers.Dependency[Callable[[], None]] = providers.Dependency(default=providers.Object(lambda: None))
-    clock = providers.Singleton(SystemClock)
-
-    commands = providers.Singleton(
-        Commands, database, providers.Singleton(sql_unit, cipher), providers.Object(published), clock, committed, cipher
-    )
-    queries = providers.Singleton(Queries, database, providers.Singleton(sql_view, cipher, database, settle_margin_s))
-    employees = providers.Singleton(EmployeeServicer, commands, queries, clock)
-    org_charts = providers.Singleton(OrgChartServicer, commands, queries, clock)
+    def __init__(
+        self, database: Database, cipher: FieldCipher, settle_margin_s: float, committed: Callable[[], None]
+    ) -> None:
+        clock = providers.Singleton(SystemClock)
+        unit = providers.Singleton(sql_unit, cipher)
+        view = providers.Singleton(sql_view, cipher, database, settle_margin_s)
+        commands = providers.Singleton(Commands, database, unit, published, clock, committed, cipher)
+        queries = providers.Singleton(Queries, database, view)
+        self.employees = providers.Singleton(EmployeeServicer, commands, queries, clock)
+        self.org_charts = providers.Singleton(OrgChartServicer, commands, queries, clock)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from chassis.clock import SystemClock
 from chassis.database import Database
@@ -27,41 +27,37 @@ def _reading(kept: Any) -> Any:
     return lambda tx: SqlPayrollReading(tx, kept)
 
 
-class Container(containers.DeclarativeContainer):
-    """Payroll's parts; the settings, the database and `committed` are given to it."""
+class Container:
+    """Payroll's parts, each made when it is first asked for."""
 
-    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
-    database: providers.Dependency[Database] = providers.Dependency(instance_of=Database)
-    committed: providers.Dependency[Callable[[], None]] = providers.Dependency(default=providers.Object(lambda: None))
-    clock = providers.Singleton(SystemClock)
-
-    catalogs: providers.Singleton[Any] = providers.Singleton(dict)
-    work = providers.Singleton(_work, catalogs)
-    reading = providers.Singleton(_reading, catalogs)
-    commands = providers.Singleton(Commands, database, work, providers.Object(published), clock, committed)
-    queries = providers.Singleton(Queries, database, reading)
-    calculator = providers.Singleton(Calculator, settings.provided.workers)
-    calculations = providers.Singleton(Calculations, database, reading, calculator)
-    chunks = providers.Singleton(Chunks, database, work, providers.Object(published), clock, calculations, committed)
-    reminders = providers.Singleton(
-        Reminders,
-        database,
-        work,
-        providers.Object(published),
-        providers.Object(calculating),
-        providers.Object(recalculated),
-        clock,
-        committed,
-    )
-
-    catalog_service = providers.Singleton(PayrollCatalogServicer, commands, queries)
-    run_service = providers.Singleton(
-        PayrollRunServicer,
-        commands,
-        queries,
-        calculations,
-        chunks,
-        database,
-        clock,
-        settings.provided.settle_margin_s.call(NAME),
-    )
+    def __init__(self, settings: Settings, database: Database, committed: Callable[[], None]) -> None:
+        clock = providers.Singleton(SystemClock)
+        catalogs: providers.Singleton[Any] = providers.Singleton(dict)
+        work = providers.Singleton(_work, catalogs)
+        reading = providers.Singleton(_reading, catalogs)
+        commands = providers.Singleton(Commands, database, work, published, clock, committed)
+        queries = providers.Singleton(Queries, database, reading)
+        self.calculator = providers.Singleton(Calculator, settings.workers)
+        calculations = providers.Singleton(Calculations, database, reading, self.calculator)
+        chunks = providers.Singleton(Chunks, database, work, published, clock, calculations, committed)
+        self.reminders = providers.Singleton(
+            Reminders,
+            database,
+            work,
+            published,
+            calculating,
+            recalculated,
+            clock,
+            committed,
+        )
+        self.catalog_service = providers.Singleton(PayrollCatalogServicer, commands, queries)
+        self.run_service = providers.Singleton(
+            PayrollRunServicer,
+            commands,
+            queries,
+            calculations,
+            chunks,
+            database,
+            clock,
+            settings.settle_margin_s(NAME),
+        )

@@ -462,7 +462,7 @@ async def test_a_run_that_nobody_holds_is_asked_for_again(payroll: Payroll, sett
     run = await payroll.create()
     await payroll.start(run.run_id)
     database = Database(settings.database_url(SERVICE.name), metadata)
-    container = Container(settings=settings, database=database)
+    container = Container(settings, database, lambda: None)
     reminders = container.reminders()
     early = await reminders.look()
     lease = metadata.tables["run_lease"]
