@@ -1,4 +1,8 @@
-"""The `muster` command: its verbs, and nothing that a verb does not need is imported before it runs."""
+"""The `muster` command: its verbs.
+
+What a verb needs is imported when it runs: with everything at the top, `muster --help` and `muster import` took 2.5 s
+to begin, instead of 0.3 s. tests/architecture/test_start.py holds it.
+"""
 
 import asyncio
 import json
@@ -11,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from chassis.lifecycle import Running
     from chassis.rpc.channels import Client
     from chassis.settings import Settings
 
@@ -131,7 +136,6 @@ def run_command(
     data: DataDir = DATA,
 ) -> None:
     """Run one part of the distributed form; MUSTER_* variables say where everything is."""
-    from chassis.lifecycle import Running
     from chassis.telemetry import configure_logging
     from interfaces.cli.run import PARTS, run_part
 
@@ -140,7 +144,7 @@ def run_command(
     settings = settings_for(data)
     configure_logging(level=settings.log_level, json=settings.log_json)
 
-    def ready(running: Running) -> None:
+    def ready(running: "Running") -> None:
         print(json.dumps({"part": part, "address": running.address}), flush=True)
 
     run(lambda: run_part(part, settings, ready), quiet=False)
@@ -184,9 +188,9 @@ def tenant_create(
 ) -> None:
     """Create a tenant and its owner."""
 
-    async def work() -> None:
-        from interfaces.cli.operator import create_tenant
+    from interfaces.cli.operator import create_tenant
 
+    async def work() -> None:
         async with identity_client(data) as identity:
             made = await create_tenant(identity, code, name or code, zone, currency, owner)
         if as_json:
@@ -209,9 +213,9 @@ def token(
 ) -> None:
     """Print an access token (15 minutes) for one role."""
 
-    async def work() -> None:
-        from interfaces.cli.operator import issue_token
+    from interfaces.cli.operator import issue_token
 
+    async def work() -> None:
         async with identity_client(data) as identity:
             issued = await issue_token(identity, tenant, role, employee)
         typer.echo(json.dumps(issued) if as_json else issued["access_token"])
