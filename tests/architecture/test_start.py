@@ -31,5 +31,9 @@ def test_the_command_imports_nothing_heavy_before_a_verb_runs() -> None:
     assert imported_by("import interfaces.cli.main") & HEAVY == set()
 
 
+def test_worked_cases_are_recomputed_without_a_service() -> None:
+    assert imported_by("import interfaces.cli.verify_cases, contexts.payroll.adapters.worked_cases") & HEAVY == set()
+
+
 def test_an_import_of_the_edge_would_be_found() -> None:
     assert imported_by("import dependency_injector.containers") >= {"fastapi", "starlette"}
