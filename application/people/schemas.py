@@ -562,7 +562,7 @@ class HistoryView(View):
 
 
 class EmployeesQuery(PageQuery, AsOfQuery):
-    """Which employees."""
+    """Which employees. A manager is shown the team: who reports to them, directly or through others."""
 
     status: Annotated[EmployeeStatus | None, Field(description="Only this status.")] = None
     department: Annotated[Code | None, Field(description="Only this department.")] = None

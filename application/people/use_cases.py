@@ -142,8 +142,9 @@ class People:
         if found.team:
             if request.manager_id not in ("", str(caller.employee_id)):
                 await self._relations.allow("employee.read", UUID(request.manager_id))
-            else:
-                request.manager_id = str(caller.employee_id)
+            # The team is that of today, as it is where one person is read, whatever day the facts are of.
+            today = to_date(await self._tenants.today())
+            request.MergeFrom(wire.ListEmployeesRequest(below_manager_id=str(caller.employee_id), below_on=today))
             return None
         answer = await self._calls.read(
             self._employees.BatchGetEmployees,

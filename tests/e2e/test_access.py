@@ -35,8 +35,8 @@ async def firm(deployment: Deployment) -> AsyncIterator[Staffed]:
         yield found
 
 
-async def numbers_seen(client: httpx.AsyncClient) -> set[str]:
-    return {one["employee_number"] for one in body_of(await client.get("/v1/employees"))["data"]}
+async def numbers_seen(client: httpx.AsyncClient, **query: str) -> set[str]:
+    return {one["employee_number"] for one in body_of(await client.get("/v1/employees", params=query))["data"]}
 
 
 async def test_a_manager_reaches_the_team_all_the_way_down(firm: Staffed) -> None:
@@ -51,7 +51,10 @@ async def test_a_manager_reaches_the_team_all_the_way_down(firm: Staffed) -> Non
     assert statuses == {"E0001": 200, "E0002": 200, "E0003": 200, "E0009": 404}
     assert direct["compensation"] is None
     assert direct["person"]["birth_date"] is None
-    assert await numbers_seen(manager) == {"E0002"}
+    assert await numbers_seen(manager) == {"E0002", "E0003"}
+    assert await numbers_seen(manager, manager_id=firm.ids["E0002"]) == {"E0003"}
+    assert await numbers_seen(manager, manager_id=firm.ids["E0001"]) == {"E0002"}
+    assert await numbers_seen(manager, employee_number="E0009") == set()
 
 
 async def test_an_employee_sees_only_themselves(firm: Staffed) -> None:

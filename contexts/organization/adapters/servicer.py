@@ -173,7 +173,11 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
         keys = requests.keys_from(request, 2)
         after = None if keys is None else (keys[0], requests.id_key(keys[1]))
         limit = page_size(request.page_size)
-        query = read.ListEmployees(criteria, request.national_id, after, limit)
+        manager_id = codec.optional_id(request.below_manager_id)
+        below = None
+        if manager_id is not None:
+            below = (manager_id, codec.optional_date(request, "below_on") or criteria.as_of)
+        query = read.ListEmployees(criteria, request.national_id, after, limit, below)
         listed = await self._read(lambda view: read.list_employees(query, view))
         page = listed[:limit]
         response = pb.ListEmployeesResponse(

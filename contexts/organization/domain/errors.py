@@ -111,6 +111,12 @@ class ManagerCycle(DomainError):
     kind, reason = Kind.RULE, "MANAGER_CYCLE"
 
 
+class TeamTooLarge(DomainError):
+    """More managers stand below than one list can follow."""
+
+    kind, reason = Kind.RULE, "TEAM_TOO_LARGE"
+
+
 class NotSettled(DomainError):
     """A repeatable read of facts so young that a transaction under way may still add to them."""
 

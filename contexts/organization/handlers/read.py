@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from contexts.organization.domain.errors import DateOutOfRange, EmployeeNotFound, NotSettled
+from contexts.organization.domain.errors import DateOutOfRange, EmployeeNotFound, NotSettled, TeamTooLarge
 from contexts.organization.domain.history import Change, Projection, fold
 from contexts.organization.domain.org_chart import EntryKind, Location
+from contexts.organization.domain.policies import MAX_LEVELS
 from contexts.organization.repository.port import (
     Changed,
     ChangedPage,
@@ -14,6 +15,7 @@ from contexts.organization.repository.port import (
     EmployeeReading,
     Listed,
     PayQuestion,
+    Reporting,
     SegmentReading,
     SlicePage,
     View,
@@ -23,6 +25,7 @@ from kernel.period import Period
 
 MICROSECOND = timedelta(microseconds=1)
 SURELY_SETTLED = timedelta(minutes=5)  # older than any margin and clock difference: the database need not be asked
+MOST_MANAGERS = 1000  # of whom one list shows the people
 RECENT = timedelta(seconds=60)
 LONGEST_PERIOD_DAYS = 400
 SLICE_PAGE = 500
@@ -74,20 +77,45 @@ async def get_employees(query: GetEmployees, view: View) -> Sequence[Opened]:
 
 @dataclass(frozen=True, slots=True)
 class ListEmployees:
-    """A page of employees; a national id to search for comes in clear and is looked up by its blind index."""
+    """A page of employees; a national id to search for comes in clear and is looked up by its blind index.
+
+    `below`: only who reports to this manager on the day, directly or through others.
+    """
 
     criteria: Criteria
     national_id: str
     after: tuple[str, EmployeeId] | None
     limit: int
+    below: tuple[EmployeeId, date] | None = None
+    most_managers: int = MOST_MANAGERS
 
 
 async def list_employees(query: ListEmployees, view: View) -> Sequence[Listed]:
-    """At most `limit` + 1 rows: one more tells that there is a next page."""
+    """At most `limit` + 1 rows: one more tells that there is a next page. Raises TeamTooLarge."""
     criteria = query.criteria
+    if query.below is not None:
+        criteria = replace(criteria, reporting=await _everybody_below(*query.below, query.most_managers, view))
     if query.national_id:
         criteria = replace(criteria, national_id_index=view.vault.index(query.national_id))
     return await view.employees.page(criteria, query.after, query.limit + 1)
+
+
+async def _everybody_below(manager_id: EmployeeId, day: date, most: int, view: View) -> Reporting:
+    """The lines of everybody under the manager, level by level: read are managers only, not their people."""
+    managers = {manager_id}
+    level = frozenset(managers)
+    for _ in range(MAX_LEVELS):
+        below = await view.employees.managers_below(Reporting(level, day), most + 1)
+        level = frozenset(below) - managers
+        managers |= level
+        if len(managers) > most:
+            raise TeamTooLarge(
+                f"more than {most} managers stand below: name one of them to list who reports to them directly",
+                field="manager_id",
+            )
+        if not level:
+            break
+    return Reporting(frozenset(managers), day)
 
 
 @dataclass(frozen=True, slots=True)

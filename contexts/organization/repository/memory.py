@@ -27,6 +27,7 @@ from contexts.organization.repository.port import (
     EmployeeReading,
     Listed,
     PayQuestion,
+    Reporting,
     SegmentReading,
     SlicePage,
     Sort,
@@ -215,7 +216,7 @@ class MemoryEmployeeReadings:
         listed: list[Listed] = []
         for state in self._tenant.employees.values():
             segment = self._projection(state, criteria.known_at).at(criteria.as_of)
-            if segment is not None and _matches(state, segment, criteria):
+            if segment is not None and _matches(state, segment, criteria) and self._reports(state, criteria.reporting):
                 first = BEGINNING if segment.spell is None else segment.spell.start
                 keys = {
                     Sort.EMPLOYEE_NUMBER: state.number,
@@ -226,6 +227,15 @@ class MemoryEmployeeReadings:
         listed.sort(key=lambda each: (each.key, each.reading.employee_id))
         left = [each for each in listed if after is None or (each.key, each.reading.employee_id) > after]
         return left[:limit]
+
+    def _reports(self, state: EmployeeState, reporting: Reporting | None) -> bool:
+        return reporting is None or _manager_of(state, reporting.day) in reporting.managers
+
+    async def managers_below(self, reporting: Reporting, limit: int) -> Sequence[EmployeeId]:
+        everyone = self._tenant.employees.values()
+        managers = {_manager_of(state, reporting.day) for state in everyone}
+        below = [state.id for state in everyone if self._reports(state, reporting) and state.id in managers]
+        return below[:limit]
 
     async def history(self, id: EmployeeId, known_at: datetime | None) -> Sequence[Change]:
         state = self._tenant.employees.get(id)
@@ -334,6 +344,11 @@ class MemoryEmployeeReadings:
             for change in state.changes
             for segment in fold(state.changes[: change.version]).segments
         )
+
+
+def _manager_of(state: EmployeeState, day: date) -> EmployeeId | None:
+    segment = state.projection.at(day)
+    return None if segment is None or segment.work is None else segment.work.assignment.manager_id
 
 
 def _matches(state: EmployeeState, segment: Segment, criteria: Criteria) -> bool:

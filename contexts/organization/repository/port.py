@@ -184,6 +184,14 @@ class Sort(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Reporting:
+    """Who reports to one of these managers on a day, as known now."""
+
+    managers: frozenset[EmployeeId]
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class Criteria:
     """Which employees to list. Empty ones do not filter."""
 
@@ -195,6 +203,7 @@ class Criteria:
     pay_group: str = ""
     location: str = ""
     manager_id: EmployeeId | None = None
+    reporting: Reporting | None = None
     q: str = ""
     employee_number: str = ""
     national_id_index: bytes = b""
@@ -248,6 +257,10 @@ class EmployeeReadings(Protocol):
     ) -> Mapping[EmployeeId, EmployeeReading]: ...
 
     async def page(self, criteria: Criteria, after: tuple[str, EmployeeId] | None, limit: int) -> Sequence[Listed]: ...
+
+    async def managers_below(self, reporting: Reporting, limit: int) -> Sequence[EmployeeId]:
+        """Those of `reporting` who have reports of their own that day, at most `limit`."""
+        ...
 
     async def history(self, id: EmployeeId, known_at: datetime | None) -> Sequence[Change]:
         """All changes in order of version; empty for no such employee."""

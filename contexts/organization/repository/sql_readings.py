@@ -23,6 +23,7 @@ from contexts.organization.repository.port import (
     EmployeeReading,
     Listed,
     PayQuestion,
+    Reporting,
     SegmentReading,
     SlicePage,
     Sort,
@@ -197,6 +198,27 @@ _changed_after_position = (
     .order_by(_change.employee_id, _change.version)
     .limit(sa.bindparam("most", type_=sa.Integer()))
 )
+_line = employee_segment.alias("line")  # a reporting line: of one of the managers, on the day, as known now
+_on = sa.bindparam("reporting_on", type_=_segment.valid_from.type)
+_managers = sa.bindparam("managers", expanding=True, type_=_segment.employee_id.type)
+_reporting = sa.select(_line.c.employee_id).where(
+    _line.c.tenant_id == _tenant,
+    _line.c.manager_id.in_(_managers),
+    _line.c.valid_from <= _on,
+    _line.c.valid_to > _on,
+    _line.c.recorded_to == STILL_KNOWN,
+)
+_managers_below = (
+    select(employee_segment, _segment.manager_id)
+    .where(
+        _segment.manager_id.in_(_reporting),
+        _segment.valid_from <= _on,
+        _segment.valid_to > _on,
+        _known_now,
+    )
+    .distinct()
+    .limit(sa.bindparam("most", type_=sa.Integer()))
+)
 _NOBODY = EmployeeId(UUID(int=0))
 
 
@@ -259,12 +281,14 @@ class SqlEmployeeReadings:
             statement = statement.where(key >= value, sa.or_(key > value, _segment.employee_id > after[1]))
         statement = statement.order_by(key) if by_number else statement.order_by(key, _segment.employee_id)
         statement = statement.limit(limit)
-        rows = await self._tx.rows(statement, {"as_of": criteria.as_of, "known_at": criteria.known_at})
+        values = {"as_of": criteria.as_of, "known_at": criteria.known_at, **_values_of(criteria.reporting)}
+        rows = await self._tx.rows(statement, values)
         return [Listed(_reading(row), str(row["sort_key"])) for row in rows]
 
     async def _few(self, criteria: Criteria) -> bool:
         """Whether an index finds few rows, so that sorting them is cheaper than a walk in order."""
-        if criteria.manager_id is not None or criteria.national_id_index or criteria.employee_number:
+        managed = criteria.manager_id is not None or criteria.reporting is not None
+        if managed or criteria.national_id_index or criteria.employee_number:
             return True
         for column, values in (
             (_segment.department, criteria.departments),
@@ -275,6 +299,10 @@ class SqlEmployeeReadings:
                 if len(await self._tx.rows(some)) < FEW:
                     return True
         return False
+
+    async def managers_below(self, reporting: Reporting, limit: int) -> Sequence[EmployeeId]:
+        rows = await self._tx.rows(_managers_below, {**_values_of(reporting), "most": limit})
+        return [row["manager_id"] for row in rows]
 
     async def history(self, id: EmployeeId, known_at: datetime | None) -> Sequence[Change]:
         values = {"employee_id": id, "known_at": known_at}
@@ -387,6 +415,10 @@ def _append(segments: list[SegmentReading], row: RowMapping, within: Period) -> 
     segments.append(SegmentReading(id, row["employee_number"], Period(start, end), spell, row["location"], work))
 
 
+def _values_of(reporting: Reporting | None) -> dict[str, Any]:
+    return {} if reporting is None else {"managers": sorted(reporting.managers), "reporting_on": reporting.day}
+
+
 def _conditions(criteria: Criteria) -> list[sa.ColumnElement[bool]]:
     found = [_known_now if criteria.known_at is None else _known_then]
     if criteria.statuses:
@@ -409,6 +441,8 @@ def _conditions(criteria: Criteria) -> list[sa.ColumnElement[bool]]:
     ):
         if value:
             found.append(column == value)
+    if criteria.reporting is not None:
+        found.append(_segment.employee_id.in_(_reporting))
     if criteria.q:
         found.append(_segment.search.contains(criteria.q.casefold(), autoescape=True))
     if criteria.updated_since is not None:

@@ -1,6 +1,7 @@
 """What every store of organization promises, on memory, SQLite and MariaDB."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from contexts.organization.domain.errors import (
     EntryNotValid,
     ManagerCycle,
     ManagerNotFound,
+    TeamTooLarge,
 )
 from contexts.organization.domain.history import ChangeKind
 from contexts.organization.domain.org_chart import Department, EntryChange, EntryKind, Location
@@ -296,6 +298,42 @@ async def test_a_list_is_filtered(store: Store, tenant: TenantId) -> None:
     assert await listed(q="%") == []
     assert await listed(employee_number="E1") == ["E1"]
     assert await listed(updated_since=since) == ["E2"]
+
+
+async def test_a_team_is_who_reports_to_a_manager_on_a_day_directly_or_through_others(
+    store: Store, tenant: TenantId
+) -> None:
+    boss = await hired(store, tenant, number="E1")
+    lead = await hired(store, tenant, number="E2", manager_id=boss.id)
+    await hired(store, tenant, number="E3", manager_id=lead.id)
+    moved = await hired(store, tenant, number="E4", manager_id=lead.id)
+    await hired(store, tenant, number="E5")
+    await transferred(store, tenant, moved.id, TODAY, manager_id=None)
+
+    async def team(manager: EmployeeId, day: date, **criteria: Any) -> list[str]:
+        query = read.ListEmployees(Criteria(TODAY, **criteria), "", None, 10, below=(manager, day))
+        async with store.view(tenant) as view:
+            return [each.reading.number for each in await read.list_employees(query, view)]
+
+    assert await team(boss.id, TODAY) == ["E2", "E3"]
+    assert await team(boss.id, TODAY - timedelta(days=1)) == ["E2", "E3", "E4"]
+    assert await team(lead.id, TODAY) == ["E3"]
+    assert await team(boss.id, TODAY, sort=Sort.NAME, manager_id=lead.id) == ["E3"]
+    assert await team(moved.id, TODAY) == []
+
+
+async def test_a_team_with_too_many_managers_is_refused(store: Store, tenant: TenantId) -> None:
+    boss = await hired(store, tenant)
+    for _ in range(3):
+        lead = await hired(store, tenant, manager_id=boss.id)
+        await hired(store, tenant, manager_id=lead.id)
+    query = read.ListEmployees(Criteria(TODAY), "", None, 10, below=(boss.id, TODAY), most_managers=3)
+
+    with pytest.raises(TeamTooLarge):
+        async with store.view(tenant) as view:
+            await read.list_employees(query, view)
+    async with store.view(tenant) as view:
+        assert len(await read.list_employees(replace(query, most_managers=4), view)) == 6
 
 
 @pytest.mark.parametrize("sort", Sort)

@@ -1992,6 +1992,8 @@ class ListEmployeesRequest(_message.Message):
     NATIONAL_ID_FIELD_NUMBER: _builtins.int
     UPDATED_SINCE_FIELD_NUMBER: _builtins.int
     SORT_FIELD_NUMBER: _builtins.int
+    BELOW_MANAGER_ID_FIELD_NUMBER: _builtins.int
+    BELOW_ON_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many, 0 = 50."""
     page_token: _builtins.str
@@ -2010,6 +2012,10 @@ class ListEmployeesRequest(_message.Message):
     """Exactly this national id, found by its blind index."""
     sort: Global___EmployeeSort.ValueType
     """The order; ties by employee id."""
+    below_manager_id: _builtins.str
+    """Only who reports to this employee (UUID), directly or through others, on `below_on`. FAILED_PRECONDITION with reason
+    TEAM_TOO_LARGE where more than 1,000 managers stand below.
+    """
     @_builtins.property
     def as_of(self) -> _date_pb2.Date:
         """The date that the facts are of, not set = today in UTC."""
@@ -2034,6 +2040,10 @@ class ListEmployeesRequest(_message.Message):
     def updated_since(self) -> _timestamp_pb2.Timestamp:
         """Only who was changed at or after this instant."""
 
+    @_builtins.property
+    def below_on(self) -> _date_pb2.Date:
+        """The date whose reporting lines count, not set = `as_of`."""
+
     def __init__(
         self,
         *,
@@ -2052,10 +2062,12 @@ class ListEmployeesRequest(_message.Message):
         national_id: _builtins.str = ...,
         updated_since: _timestamp_pb2.Timestamp | None = ...,
         sort: Global___EmployeeSort.ValueType = ...,
+        below_manager_id: _builtins.str = ...,
+        below_on: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at", "updated_since", b"updated_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "below_on", b"below_on", "known_at", b"known_at", "updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "departments", b"departments", "employee_number", b"employee_number", "known_at", b"known_at", "legal_entities", b"legal_entities", "location", b"location", "manager_id", b"manager_id", "national_id", b"national_id", "page_size", b"page_size", "page_token", b"page_token", "pay_group", b"pay_group", "q", b"q", "sort", b"sort", "statuses", b"statuses", "updated_since", b"updated_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "below_manager_id", b"below_manager_id", "below_on", b"below_on", "departments", b"departments", "employee_number", b"employee_number", "known_at", b"known_at", "legal_entities", b"legal_entities", "location", b"location", "manager_id", b"manager_id", "national_id", b"national_id", "page_size", b"page_size", "page_token", b"page_token", "pay_group", b"pay_group", "q", b"q", "sort", b"sort", "statuses", b"statuses", "updated_since", b"updated_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
