@@ -84,6 +84,13 @@ def json_instant(stamp: Timestamp) -> str | None:
     return None if instant is None else instant.isoformat().replace("+00:00", "Z")
 
 
+def json_money(money: money_pb2.Money) -> dict[str, str] | None:
+    """Money as JSON has it; a message that was not set gives None."""
+    if not money.currency:
+        return None
+    return {"amount": str(Money(money.minor_units, money.currency).amount), "currency": money.currency}
+
+
 def ready_made(view: type[T], fields: dict[str, Any]) -> T:
     """Fields that stand as JSON takes them, in the place of a view: they are encoded without a model."""
     return cast(T, fields)

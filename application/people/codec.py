@@ -15,11 +15,13 @@ from application.edge.wire import (
     from_instant,
     json_date,
     json_instant,
+    json_money,
     names_of,
     optional_id,
     ready_made,
     to_date,
     to_enum,
+    to_money,
 )
 from application.people import schemas
 
@@ -104,7 +106,17 @@ def to_profiles(body: schemas.StatutoryProfileBody | None) -> list[wire.Statutor
 
 def to_bank_accounts(bodies: Sequence[schemas.BankAccountBody]) -> list[wire.BankAccount]:
     """Bank accounts for the wire."""
-    return [wire.BankAccount(**body.model_dump()) for body in bodies]
+    return [
+        wire.BankAccount(
+            holder_name=body.holder_name,
+            account_number=body.account_number,
+            bank_code=body.bank_code,
+            bank_name=body.bank_name,
+            share_percent=body.share_percent or "",
+            amount=None if body.amount is None else to_money(body.amount.exact()),
+        )
+        for body in bodies
+    ]
 
 
 def to_person(body: schemas.PersonBody) -> wire.Person:
@@ -234,7 +246,8 @@ def _person_fields(person: wire.Person, shown: frozenset[FieldClass]) -> dict[st
                 "account_number": account.account_number,
                 "bank_code": account.bank_code,
                 "bank_name": account.bank_name,
-                "share_percent": account.share_percent,
+                "share_percent": account.share_percent or None,
+                "amount": json_money(account.amount),
             }
             for account in person.bank_accounts
         ]

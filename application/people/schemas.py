@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from application.edge.fields import (
+    Amount,
     Body,
     CivilDate,
     Code,
@@ -12,6 +13,7 @@ from application.edge.fields import (
     Currency,
     Id,
     Instant,
+    MoneyView,
     Name,
     Text,
     View,
@@ -122,7 +124,7 @@ class StatutoryProfileBody(Body):
 
 
 class BankAccountBody(Body):
-    """A bank account and its share of the net pay."""
+    """A bank account and its part of the net pay; one that names neither percentage nor amount takes the rest."""
 
     holder_name: Annotated[Name, Field(description="Name of the holder.", json_schema_extra=SENSITIVE)]
     account_number: Annotated[
@@ -146,14 +148,21 @@ class BankAccountBody(Body):
     ] = ""
     bank_name: Annotated[Text, Field(description="Name of the bank; may be empty.", examples=["ICBC"])] = ""
     share_percent: Annotated[
-        str,
+        Annotated[str, Field(max_length=8, pattern=r"^[0-9]{1,3}(\.[0-9]{1,4})?$", examples=["40"])] | None,
         Field(
-            description="Percent of the net pay; the shares of an employee sum to 100.",
-            max_length=8,
-            pattern=r"^[0-9]{1,3}(\.[0-9]{1,4})?$",
-            examples=["100"],
+            description="Percent of what fixed amounts leave of the net pay. The percentages of an employee sum to 100,"
+            " or to less where one account takes the rest.",
+            json_schema_extra=SENSITIVE,
         ),
-    ] = "100"
+    ] = None
+    amount: Annotated[
+        Amount | None,
+        Field(
+            description="Fixed amount of each net pay, over 0, paid before percentages, in order, as far as the net pay"
+            " goes; one currency for all accounts.",
+            json_schema_extra=SENSITIVE,
+        ),
+    ] = None
 
 
 class PersonBody(Body):
@@ -319,7 +328,12 @@ class BankAccountsBody(Body):
 
     effective_date: Annotated[CivilDate, Field(description="First day on which it holds.")]
     bank_accounts: Annotated[
-        list[BankAccountBody], Field(description="All accounts from then on; their shares sum to 100.", max_length=5)
+        list[BankAccountBody],
+        Field(
+            description="All accounts from then on. They take every net pay whole: percentages that sum to 100, or one"
+            " account without percentage and amount, which takes the rest.",
+            max_length=5,
+        ),
     ]
     reason: Reason = ""
 
@@ -368,13 +382,21 @@ class CorrectionBody(Body):
 
 
 class BankAccountView(View):
-    """A bank account and its share of the net pay."""
+    """A bank account and its part of the net pay; one with neither percentage nor amount takes the rest."""
 
     holder_name: Annotated[str, Field(description="Name of the holder.", max_length=200, examples=["Li Wei"])]
     account_number: Annotated[str, Field(description="Account number or IBAN.", max_length=40, examples=["6222020200"])]
     bank_code: Annotated[str, Field(description="Bank identifier, may be empty.", max_length=20, examples=["1021"])]
     bank_name: Annotated[str, Field(description="Name of the bank, may be empty.", max_length=200, examples=["ICBC"])]
-    share_percent: Annotated[str, Field(description="Percent of the net pay.", max_length=8, examples=["100"])]
+    share_percent: Annotated[
+        str | None,
+        Field(
+            description="Percent of what fixed amounts leave of the net pay; null for none.",
+            max_length=8,
+            examples=["40"],
+        ),
+    ]
+    amount: Annotated[MoneyView | None, Field(description="Fixed amount of each net pay; null for none.")]
 
 
 class PersonView(View):

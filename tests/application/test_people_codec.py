@@ -4,6 +4,7 @@ import orjson
 import pytest
 from google.type import date_pb2
 from muster.organization.v1 import employee_pb2 as wire
+from muster.type.v1.money_pb2 import Money
 
 from application.access import FieldClass
 from application.people.codec import MASK, change_view, employee_view
@@ -27,7 +28,13 @@ def an_employee() -> wire.Employee:
             national_id="310101199005010014",
             email="li.wei@example.com",
             phone="+86 21 5555 0100",
-            bank_accounts=[wire.BankAccount(holder_name="Li Wei", account_number="62220202", share_percent="100")],
+            bank_accounts=[
+                wire.BankAccount(holder_name="Li Wei", account_number="62220202", share_percent="40"),
+                wire.BankAccount(
+                    holder_name="Li Wei", account_number="62220203", amount=Money(currency="CNY", minor_units=123450)
+                ),
+                wire.BankAccount(holder_name="Li Wei", account_number="62220204"),
+            ],
         ),
         employment=wire.Employment(
             hire_date=date_pb2.Date(year=2021, month=1, day=5),

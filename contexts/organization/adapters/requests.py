@@ -43,7 +43,7 @@ from contexts.organization.handlers.person import Told
 from contexts.organization.repository.port import Criteria, Sort
 from kernel.errors import InvalidValue
 from kernel.ids import EmployeeId
-from kernel.money import minor_digits
+from kernel.money import Money, minor_digits
 from kernel.period import Period
 
 MOST_FTE = Decimal(2)
@@ -143,7 +143,8 @@ def _account_from(message: pb.BankAccount) -> BankAccount:
         message.account_number,
         message.bank_code,
         message.bank_name,
-        _plain(Decimal(message.share_percent)),
+        _plain(Decimal(message.share_percent)) if message.share_percent else None,
+        Money(message.amount.minor_units, message.amount.currency) if message.HasField("amount") else None,
     )
 
 

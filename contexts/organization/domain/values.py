@@ -7,6 +7,7 @@ from enum import Enum
 from uuid import UUID
 
 from kernel.ids import AssignmentId, EmployeeId
+from kernel.money import Money
 from kernel.period import FOREVER
 
 BEGINNING = date(1000, 1, 1)  # the first day that every engine stores; the first segment of an employee begins here
@@ -76,13 +77,19 @@ SEALED_FIELDS = ("national_id", "email", "phone", "bank_accounts")
 
 @dataclass(frozen=True, slots=True)
 class BankAccount:
-    """Where a share of the net pay goes, in percent of it."""
+    """Where a part of the net pay goes: an amount, a percentage of what those leave, or, with neither, the rest."""
 
     holder_name: str
     account_number: str
     bank_code: str
     bank_name: str
-    share_percent: Decimal
+    share_percent: Decimal | None = None
+    amount: Money | None = None
+
+    @property
+    def takes_rest(self) -> bool:
+        """Whether it gets what the other accounts leave."""
+        return self.share_percent is None and self.amount is None
 
 
 @dataclass(frozen=True, slots=True)

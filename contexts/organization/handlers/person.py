@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
+from typing import Any
 
-from contexts.organization.domain.errors import FactOutOfRange
+from contexts.organization.domain.pay_split import require_whole
 from contexts.organization.domain.values import SEALED_FIELDS, BankAccount, FieldValue
 from contexts.organization.repository.port import Vault
 from kernel.ids import EmployeeId
-
-WHOLE = Decimal(100)
 
 Told = Mapping[str, str | date | Sequence[BankAccount] | None]  # a person's fields as a caller gives them
 
@@ -31,19 +29,19 @@ def sealed_person(person: Told, employee_id: EmployeeId, vault: Vault) -> dict[s
 def _accounts(accounts: Sequence[BankAccount]) -> str:
     if not accounts:
         return ""
-    if any(account.share_percent <= 0 for account in accounts) or sum(a.share_percent for a in accounts) != WHOLE:
-        raise FactOutOfRange(
-            "the shares of the bank accounts must be over 0 and sum to 100 percent", field="bank_accounts.share_percent"
-        )
-    return json.dumps(
-        [
-            {
-                "holder_name": account.holder_name,
-                "account_number": account.account_number,
-                "bank_code": account.bank_code,
-                "bank_name": account.bank_name,
-                "share_percent": str(account.share_percent),
-            }
-            for account in accounts
-        ]
-    )
+    require_whole(accounts)
+    return json.dumps([_account(account) for account in accounts])
+
+
+def _account(account: BankAccount) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "holder_name": account.holder_name,
+        "account_number": account.account_number,
+        "bank_code": account.bank_code,
+        "bank_name": account.bank_name,
+    }
+    if account.share_percent is not None:
+        document["share_percent"] = str(account.share_percent)
+    if account.amount is not None:
+        document["amount"] = {"currency": account.amount.currency, "minor_units": account.amount.minor}
+    return document

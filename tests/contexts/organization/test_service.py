@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from muster.organization.v1 import employee_pb2 as pb
 from muster.organization.v1 import employee_pb2_grpc, events_pb2, org_chart_pb2, org_chart_pb2_grpc
+from muster.type.v1.money_pb2 import Money
 
 from chassis import migrations
 from chassis.assertion import Signer, prepare_keys
@@ -346,8 +347,11 @@ async def test_every_verb_works_over_the_wire(organization: Organization) -> Non
             employee_id=id,
             effective_date=day("2026-08-01"),
             bank_accounts=[
-                pb.BankAccount(holder_name="Li Wei", account_number=number, share_percent="50")
-                for number in ("6222-1", "6222-2")
+                pb.BankAccount(
+                    holder_name="Li Wei", account_number="6222-1", amount=Money(currency="CNY", minor_units=5)
+                ),
+                pb.BankAccount(holder_name="Li Wei", account_number="6222-2", share_percent="40.0"),
+                pb.BankAccount(holder_name="Zhang San", account_number="6222-3"),
             ],
         ),
     )
@@ -384,7 +388,11 @@ async def test_every_verb_works_over_the_wire(organization: Organization) -> Non
     assert now.work.statutory_profiles[0].values["housing_fund_rate"] == "0.05"
     assert now.work.statutory_profiles[0].values["social_insurance_city"] == "SHANGHAI"
     assert (now.person.email, now.person.phone) == ("wei@example.com", "")
-    assert [account.share_percent for account in now.person.bank_accounts] == ["50", "50"]
+    assert [(account.amount.minor_units, account.share_percent) for account in now.person.bank_accounts] == [
+        (5, ""),
+        (0, "40"),
+        (0, ""),
+    ]
     assert (gone.status, gone.employment.end_date) == (pb.EMPLOYEE_STATUS_TERMINATED, day("2026-11-20"))
     assert rehired.employee.employment.hire_date == day("2026-12-01")
     assert [each.kind for each in history.changes] == [
@@ -609,6 +617,25 @@ async def test_odd_input_is_refused_with_its_field(organization: Organization) -
         "FACT_OUT_OF_RANGE",
         ["entry.location.time_zone"],
     )
+
+
+async def test_a_split_of_the_net_pay_that_does_not_add_up_is_refused(organization: Organization) -> None:
+    id = (await organization.hire("E1")).employee_id
+    splits: list[tuple[list[dict[str, Any]], str]] = [
+        ([{"share_percent": "50"}], "bank_accounts.share_percent"),
+        ([{"share_percent": "50"}, {}, {}], "bank_accounts.share_percent"),
+        ([{"amount": Money(currency="CNY", minor_units=-1)}, {}], "bank_accounts.amount.amount"),
+        ([{"amount": Money(currency="CNY", minor_units=1), "share_percent": "5"}, {}], "bank_accounts.amount"),
+    ]
+
+    for parts, field in splits:
+        request = pb.ChangeBankAccountsRequest(
+            employee_id=id,
+            effective_date=day("2026-08-01"),
+            bank_accounts=[pb.BankAccount(holder_name="Li Wei", account_number="6222-1", **part) for part in parts],
+        )
+        refusal = await refused(organization(organization.employees.ChangeBankAccounts, request))
+        assert refusal == ("FACT_OUT_OF_RANGE", [field])
 
 
 async def test_published_events_hold_ids_and_facts_only(organization: Organization) -> None:

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
+from muster.type.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -303,7 +304,9 @@ Global___EmployeeSort: _TypeAlias = EmployeeSort  # noqa: Y015
 
 @_typing.final
 class BankAccount(_message.Message):
-    """A bank account and its share of the net pay."""
+    """A bank account and its part of the net pay: a fixed amount, a percentage, or, where it names neither, the rest. Fixed
+    amounts are paid first, in order, as far as the net pay goes; percentages are of what they leave.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -312,6 +315,7 @@ class BankAccount(_message.Message):
     BANK_CODE_FIELD_NUMBER: _builtins.int
     BANK_NAME_FIELD_NUMBER: _builtins.int
     SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     holder_name: _builtins.str
     """Name of the account's holder."""
     account_number: _builtins.str
@@ -321,7 +325,13 @@ class BankAccount(_message.Message):
     bank_name: _builtins.str
     """Name of the bank."""
     share_percent: _builtins.str
-    """Percent of the net pay, over 0 and up to 100; the accounts of an employee sum to 100."""
+    """Percent of what fixed amounts leave of the net pay, over 0 and up to 100; empty for none. The percentages of an employee
+    sum to 100, or to less where one account takes the rest.
+    """
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Fixed amount of each net pay, over 0; all of an employee are in one currency. Not set for none."""
+
     def __init__(
         self,
         *,
@@ -330,10 +340,11 @@ class BankAccount(_message.Message):
         bank_code: _builtins.str = ...,
         bank_name: _builtins.str = ...,
         share_percent: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "bank_code", b"bank_code", "bank_name", b"bank_name", "holder_name", b"holder_name", "share_percent", b"share_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "amount", b"amount", "bank_code", b"bank_code", "bank_name", b"bank_name", "holder_name", b"holder_name", "share_percent", b"share_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1545,7 +1556,9 @@ class ChangeBankAccountsRequest(_message.Message):
 
     @_builtins.property
     def bank_accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BankAccount]:
-        """All accounts from then on; their shares sum to 100. Empty: none."""
+        """All accounts from then on; they take every net pay whole: percentages that sum to 100, or one account that takes the
+        rest. Empty: none.
+        """
 
     def __init__(
         self,
