@@ -40,6 +40,24 @@ def to_shift(code: str, body: schemas.ShiftBody) -> catalog.Shift:
         claim_after_minutes=body.claim_after_minutes,
         in_rounding=_rounding(body.in_rounding),
         out_rounding=_rounding(body.out_rounding),
+        paid_breaks=[_interval(one) for one in body.paid_breaks],
+        punched_breaks=[
+            catalog.PunchedBreak(start_time=one.start_time, end_time=one.end_time, minutes=one.minutes)
+            for one in body.punched_breaks
+        ],
+        flexible=_flexible(body.flexible),
+        presence_rule=to_enum(catalog.PresenceRule, "PRESENCE_RULE_", body.presence_rule),
+    )
+
+
+def _flexible(body: schemas.FlexibleHours | None) -> catalog.FlexibleHours | None:
+    if body is None:
+        return None
+    return catalog.FlexibleHours(
+        required_minutes=body.required_minutes,
+        core=[_interval(one) for one in body.core],
+        break_minutes=body.break_minutes,
+        break_after_minutes=body.break_after_minutes,
     )
 
 
@@ -142,6 +160,24 @@ def shift_view(entry: catalog.ShiftEntry) -> schemas.ShiftView:
         claim_after_minutes=content.claim_after_minutes,
         in_rounding=_rounding_view(content.in_rounding),
         out_rounding=_rounding_view(content.out_rounding),
+        paid_breaks=tuple(_interval_view(one) for one in content.paid_breaks),
+        punched_breaks=tuple(
+            schemas.PunchedBreak.model_construct(start_time=one.start_time, end_time=one.end_time, minutes=one.minutes)
+            for one in content.punched_breaks
+        ),
+        flexible=_flexible_view(content),
+        presence_rule=from_enum(catalog.PresenceRule, "PRESENCE_RULE_", content.presence_rule) or "EVERY_PAIR",
+    )
+
+
+def _flexible_view(content: catalog.Shift) -> schemas.FlexibleHours | None:
+    if not content.HasField("flexible"):
+        return None
+    return schemas.FlexibleHours.model_construct(
+        required_minutes=content.flexible.required_minutes,
+        core=tuple(_interval_view(one) for one in content.flexible.core),
+        break_minutes=content.flexible.break_minutes,
+        break_after_minutes=content.flexible.break_after_minutes,
     )
 
 

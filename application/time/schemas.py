@@ -25,6 +25,7 @@ DayKind = Literal["WORKDAY", "REST_DAY", "HOLIDAY"]
 Weekday = Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
 Frequency = Literal["MONTHLY", "WEEKLY"]
 MidnightRule = Literal["BY_SHIFT_START", "SPLIT_AT_MIDNIGHT"]
+PresenceRule = Literal["EVERY_PAIR", "FIRST_IN_LAST_OUT"]
 RoundingMode = Literal["DOWN", "UP", "NEAREST", "NEAREST_WHOLE_MINUTES"]
 Direction = Literal["IN", "OUT"]
 Source = Literal["WEB", "MOBILE", "DEVICE", "IMPORT"]
@@ -104,6 +105,31 @@ class PunchRounding(Body):
     ] = 0
 
 
+class PunchedBreak(ShiftInterval):
+    """An unpaid break that people punch out and in for, at a time of their own within the window."""
+
+    minutes: Annotated[
+        Whole,
+        Field(description="Minutes of the break; what nobody took of it is worked beyond the plan.", ge=1, le=720),
+    ]
+
+
+class FlexibleHours(Body):
+    """So many minutes at times of one's own, but present in the core hours."""
+
+    required_minutes: Annotated[Whole, Field(description="Minutes that are owed a day.", ge=1, le=1440)]
+    core: Annotated[
+        tuple[ShiftInterval, ...],
+        Field(description="Core hours: who is not there then is late or leaves early.", max_length=6),
+    ] = ()
+    break_minutes: Annotated[
+        Whole, Field(description="Unpaid break in longer presence; what was punched is a part of it.", ge=0, le=720)
+    ] = 0
+    break_after_minutes: Annotated[
+        Whole, Field(description="Minutes of presence after which the break is taken for granted.", ge=0, le=1439)
+    ] = 0
+
+
 class Shift(BaseModel):
     """When work is planned on a day, and how punctuality is judged."""
 
@@ -128,6 +154,19 @@ class Shift(BaseModel):
     ] = 0
     in_rounding: Annotated[PunchRounding | None, Field(description="Rounding of punches in.")] = None
     out_rounding: Annotated[PunchRounding | None, Field(description="Rounding of punches out.")] = None
+    paid_breaks: Annotated[
+        tuple[ShiftInterval, ...],
+        Field(description="Paid breaks: who goes out and comes back within one has not been away.", max_length=6),
+    ] = ()
+    punched_breaks: Annotated[
+        tuple[PunchedBreak, ...], Field(description="Unpaid breaks at a time of one's own.", max_length=6)
+    ] = ()
+    flexible: Annotated[
+        FlexibleHours | None, Field(description="Flexible hours within the intervals; null: the intervals are owed.")
+    ] = None
+    presence_rule: Annotated[
+        PresenceRule, Field(description="How punches become presence: pair by pair, or from first in to last out.")
+    ] = "EVERY_PAIR"
 
 
 class ShiftBody(Shift, Body):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from contexts.payroll.adapters import worked_cases
+    from chassis import worked_cases
 
 MAX_FILES = 1000
 DIFFERENT, UNREADABLE = 1, 2
@@ -21,7 +21,7 @@ def verify_cases(files: Sequence[Path], topics: Sequence[str] | None, out: TextI
     1: a case differs. 2: a file cannot be read, a topic is unknown, or there is no case at all.
     """
     # Imported here, so that starting any other command does not load the packs.
-    from contexts.payroll.adapters import worked_cases
+    from chassis import worked_cases
 
     problems: list[str] = []
     cases: list[worked_cases.WorkedCase] = []
@@ -39,7 +39,7 @@ def verify_cases(files: Sequence[Path], topics: Sequence[str] | None, out: TextI
             problems.append(f"{path}: {refused.message}")
     report = worked_cases.Report((), ())
     try:
-        report = worked_cases.check(cases, topics)
+        report = worked_cases.check(cases, _shapes(), topics)
     except worked_cases.TopicUnknown as refused:
         problems.append(refused.message)
     if not report.cases and not problems:
@@ -54,12 +54,25 @@ def verify_cases(files: Sequence[Path], topics: Sequence[str] | None, out: TextI
     return 0 if report.matched == report.cases else DIFFERENT
 
 
+def _shapes() -> "worked_cases.Shapes":
+    """What timesheets and payslips can recompute, and what it takes both of them for."""
+    from contexts.attendance.adapters import worked_cases as time
+    from contexts.payroll.adapters import worked_cases as pay
+
+    def overtime_class(inputs: "worked_cases.Inputs") -> "worked_cases.Answer":
+        day = inputs.day("date")
+        kind = time.day_kind(day).value
+        return {"working_day": kind == "WORKDAY", "overtime_multiplier": pay.overtime_multiplier(kind, day)}
+
+    return {**pay.shapes(), **time.SHAPES, ("cn_overtime_class", "standard_hours"): overtime_class}
+
+
 def verify_cases_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of worked cases (JSON lists).")],
     topic: Annotated[list[str] | None, typer.Option("--topic", help="Only this topic; may be given again.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Recompute worked cases with the functions that payslips call; exit 0 only when all match."""
+    """Recompute worked cases with the functions that timesheets and payslips call; exit 0 only when all match."""
     topics = [name for text in topic or () for name in text.split(",") if name]
     raise typer.Exit(verify_cases(files, topics or None, sys.stdout, json))
 

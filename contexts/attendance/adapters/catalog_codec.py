@@ -8,10 +8,13 @@ from contexts.attendance.domain.catalog import (
     CLAIM_AFTER_MINUTES,
     CLAIM_BEFORE_MINUTES,
     CalendarDay,
+    FlexibleHours,
     HolidayCalendar,
     MidnightRule,
     OvertimePolicy,
     OvertimeRule,
+    PresenceRule,
+    PunchedBreak,
     Shift,
     WorkSchedule,
 )
@@ -36,6 +39,11 @@ _ROUNDING_FROM = {
     pb.ROUNDING_MODE_NEAREST_WHOLE_MINUTES: RoundingMode.NEAREST_WHOLE_MINUTES,
 }
 _ROUNDING_TO = {mode: number for number, mode in _ROUNDING_FROM.items()}
+_PRESENCE_FROM = {
+    pb.PRESENCE_RULE_EVERY_PAIR: PresenceRule.EVERY_PAIR,
+    pb.PRESENCE_RULE_FIRST_IN_LAST_OUT: PresenceRule.FIRST_IN_LAST_OUT,
+}
+_PRESENCE_TO = {rule: number for number, rule in _PRESENCE_FROM.items()}
 _MONDAY = 1  # google.type.DayOfWeek
 _WEEKDAYS = (
     DayOfWeek.MONDAY,
@@ -125,6 +133,38 @@ def shift_from(message: pb.Shift) -> Shift:
         claim_after_minutes=message.claim_after_minutes or CLAIM_AFTER_MINUTES,
         in_rounding=_rounding_from(message.in_rounding),
         out_rounding=_rounding_from(message.out_rounding),
+        paid_breaks=[_span_from(interval) for interval in message.paid_breaks],
+        punched_breaks=[
+            PunchedBreak(_window((_minutes(rest.start_time), _minutes(rest.end_time))), rest.minutes)
+            for rest in message.punched_breaks
+        ],
+        flexible=_flexible_from(message.flexible) if message.HasField("flexible") else None,
+        presence=_PRESENCE_FROM.get(message.presence_rule, PresenceRule.EVERY_PAIR),
+    )
+
+
+def _window(span: Span) -> Span:
+    start, end = span
+    return (start, end) if end > start else (start, end + DAY_MINUTES)
+
+
+def _flexible_from(message: pb.FlexibleHours) -> FlexibleHours:
+    return FlexibleHours(
+        message.required_minutes,
+        tuple(_span_from(interval) for interval in message.core),
+        message.break_minutes,
+        message.break_after_minutes,
+    )
+
+
+def _flexible_to(flexible: FlexibleHours | None) -> pb.FlexibleHours | None:
+    if flexible is None:
+        return None
+    return pb.FlexibleHours(
+        required_minutes=flexible.required_minutes,
+        core=[_span_to(span) for span in flexible.core],
+        break_minutes=flexible.break_minutes,
+        break_after_minutes=flexible.break_after_minutes,
     )
 
 
@@ -141,6 +181,13 @@ def shift_to(shift: Shift) -> pb.Shift:
         claim_after_minutes=shift.claim_after_minutes,
         in_rounding=_rounding_to(shift.in_rounding),
         out_rounding=_rounding_to(shift.out_rounding),
+        paid_breaks=[_span_to(span) for span in shift.paid_breaks],
+        punched_breaks=[
+            pb.PunchedBreak(start_time=_clock(rest.window[0]), end_time=_clock(rest.window[1]), minutes=rest.minutes)
+            for rest in shift.punched_breaks
+        ],
+        flexible=_flexible_to(shift.flexible),
+        presence_rule=_PRESENCE_TO[shift.presence],
     )
 
 

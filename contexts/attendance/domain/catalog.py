@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 from itertools import pairwise
@@ -11,7 +11,7 @@ from typing import TypeVar
 from contexts.attendance.domain.errors import CatalogEntryNotFound
 from contexts.attendance.domain.periods import TimeCalendar
 from contexts.attendance.domain.rounding import PunchRounding
-from contexts.attendance.domain.spans import DAY_MINUTES, Span, Spans
+from contexts.attendance.domain.spans import DAY_MINUTES, Span, Spans, difference, total, union
 from kernel.errors import InvalidValue
 
 CLAIM_BEFORE_MINUTES = 240  # a shift's own punches lie around it: half a usual shift before
@@ -33,6 +33,48 @@ class MidnightRule(Enum):
     SPLIT_AT_MIDNIGHT = "SPLIT_AT_MIDNIGHT"
 
 
+class PresenceRule(Enum):
+    """How punches become presence."""
+
+    EVERY_PAIR = "EVERY_PAIR"  # from each way in to the next way out
+    FIRST_IN_LAST_OUT = "FIRST_IN_LAST_OUT"  # from the first way in to the last way out, whatever lies between
+
+
+@dataclass(frozen=True, slots=True)
+class PunchedBreak:
+    """An unpaid break that people punch out and in for, at a time of their own within a window.
+
+    Invariants: it is no longer than its window.
+    """
+
+    window: Span
+    minutes: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.minutes <= self.window[1] - self.window[0]:
+            raise InvalidValue("a break takes from one minute to its whole window", field="punched_breaks")
+
+
+@dataclass(frozen=True, slots=True)
+class FlexibleHours:
+    """So many minutes within the shift's spans, at times of one's own, but present in the core hours.
+
+    Invariants: whoever is present for more than `break_after_minutes` takes `break_minutes` of unpaid break; breaks
+    that were punched are a part of it.
+    """
+
+    required_minutes: int
+    core: Spans = ()
+    break_minutes: int = 0
+    break_after_minutes: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.required_minutes <= DAY_MINUTES:
+            raise InvalidValue("flexible hours ask for at least one minute", field="flexible.required_minutes")
+        if not (0 <= self.break_minutes < DAY_MINUTES and 0 <= self.break_after_minutes < DAY_MINUTES):
+            raise InvalidValue("a break and what goes before it are shorter than a day", field="flexible.break_minutes")
+
+
 def _after(mark: int, minute_of_day: int) -> int:
     """The first time from `mark` on at which the wall clock shows that minute of the day."""
     return mark + (minute_of_day - mark) % DAY_MINUTES
@@ -42,7 +84,8 @@ def _after(mark: int, minute_of_day: int) -> int:
 class Shift:
     """When work is planned, in minutes from the local midnight of its work date (past 1440 is the next day).
 
-    Invariants: spans are in order and within 24 hours; each unpaid break lies in a span.
+    Invariants: spans are in order and within 24 hours; breaks of all kinds and core hours lie in a span, and breaks
+    do not overlap; with flexible hours, breaks are taken from the presence and none is punched at a set time.
     """
 
     code: str
@@ -55,6 +98,10 @@ class Shift:
     claim_after_minutes: int = CLAIM_AFTER_MINUTES
     in_rounding: PunchRounding | None = None
     out_rounding: PunchRounding | None = None
+    paid_breaks: Spans = ()  # who punches out and in again within one has not been away
+    punched_breaks: tuple[PunchedBreak, ...] = ()
+    flexible: FlexibleHours | None = None
+    presence: PresenceRule = PresenceRule.EVERY_PAIR
 
     def __post_init__(self) -> None:
         if not self.spans:
@@ -64,12 +111,57 @@ class Shift:
             raise InvalidValue("planned spans follow each other within 24 hours", field="intervals")
         if not _in_order(self.breaks):
             raise InvalidValue("breaks follow each other and do not overlap", field="breaks")
-        for start, end in self.breaks:
-            if not any(opened <= start and end <= closed for opened, closed in self.spans):
-                raise InvalidValue("each break lies inside a planned span", field="breaks")
+        windows = tuple(rest.window for rest in self.punched_breaks)
+        for field_name, rests in (
+            ("breaks", self.breaks),
+            ("paid_breaks", self.paid_breaks),
+            ("punched_breaks", windows),
+        ):
+            if not all(self._covers(rest) for rest in rests):
+                raise InvalidValue("each break lies inside a planned span", field=field_name)
+        every = sorted((*self.breaks, *self.paid_breaks, *windows))
+        if any(before[1] > after[0] for before, after in pairwise(every)):
+            raise InvalidValue("breaks of all kinds do not overlap", field="paid_breaks")
+        if self.flexible is not None:
+            self._check_flexible(self.flexible)
+
+    def _covers(self, span: Span) -> bool:
+        return span[0] < span[1] and any(opened <= span[0] and span[1] <= closed for opened, closed in self.spans)
+
+    def _check_flexible(self, flexible: FlexibleHours) -> None:
+        if self.punched_breaks:
+            raise InvalidValue("with flexible hours any time away is punched; leave these out", field="punched_breaks")
+        if not all(self._covers(span) for span in flexible.core) or not _in_order(flexible.core):
+            raise InvalidValue("core hours lie inside a planned span, in order", field="flexible.core")
+        if flexible.required_minutes > total(difference(union(self.spans), union(self.breaks))):
+            raise InvalidValue("the spans hold fewer minutes than required", field="flexible.required_minutes")
+
+    @property
+    def work_minutes(self) -> int:
+        """Minutes of work that the shift plans, without unpaid breaks."""
+        if self.flexible is not None:
+            return self.flexible.required_minutes
+        rests = sum(rest.minutes for rest in self.punched_breaks)
+        return total(difference(union(self.spans), union(self.breaks))) - rests
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether what is owed stands fast before anybody punches."""
+        varies = self.flexible is not None or self.punched_breaks or self.paid_breaks
+        return not varies and self.presence is PresenceRule.EVERY_PAIR
 
     @classmethod
-    def of(cls, code: str, spans: Sequence[Span], breaks: Sequence[Span] = (), **rest: object) -> "Shift":
+    def of(
+        cls,
+        code: str,
+        spans: Sequence[Span],
+        breaks: Sequence[Span] = (),
+        *,
+        paid_breaks: Sequence[Span] = (),
+        punched_breaks: Sequence[PunchedBreak] = (),
+        flexible: FlexibleHours | None = None,
+        **rest: object,
+    ) -> "Shift":
         """From wall-clock minutes of the day: a time that is not after the one before it is on the next day."""
         placed: list[Span] = []
         mark = 0
@@ -78,11 +170,22 @@ class Shift:
             mark = begin + ((end - start) % DAY_MINUTES or DAY_MINUTES)
             placed.append((begin, mark))
         first = placed[0][0] if placed else 0
-        rests = []
-        for start, end in breaks:
-            begin = _after(first, start)
-            rests.append((begin, begin + (end - start) % DAY_MINUTES))
-        return cls(code, tuple(placed), tuple(rests), **rest)  # type: ignore[arg-type]
+
+        def inside(span: Span) -> Span:
+            begin = _after(first, span[0])
+            return begin, begin + (span[1] - span[0]) % DAY_MINUTES
+
+        if flexible is not None:
+            flexible = replace(flexible, core=tuple(map(inside, flexible.core)))
+        return cls(
+            code,
+            tuple(placed),
+            tuple(map(inside, breaks)),
+            paid_breaks=tuple(map(inside, paid_breaks)),
+            punched_breaks=tuple(PunchedBreak(inside(rest.window), rest.minutes) for rest in punched_breaks),
+            flexible=flexible,
+            **rest,  # type: ignore[arg-type]
+        )
 
 
 def _in_order(spans: Spans) -> bool:

@@ -1,13 +1,13 @@
 """What came of an occurrence: minutes worked, late, absent, at night and overtime."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from uuid import UUID
 
-from contexts.attendance.domain.catalog import DayKind
+from contexts.attendance.domain.catalog import DayKind, FlexibleHours, PresenceRule
 from contexts.attendance.domain.planning import Plan, PlannedOccurrence
 from contexts.attendance.domain.punches import Direction, Pairing, Stamp, as_minutes, assign, duplicates, in_order, pair
 from contexts.attendance.domain.rounding import PunchRounding
@@ -16,8 +16,11 @@ from contexts.attendance.domain.spans import (
     Span,
     Spans,
     difference,
+    first_minutes,
+    gaps,
     instant_of,
     intersection,
+    last_minutes,
     minute_of,
     overlap,
     total,
@@ -34,6 +37,7 @@ from contexts.attendance.domain.totals import (
 )
 
 _NO_STAMPS: tuple[Stamp, ...] = ()
+_NOTHING_APPROVED: Mapping[date, int] = {}
 
 
 class OccurrenceStatus(Enum):
@@ -95,11 +99,13 @@ def evaluate(
     excuses: dict[date, list[Excuse]],
     debounce_seconds: int,
     now: datetime | None = None,
+    approved: Mapping[date, int] = _NOTHING_APPROVED,
 ) -> tuple[Outcome, ...]:
     """Every occurrence of the plan's span, by work date.
 
     A function of the set of stamps: their order does not matter. With `now`, what has not ended by then is neither
-    absent nor open; without, the period is over.
+    absent nor open; without, the period is over. `approved` are the minutes of overtime that were approved by work
+    date; they count where the policy wants approval.
     """
     ordered = in_order(stamps)
     twins = duplicates(ordered, debounce_seconds)
@@ -115,6 +121,7 @@ def evaluate(
             twins,
             excuses.get(occurrence.work_date, []),
             now_minute,
+            approved.get(occurrence.work_date, 0),
         )
         for occurrence in plan.inside
     )
@@ -141,14 +148,15 @@ def _outcome(
     twins: dict[UUID, UUID],
     excuses: Sequence[Excuse],
     now_minute: int | None,
+    approved: int,
 ) -> Outcome:
     if not shown and not excuses and now_minute is None:
-        return _alike(plan, "idle", planned, lambda: _general(planned, (), (), {}, (), None))
+        return _alike(plan, "idle", planned, lambda: _general(planned, (), (), {}, (), None, 0))
     if len(stamps) == 2 and not excuses and not planned.punch_exempt:
         full = _full_day(plan, planned, stamps, shown, now_minute)
         if full is not None:
             return full
-    return _general(planned, stamps, shown, twins, excuses, now_minute)
+    return _general(planned, stamps, shown, twins, excuses, now_minute, approved)
 
 
 def _alike(plan: Plan, name: str, planned: PlannedOccurrence, make: Callable[[], Outcome]) -> Outcome:
@@ -166,7 +174,7 @@ def _full_day(
     """The usual day, from before the shift to after it without overtime that counts; None for any other."""
     came, went = stamps
     shift, work = planned.shift, planned.work
-    if shift is None or len(planned.spans) != 1 or work != planned.owed or len(shown) != 2:
+    if shift is None or not shift.ordinary or len(planned.spans) != 1 or work != planned.owed or len(shown) != 2:
         return None
     if came.direction is Direction.OUT or went.direction is Direction.IN:
         return None
@@ -194,7 +202,7 @@ def _on_time(planned: PlannedOccurrence) -> Outcome:
         for start, end in planned.spans
         for minute, way in ((start, Direction.IN), (end, Direction.OUT))
     )
-    return _general(planned, stamps, stamps, {}, (), None)
+    return _general(planned, stamps, stamps, {}, (), None, 0)
 
 
 def _general(
@@ -204,18 +212,21 @@ def _general(
     twins: dict[UUID, UUID],
     excuses: Sequence[Excuse],
     now_minute: int | None,
+    approved: int,
 ) -> Outcome:
     if planned.punch_exempt:
         pairing = Pairing(())
         sessions = _scheduled(planned, excuses)
     else:
-        pairing = pair(stamps, planned.longest_presence)
+        presence = PresenceRule.EVERY_PAIR if planned.shift is None else planned.shift.presence
+        pairing = pair(stamps, planned.longest_presence, presence)
         sessions = _sessions(planned, pairing)
-    worked = _worked(planned, sessions)
+    counted, owed = _owed(planned, sessions)
+    worked = _worked(planned, counted, owed, approved)
     ended = now_minute is None or not planned.spans or now_minute >= planned.spans[-1][1]
     missing = _missing(pairing, planned, now_minute)
     settled = ended and not missing and pairing.open_since is None
-    parts, tally = _count(planned, worked, excuses, settled)
+    parts, tally = _count(planned, owed, sessions, worked, excuses, settled)
     return Outcome(
         planned,
         _status(planned, pairing, stamps, tally, ended, bool(missing)),
@@ -234,17 +245,10 @@ def _scheduled(planned: PlannedOccurrence, excuses: Sequence[Excuse]) -> Spans:
     for excuse in excuses:
         away += planned.planned_minutes if excuse.minutes is None else excuse.minutes
     if not away:
-        return planned.work
+        return planned.usual
     if away >= planned.planned_minutes:
         return NOTHING
-    kept: list[Span] = []
-    left = total(planned.work) - away
-    for start, end in planned.work:
-        if left <= 0:
-            break
-        kept.append((start, min(end, start + left)))
-        left -= end - start
-    return tuple(kept)
+    return first_minutes(planned.usual, total(planned.usual) - away)
 
 
 def _sessions(planned: PlannedOccurrence, pairing: Pairing) -> Spans:
@@ -258,13 +262,42 @@ def _sessions(planned: PlannedOccurrence, pairing: Pairing) -> Spans:
     for came, went in pairing.sessions:
         start = _rounded(came, shift.in_rounding, planned)
         end = _rounded(went, shift.out_rounding, planned)
-        for mark, until in planned.work:
+        for mark, until in () if shift.flexible else planned.work:
             if mark < start <= mark + shift.late_grace_minutes and start < until:
                 start = mark
             if until - shift.early_leave_grace_minutes <= end < until and end > mark:
                 end = until
         found.append((start, end))
-    return union(found)
+    sessions = union(found)
+    if not planned.paid_breaks:
+        return sessions
+    return union((*sessions, *intersection(gaps(sessions), planned.paid_breaks)))
+
+
+def _owed(planned: PlannedOccurrence, sessions: Spans) -> tuple[Spans, Spans]:
+    """The presence that counts, and the minutes that are owed as that presence decides."""
+    flexible = planned.shift.flexible if planned.shift is not None else None
+    if flexible is not None:
+        counted = sessions if planned.punch_exempt else _without_break(sessions, flexible)
+        return counted, first_minutes(intersection(counted, planned.owed), planned.planned_minutes)
+    if not planned.rests:
+        return sessions, planned.owed
+    taken: list[Span] = []
+    for window, minutes in planned.rests:
+        away = first_minutes(difference((window,), sessions), minutes)
+        # What of a break nobody took lies at its window's end, so that the whole of it is never owed.
+        taken += [*away, *last_minutes(difference((window,), away), minutes - total(away))]
+    return sessions, difference(planned.owed, union(taken))
+
+
+def _without_break(sessions: Spans, flexible: FlexibleHours) -> Spans:
+    """The presence less the break that is taken for granted after so many minutes of it, as far as none was punched."""
+    missing = flexible.break_minutes - total(gaps(sessions))
+    if missing <= 0:
+        return sessions
+    before = first_minutes(sessions, flexible.break_after_minutes)
+    later = difference(sessions, before)
+    return union((*before, *difference(later, first_minutes(later, missing))))
 
 
 def _rounded(instant: datetime, rule: PunchRounding | None, planned: PlannedOccurrence) -> int:
@@ -275,16 +308,18 @@ def _rounded(instant: datetime, rule: PunchRounding | None, planned: PlannedOccu
     return midnight + rule.seconds(elapsed.days * 86_400 + elapsed.seconds) // 60
 
 
-def _worked(planned: PlannedOccurrence, sessions: Spans) -> tuple[list[tuple[Span, str, DayKind]], int]:
+def _worked(
+    planned: PlannedOccurrence, sessions: Spans, owed: Spans, approved: int
+) -> tuple[list[tuple[Span, str, DayKind]], int]:
     """The pieces that count, with pay code and kind of day, and the overtime minutes that wait for approval."""
     pieces: list[tuple[Span, str, DayKind]] = []
     unapproved = 0
     if not sessions:
         return pieces, unapproved
-    pieces.extend((span, REGULAR, DayKind.WORKDAY) for span in intersection(sessions, planned.owed))
-    if sessions == planned.owed:
+    pieces.extend((span, REGULAR, DayKind.WORKDAY) for span in intersection(sessions, owed))
+    if sessions == owed:
         return pieces, unapproved
-    for stretch in difference(difference(sessions, planned.owed), planned.breaks):
+    for stretch in difference(difference(sessions, owed), planned.breaks):
         minutes = stretch[1] - stretch[0]
         for (start, end), kind in planned.by_kind((stretch,)):
             rule = planned.policy.rule(kind)
@@ -292,8 +327,11 @@ def _worked(planned: PlannedOccurrence, sessions: Spans) -> tuple[list[tuple[Spa
                 continue
             counted = (end - start) - (end - start) % rule.step_minutes
             if rule.approval_required:
-                unapproved += counted
-            elif counted:
+                granted = min(counted, approved)
+                approved -= granted
+                unapproved += counted - granted
+                counted = granted
+            if counted:
                 pieces.append(((start, start + counted), OVERTIME, kind))
     return pieces, unapproved
 
@@ -311,6 +349,8 @@ def _missing(pairing: Pairing, planned: PlannedOccurrence, now_minute: int | Non
 
 def _count(
     planned: PlannedOccurrence,
+    owed: Spans,
+    sessions: Spans,
     worked: tuple[list[tuple[Span, str, DayKind]], int],
     excuses: Sequence[Excuse],
     settled: bool,
@@ -329,12 +369,15 @@ def _count(
     late = early = absent = 0
     owing = planned.planned_minutes - regular
     if owing and settled:
-        if regular:
+        if planned.shift is not None and planned.shift.flexible is not None:
+            if sessions:
+                late, early = _core_missed(planned, sessions, owing)
+        elif regular:
             # Late and early are seen from the planned work that was done, whatever overtime lies around it.
             regulars = [span for span, code, _ in pieces if code == REGULAR]
             first, last = regulars[0][0], regulars[-1][1]
-            late = sum(min(end, first) - start for start, end in planned.owed if start < first)
-            early = sum(end - max(start, last) for start, end in planned.owed if end > last)
+            late = sum(min(end, first) - start for start, end in owed if start < first)
+            early = sum(end - max(start, last) for start, end in owed if end > last)
         absent = owing - late - early
     parts = [Part(code, kind, count) for (code, kind), count in minutes.items()]
     excused = 0
@@ -369,6 +412,18 @@ def _count(
         late_count=1 if late else 0,
         early_leave_count=1 if early else 0,
     )
+
+
+def _core_missed(planned: PlannedOccurrence, sessions: Spans, owing: int) -> tuple[int, int]:
+    """Core minutes before the first and after the last presence, beyond the grace and as far as they are owing."""
+    shift = planned.shift
+    assert shift is not None
+    before, after = (planned.days[0][0], sessions[0][0]), (sessions[-1][1], planned.days[-1][0])
+    late = total(intersection(planned.core, (before,)))
+    early = total(intersection(planned.core, (after,)))
+    late = min(late, owing) if late > shift.late_grace_minutes else 0
+    early = min(early, owing - late) if early > shift.early_leave_grace_minutes else 0
+    return late, early
 
 
 def _status(

@@ -28,7 +28,11 @@ from contexts.attendance.domain.spans import (
     Span,
     Spans,
     difference,
+    first_minutes,
+    last_minutes,
     local_minute,
+    overlap,
+    split_at,
     total,
     union,
     zone,
@@ -46,7 +50,8 @@ class PlannedOccurrence:
     """One work day: a shift with its absolute interval, or a day off.
 
     Invariants: `work` is `spans` without `breaks`; `days` holds what the civil days from the one before the work date
-    on count for, each with the minute at which it starts, in order; all minutes are since 1970.
+    on count for, each with the minute at which it starts, in order; all minutes are since 1970. Where punches decide
+    which minutes are owed (`rests`, flexible hours), `owed` holds all that may be.
     """
 
     work_date: date
@@ -61,8 +66,12 @@ class PlannedOccurrence:
     nights: Spans
     policy: OvertimePolicy
     punch_exempt: bool
+    paid_breaks: Spans
+    rests: tuple[tuple[Span, int], ...]  # windows of punched breaks on workday time, with the minutes of each
+    core: Spans  # of flexible hours
     planned_minutes: int  # planned work on workday time: what somebody owes
     owed: Spans  # those minutes
+    usual: Spans  # the work of who comes and goes as planned
     longest_presence: int  # minutes after which a missing punch out is taken as forgotten
     shortest_overtime: int  # minutes from which a stretch beyond the plan may count
 
@@ -74,17 +83,11 @@ class PlannedOccurrence:
         return self.day_kind
 
     def by_kind(self, spans: Sequence[Span]) -> Iterator[tuple[Span, DayKind]]:
-        """The spans cut where the kind changes; the pieces are all of them."""
-        for start, end in spans:
-            kind = self.kind_at(start)
-            for mark, following in self.days:
-                if mark <= start or following is kind:
-                    continue
-                if mark >= end:
-                    break
-                yield (start, mark), kind
-                start, kind = mark, following
-            yield (start, end), kind
+        """The spans cut at the midnights where the kind changes; the pieces are all of them."""
+        marks = [mark for (_, before), (mark, after) in pairwise(self.days) if before is not after]
+        for span in spans:
+            for piece in split_at(span, marks):
+                yield piece, self.kind_at(piece[0])
 
 
 class Plan:
@@ -245,7 +248,7 @@ class Planner:
         planned = self._planned_day(schedule, day, [])
         shift_code = schedule.shift_on(day) if planned.kind is DayKind.HOLIDAY else planned.shift
         shift = self.catalog.find(Shift, shift_code, day) if shift_code else None
-        return None if shift is None else total(difference(union(shift.spans), union(shift.breaks)))
+        return None if shift is None else shift.work_minutes
 
     def _schedule(self, code: str, day: date, unknown: list[str]) -> WorkSchedule:
         found = self.catalog.find(WorkSchedule, code, day) if code else None
@@ -293,11 +296,31 @@ class Planner:
             claim = (spans[0][0] - shift.claim_before_minutes, spans[-1][1] + shift.claim_after_minutes)
         bare = PlannedOccurrence(
             day, planned.kind, shift, spans, breaks, work, claim, civil_day, tuple(days), _nights(day, policy, where),
-            policy, exempt or schedule.punch_exempt, 0, NOTHING, _longest_presence(shift, spans),
+            policy, exempt or schedule.punch_exempt,
+            _absolute(day, shift.paid_breaks, where) if shift is not None else NOTHING, (),
+            _absolute(day, shift.flexible.core, where) if shift is not None and shift.flexible else NOTHING,
+            0, NOTHING, work, _longest_presence(shift, spans),
             min((rule.min_minutes for rule in policy.rules), default=DAY_MINUTES * 2),
         )  # fmt: skip
         owed = union(span for span, kind in bare.by_kind(work) if kind is DayKind.WORKDAY)
-        return replace(bare, planned_minutes=total(owed), owed=owed)
+        if shift is None or shift.ordinary:
+            return replace(bare, planned_minutes=total(owed), owed=owed)
+        return _varying(bare, shift, owed, day, where)
+
+
+def _varying(bare: PlannedOccurrence, shift: Shift, owed: Spans, day: date, where: ZoneInfo) -> PlannedOccurrence:
+    """An occurrence in which the punches decide which minutes are owed; how many stands fast."""
+    if shift.flexible is not None:
+        required = shift.flexible.required_minutes
+        return replace(
+            bare, planned_minutes=min(required, total(owed)), owed=owed, usual=first_minutes(bare.work, required)
+        )
+    windows = [(_absolute(day, (rest.window,), where), rest.minutes) for rest in shift.punched_breaks]
+    # A break on a day that is not owed (a holiday after midnight) lessens nothing that is.
+    rests = tuple((window[0], minutes) for window, minutes in windows if overlap(window[0], owed) == total(window))
+    taken = union(span for window, minutes in windows for span in last_minutes(window, minutes))
+    planned = total(owed) - sum(minutes for _, minutes in rests)
+    return replace(bare, planned_minutes=planned, owed=owed, rests=rests, usual=difference(bare.work, taken))
 
 
 def _longest_presence(shift: Shift | None, spans: Spans) -> int:

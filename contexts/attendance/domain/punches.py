@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
+from contexts.attendance.domain.catalog import PresenceRule
 from contexts.attendance.domain.planning import Plan, PlannedOccurrence, distance
 from contexts.attendance.domain.spans import Span, minute_of
 
@@ -159,11 +160,13 @@ class Pairing:
     out_alone: Stamp | None = None  # a first punch out without its counterpart
 
 
-def pair(stamps: Sequence[Stamp], longest_minutes: int) -> Pairing:
+def pair(stamps: Sequence[Stamp], longest_minutes: int, presence: PresenceRule = PresenceRule.EVERY_PAIR) -> Pairing:
     """Each way in with the next way out. A second way in is ignored, as is a second way out.
 
-    Stamps that do not tell a direction go in and out by turns.
+    Stamps that do not tell a direction go in and out by turns. FIRST_IN_LAST_OUT makes one session of all.
     """
+    if presence is PresenceRule.FIRST_IN_LAST_OUT:
+        return _first_to_last(stamps, longest_minutes)
     sessions: list[tuple[datetime, datetime]] = []
     since: Stamp | None = None
     forgotten: Stamp | None = None
@@ -180,6 +183,16 @@ def pair(stamps: Sequence[Stamp], longest_minutes: int) -> Pairing:
         elif not sessions:
             out_alone = out_alone or stamp
     return Pairing(tuple(sessions), forgotten or since, out_alone)
+
+
+def _first_to_last(stamps: Sequence[Stamp], longest_minutes: int) -> Pairing:
+    came = next((stamp for stamp in stamps if stamp.direction is not Direction.OUT), None)
+    went = next((stamp for stamp in reversed(stamps) if stamp.direction is not Direction.IN), None)
+    if came is None:
+        return Pairing((), None, went)
+    if went is None or went.order <= came.order or went.instant - came.instant > timedelta(minutes=longest_minutes):
+        return Pairing((), came)
+    return Pairing(((came.instant, went.instant),))
 
 
 def as_minutes(session: tuple[datetime, datetime]) -> Span:

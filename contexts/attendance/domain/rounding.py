@@ -15,6 +15,14 @@ class RoundingMode(Enum):
     NEAREST_WHOLE_MINUTES = "NEAREST_WHOLE_MINUTES"
 
 
+def clock_text(seconds: int) -> str:
+    """A time of day or a length as HH:MM, with seconds where there are any and a sign where it is negative."""
+    minutes, second = divmod(abs(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    shown = f"{hour:02}:{minute:02}:{second:02}" if second else f"{hour:02}:{minute:02}"
+    return f"-{shown}" if seconds < 0 else shown
+
+
 @dataclass(frozen=True, slots=True)
 class PunchRounding:
     """A rule that brings times to marks `increment_minutes` apart.

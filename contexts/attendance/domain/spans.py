@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from contexts.attendance.domain.errors import TimeZoneUnknown
@@ -46,6 +47,12 @@ def local_minute(day: date, minute_of_day: int, where: ZoneInfo) -> int:
     hour, minute = divmod(minute, 60)
     day += timedelta(days=days)
     return minute_of(datetime(day.year, day.month, day.day, hour, minute, tzinfo=where))
+
+
+def minute_of_day(instant: datetime, where: ZoneInfo) -> int:
+    """What the wall clock shows, in minutes since midnight."""
+    shown = instant.astimezone(where)
+    return shown.hour * 60 + shown.minute
 
 
 def local_date(minute: int, where: ZoneInfo) -> date:
@@ -109,6 +116,33 @@ def difference(left: Sequence[Span], right: Sequence[Span]) -> Spans:
     return tuple(kept)
 
 
+def first_minutes(spans: Sequence[Span], minutes: int) -> Spans:
+    """The first so many minutes of the spans, or all of them."""
+    kept: list[Span] = []
+    for start, end in spans:
+        if minutes <= 0:
+            break
+        kept.append((start, min(end, start + minutes)))
+        minutes -= end - start
+    return tuple(kept)
+
+
+def last_minutes(spans: Sequence[Span], minutes: int) -> Spans:
+    """The last so many minutes of the spans, or all of them."""
+    kept: list[Span] = []
+    for start, end in reversed(spans):
+        if minutes <= 0:
+            break
+        kept.append((max(start, end - minutes), end))
+        minutes -= end - start
+    return tuple(reversed(kept))
+
+
+def gaps(spans: Sequence[Span]) -> Spans:
+    """The minutes between spans."""
+    return tuple((before[1], after[0]) for before, after in pairwise(spans))
+
+
 def overlap(span: Span, spans: Sequence[Span]) -> int:
     """How many minutes of `span` are in `spans`."""
     start, end = span
@@ -132,6 +166,11 @@ def split_at(span: Span, marks: Iterable[int]) -> Spans:
             start = mark
     pieces.append((start, end))
     return tuple(pieces)
+
+
+def seconds_per_day(span: Span, where: ZoneInfo) -> tuple[int, ...]:
+    """The span cut at the midnights of its place, the pieces in seconds."""
+    return tuple((end - start) * 60 for start, end in split_at(span, midnights(span, where)))
 
 
 def midnights(span: Span, where: ZoneInfo) -> tuple[int, ...]:

@@ -73,6 +73,11 @@ class Tally:
         )
 
 
+def hours(minutes: int) -> Decimal:
+    """Minutes as hours."""
+    return Decimal(minutes) / 60
+
+
 def sums(tallies: Iterable[Tally]) -> Tally:
     """All of them together."""
     rows = [

@@ -12,10 +12,13 @@ from contexts.attendance.domain.catalog import (
     CalendarDay,
     DayKind,
     Definition,
+    FlexibleHours,
     HolidayCalendar,
     MidnightRule,
     OvertimePolicy,
     OvertimeRule,
+    PresenceRule,
+    PunchedBreak,
     Shift,
     WorkSchedule,
 )
@@ -146,8 +149,20 @@ def _shift(held: dict[str, Any]) -> Shift:
             "breaks": _spans_from(held["breaks"]),
             "in_rounding": _rounding_from(held["in_rounding"]),
             "out_rounding": _rounding_from(held["out_rounding"]),
+            # Shifts that were published before these existed have none of them.
+            "paid_breaks": _spans_from(held.get("paid_breaks", ())),
+            "punched_breaks": tuple(
+                PunchedBreak((row["window"][0], row["window"][1]), row["minutes"])
+                for row in held.get("punched_breaks", ())
+            ),
+            "flexible": _flexible_from(held.get("flexible")),
+            "presence": PresenceRule(held.get("presence", PresenceRule.EVERY_PAIR.value)),
         }
     )
+
+
+def _flexible_from(held: dict[str, Any] | None) -> FlexibleHours | None:
+    return None if held is None else FlexibleHours(**{**held, "core": _spans_from(held["core"])})
 
 
 def _work_schedule(held: dict[str, Any]) -> WorkSchedule:

@@ -11,8 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from chassis.worked_cases import MAX_BYTES, CasesUnreadable, TopicUnknown, WorkedCase, read_cases
 from contexts.payroll.adapters import worked_cases
-from contexts.payroll.adapters.worked_cases import CasesUnreadable, TopicUnknown, WorkedCase, check, read_cases
+from contexts.payroll.adapters.worked_cases import check
 from contexts.payroll.domain.statutory import ChinaPack, pack
 from contexts.payroll.domain.statutory.cn.tables import TABLES
 from interfaces.cli import verify_cases as command
@@ -231,7 +232,7 @@ def test_an_unknown_topic_fails_and_names_the_known_ones() -> None:
 
 def test_too_many_bytes_or_cases_are_refused() -> None:
     with pytest.raises(CasesUnreadable):
-        read_cases(b" " * (worked_cases.MAX_BYTES + 1))
+        read_cases(b" " * (MAX_BYTES + 1))
     with pytest.raises(CasesUnreadable):
         read_cases(FILE.read_bytes(), room=len(CASES) - 1)
 

@@ -103,6 +103,30 @@ ROUNDING_MODE_NEAREST_WHOLE_MINUTES: RoundingMode.ValueType  # 4
 """Seconds dropped, then to the nearest mark, exactly half goes up."""
 Global___RoundingMode: _TypeAlias = RoundingMode  # noqa: Y015
 
+class _PresenceRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PresenceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PresenceRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRESENCE_RULE_UNSPECIFIED: _PresenceRule.ValueType  # 0
+    """Not given: EVERY_PAIR."""
+    PRESENCE_RULE_EVERY_PAIR: _PresenceRule.ValueType  # 1
+    """From each way in to the next way out."""
+    PRESENCE_RULE_FIRST_IN_LAST_OUT: _PresenceRule.ValueType  # 2
+    """From the first way in to the last way out, whatever lies between."""
+
+class PresenceRule(_PresenceRule, metaclass=_PresenceRuleEnumTypeWrapper):
+    """How punches become presence."""
+
+PRESENCE_RULE_UNSPECIFIED: PresenceRule.ValueType  # 0
+"""Not given: EVERY_PAIR."""
+PRESENCE_RULE_EVERY_PAIR: PresenceRule.ValueType  # 1
+"""From each way in to the next way out."""
+PRESENCE_RULE_FIRST_IN_LAST_OUT: PresenceRule.ValueType  # 2
+"""From the first way in to the last way out, whatever lies between."""
+Global___PresenceRule: _TypeAlias = PresenceRule  # noqa: Y015
+
 @_typing.final
 class TimeCalendar(_message.Message):
     """Attendance's own periods and work weeks."""
@@ -202,6 +226,72 @@ class PunchRounding(_message.Message):
 Global___PunchRounding: _TypeAlias = PunchRounding  # noqa: Y015
 
 @_typing.final
+class PunchedBreak(_message.Message):
+    """An unpaid break that people punch out and in for. What of it nobody took is worked beyond the plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    start_time: _builtins.str
+    """Local start of its window, HH:MM."""
+    end_time: _builtins.str
+    """Local end of its window, HH:MM."""
+    minutes: _builtins.int
+    """Minutes of the break, at most its window."""
+    def __init__(
+        self,
+        *,
+        start_time: _builtins.str = ...,
+        end_time: _builtins.str = ...,
+        minutes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "minutes", b"minutes", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PunchedBreak: _TypeAlias = PunchedBreak  # noqa: Y015
+
+@_typing.final
+class FlexibleHours(_message.Message):
+    """So many minutes at times of one's own, but present in the core hours."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUIRED_MINUTES_FIELD_NUMBER: _builtins.int
+    CORE_FIELD_NUMBER: _builtins.int
+    BREAK_MINUTES_FIELD_NUMBER: _builtins.int
+    BREAK_AFTER_MINUTES_FIELD_NUMBER: _builtins.int
+    required_minutes: _builtins.int
+    """Minutes that are owed a day."""
+    break_minutes: _builtins.int
+    """Minutes of unpaid break that longer presence holds; what was punched is a part of it."""
+    break_after_minutes: _builtins.int
+    """Minutes of presence after which the break is taken for granted."""
+    @_builtins.property
+    def core(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShiftInterval]:
+        """Core hours in order, each inside a planned span; who is not there then is late or leaves early."""
+
+    def __init__(
+        self,
+        *,
+        required_minutes: _builtins.int = ...,
+        core: _abc.Iterable[Global___ShiftInterval] | None = ...,
+        break_minutes: _builtins.int = ...,
+        break_after_minutes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["break_after_minutes", b"break_after_minutes", "break_minutes", b"break_minutes", "core", b"core", "required_minutes", b"required_minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlexibleHours: _TypeAlias = FlexibleHours  # noqa: Y015
+
+@_typing.final
 class Shift(_message.Message):
     """When work is planned on a day, and how punctuality is judged."""
 
@@ -217,6 +307,10 @@ class Shift(_message.Message):
     CLAIM_AFTER_MINUTES_FIELD_NUMBER: _builtins.int
     IN_ROUNDING_FIELD_NUMBER: _builtins.int
     OUT_ROUNDING_FIELD_NUMBER: _builtins.int
+    PAID_BREAKS_FIELD_NUMBER: _builtins.int
+    PUNCHED_BREAKS_FIELD_NUMBER: _builtins.int
+    FLEXIBLE_FIELD_NUMBER: _builtins.int
+    PRESENCE_RULE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Its code."""
     name: _builtins.str
@@ -229,6 +323,8 @@ class Shift(_message.Message):
     """Punches from this many minutes before the shift belong to it; 0 means 240."""
     claim_after_minutes: _builtins.int
     """Punches until this many minutes after the shift belong to it; 0 means 480."""
+    presence_rule: Global___PresenceRule.ValueType
+    """How punches become presence; unspecified means EVERY_PAIR."""
     @_builtins.property
     def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShiftInterval]:
         """Planned spans in order, together within 24 hours."""
@@ -245,6 +341,18 @@ class Shift(_message.Message):
     def out_rounding(self) -> Global___PunchRounding:
         """Rounding of punches out; absent means that seconds are dropped."""
 
+    @_builtins.property
+    def paid_breaks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShiftInterval]:
+        """Paid breaks, each inside a planned span: who goes out and comes back within one has not been away."""
+
+    @_builtins.property
+    def punched_breaks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PunchedBreak]:
+        """Unpaid breaks that people punch out and in for, at a time of their own within a window."""
+
+    @_builtins.property
+    def flexible(self) -> Global___FlexibleHours:
+        """Flexible hours within the intervals; absent means that the intervals themselves are owed."""
+
     def __init__(
         self,
         *,
@@ -258,10 +366,14 @@ class Shift(_message.Message):
         claim_after_minutes: _builtins.int = ...,
         in_rounding: Global___PunchRounding | None = ...,
         out_rounding: Global___PunchRounding | None = ...,
+        paid_breaks: _abc.Iterable[Global___ShiftInterval] | None = ...,
+        punched_breaks: _abc.Iterable[Global___PunchedBreak] | None = ...,
+        flexible: Global___FlexibleHours | None = ...,
+        presence_rule: Global___PresenceRule.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["in_rounding", b"in_rounding", "out_rounding", b"out_rounding"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flexible", b"flexible", "in_rounding", b"in_rounding", "out_rounding", b"out_rounding"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaks", b"breaks", "claim_after_minutes", b"claim_after_minutes", "claim_before_minutes", b"claim_before_minutes", "code", b"code", "early_leave_grace_minutes", b"early_leave_grace_minutes", "in_rounding", b"in_rounding", "intervals", b"intervals", "late_grace_minutes", b"late_grace_minutes", "name", b"name", "out_rounding", b"out_rounding"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaks", b"breaks", "claim_after_minutes", b"claim_after_minutes", "claim_before_minutes", b"claim_before_minutes", "code", b"code", "early_leave_grace_minutes", b"early_leave_grace_minutes", "flexible", b"flexible", "in_rounding", b"in_rounding", "intervals", b"intervals", "late_grace_minutes", b"late_grace_minutes", "name", b"name", "out_rounding", b"out_rounding", "paid_breaks", b"paid_breaks", "presence_rule", b"presence_rule", "punched_breaks", b"punched_breaks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
