@@ -407,6 +407,19 @@ def position_view(entry: chart.OrgChartEntry) -> schemas.PositionView:
     )
 
 
+def headcount_view(found: chart.PositionHeadcount) -> schemas.HeadcountView:
+    """A position with its people."""
+    detail = found.position.position
+    return schemas.HeadcountView.model_construct(
+        position=found.position.code,
+        name=found.position.name,
+        department=blank(detail.department),
+        planned=detail.headcount or None,
+        filled=found.filled,
+        vacant=detail.headcount - found.filled if detail.headcount else None,
+    )
+
+
 def _entry(entry: chart.OrgChartEntry) -> dict[str, Any]:
     return {
         "code": entry.code,

@@ -317,3 +317,9 @@ async def get_position(
 async def list_positions(query: Annotated[schemas.EntriesQuery, Query()], people: Uses) -> Page[schemas.PositionView]:
     """The positions on a date, by code."""
     return await people.list_entries("POSITION", query, codec.position_view)
+
+
+@routes.get("/v1/headcount", "headcount.read", tag="org chart", criticality=Criticality.DEFERRABLE)
+async def list_headcount(query: Annotated[schemas.EntriesQuery, Query()], people: Uses) -> Page[schemas.HeadcountView]:
+    """The positions on a date with how many people they are planned for and how many hold them, by code."""
+    return await people.headcount(query)

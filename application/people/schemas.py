@@ -676,7 +676,7 @@ class PositionBody(Body):
     name: Annotated[Name, Field(description="Name.", examples=["Engineer"])]
     department: Annotated[Code | None, Field(description="Code of its department, null for any.")] = None
     headcount: Annotated[
-        Whole, Field(description="How many people it is planned for, 0 = no limit.", ge=0, le=1_000_000)
+        Whole, Field(description="How many people it is planned for, 0 = no plan.", ge=0, le=1_000_000)
     ] = 0
     reason: Reason = ""
 
@@ -728,7 +728,25 @@ class PositionView(EntryView):
     """A position."""
 
     department: Annotated[str | None, Field(description="Code of its department.", max_length=40, examples=["ENG"])]
-    headcount: Annotated[int, Field(description="How many people it is planned for, 0 = no limit.", ge=0)]
+    headcount: Annotated[int, Field(description="How many people it is planned for, 0 = no plan.", ge=0)]
+
+
+class HeadcountView(View):
+    """A position with its people on a date. The plan refuses nobody; more people than planned show as negative."""
+
+    position: Annotated[str, Field(description="Code of the position.", max_length=40, examples=["ENGINEER"])]
+    name: Annotated[str, Field(description="Name.", max_length=200, examples=["Engineer"])]
+    department: Annotated[str | None, Field(description="Code of its department.", max_length=40, examples=["ENG"])]
+    planned: Annotated[int | None, Field(description="How many people it is planned for; null = no plan.", ge=1)]
+    filled: Annotated[int, Field(description="How many people in employment hold it on the date.", ge=0)]
+    vacant: Annotated[
+        int | None,
+        Field(
+            description="Planned less filled, negative where more hold it than planned; null = no plan.",
+            ge=-10_000_000,
+            le=1_000_000,
+        ),
+    ]
 
 
 class OrgChartView(View):

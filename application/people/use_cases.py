@@ -372,6 +372,22 @@ class People:
             data=[view(one) for one in answer.entries], next_cursor=answer.next_page_token or None
         )
 
+    async def headcount(self, query: schemas.EntriesQuery) -> Page[schemas.HeadcountView]:
+        """Positions on a date with plan and people, by code."""
+        allow("headcount.read")
+        answer = await self._calls.read(
+            self._org_chart.ListHeadcount,
+            chart.ListHeadcountRequest(
+                as_of=to_date(query.as_of or await self._tenants.today()),
+                catalog_version=query.version or 0,
+                page_size=query.limit,
+                page_token=query.cursor,
+            ),
+        )
+        return Page[schemas.HeadcountView].model_construct(
+            data=[codec.headcount_view(one) for one in answer.positions], next_cursor=answer.next_page_token or None
+        )
+
     async def org_chart(self, query: schemas.OrgChartQuery) -> schemas.OrgChartView:
         """The whole chart on a date."""
         allow("org_chart.read")

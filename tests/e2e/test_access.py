@@ -92,6 +92,30 @@ async def test_the_answer_of_a_change_shows_what_the_caller_reads_afterwards(fir
     assert updated["person"]["email"] == "new@example.com"
 
 
+async def test_a_headcount_tells_where_people_are_missing_or_too_many(firm: Staffed) -> None:
+    owner = firm.company.owner
+    body_of(
+        await owner.put(
+            "/v1/positions/LEAD",
+            json={"effective_date": "2019-01-01", "name": "Lead", "department": "ENG", "headcount": 1},
+        )
+    )
+    manager = await firm.company.sign_in("manager", firm.ids["E0001"])
+
+    first = body_of(await owner.get("/v1/headcount", params={"limit": "1", "as_of": "2026-01-05"}))
+    second = body_of(
+        await owner.get("/v1/headcount", params={"limit": "1", "as_of": "2026-01-05", "cursor": first["next_cursor"]})
+    )
+
+    [engineers], [leads] = first["data"], second["data"]
+    assert (engineers["position"], engineers["planned"], engineers["vacant"]) == ("ENGINEER", None, None)
+    assert engineers["filled"] >= len(REPORTS)
+    assert leads == {
+        "position": "LEAD", "name": "Lead", "department": "ENG", "planned": 1, "filled": 0, "vacant": 1,
+    }  # fmt: skip
+    assert (await manager.get("/v1/headcount")).status_code == 403
+
+
 async def test_a_grant_for_a_department_ends_at_its_border(firm: Staffed) -> None:
     owner = firm.company.owner
     account = await owner.post("/v1/accounts", json={"login": "eng.hr@example.com", "password": PASSWORD})

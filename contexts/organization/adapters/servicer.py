@@ -324,6 +324,29 @@ class OrgChartServicer(org_chart_pb2_grpc.OrgChartServiceServicer):
         entry = chart_codec.entry_on(found.content, kind, request.code, query.as_of)
         return org_chart_pb2.GetOrgChartEntryResponse(entry=entry, catalog_version=found.catalog_version)
 
+    async def ListHeadcount(
+        self, request: org_chart_pb2.ListHeadcountRequest, context: Any
+    ) -> org_chart_pb2.ListHeadcountResponse:
+        """A page may hold fewer positions than asked for: closed ones are left out."""
+        keys = requests.keys_from(request, 1)
+        query = chart.ReadChart(
+            self._as_of(request),
+            request.catalog_version,
+            after_code="" if keys is None else keys[0],
+            limit=page_size(request.page_size),
+        )
+        found, filled = await self._queries.run(lambda view: chart.list_headcount(query, view))
+        response = org_chart_pb2.ListHeadcountResponse(
+            positions=[
+                org_chart_pb2.PositionHeadcount(position=entry, filled=filled.get(entry.code, 0))
+                for entry in chart_codec.entries_to_proto(found.content, query.as_of)
+            ],
+            catalog_version=found.catalog_version,
+        )
+        if found.next_code is not None:
+            response.next_page_token = requests.token_of(request, found.next_code)
+        return response
+
     async def ListOrgChartEntries(
         self, request: org_chart_pb2.ListOrgChartEntriesRequest, context: Any
     ) -> org_chart_pb2.ListOrgChartEntriesResponse:

@@ -75,7 +75,7 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A position with the number of people it is planned for; 0 is no limit."""
+    """A position with the number of people it is planned for; 0 is no plan, and none is a barrier."""
 
     department: str = ""
     headcount: int = 0

@@ -1,7 +1,7 @@
 """Publishing and reading the org chart."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from contexts.organization.domain.errors import EntryInUse, EntryNotFound
@@ -74,6 +74,12 @@ async def read_entry(query: ReadChart, view: View) -> ChartReading:
             field="code",
         )
     return ChartReading(content, version, time)
+
+
+async def list_headcount(query: ReadChart, view: View) -> tuple[ChartReading, Mapping[str, int]]:
+    """A page of positions by code, and how many people hold each on the date."""
+    reading = await list_entries(replace(query, kind=EntryKind.POSITION), view)
+    return reading, await view.employees.holders([code for _, code in reading.content.timelines], query.as_of)
 
 
 async def list_entries(query: ReadChart, view: View) -> ChartReading:

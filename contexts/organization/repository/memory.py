@@ -1,5 +1,6 @@
 """Employees and the org chart in memory: what they answer follows from the recorded changes alone, by folding them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,7 +19,7 @@ from contexts.organization.domain.org_chart import (
     Reference,
 )
 from contexts.organization.domain.policies import ReportingLine, named
-from contexts.organization.domain.values import BEGINNING, SEALED_FIELDS
+from contexts.organization.domain.values import BEGINNING, SEALED_FIELDS, EmployeeStatus
 from contexts.organization.repository.port import (
     Changed,
     ChangedPage,
@@ -236,6 +237,14 @@ class MemoryEmployeeReadings:
         managers = {_manager_of(state, reporting.day) for state in everyone}
         below = [state.id for state in everyone if self._reports(state, reporting) and state.id in managers]
         return below[:limit]
+
+    async def holders(self, positions: Sequence[str], day: date) -> Mapping[str, int]:
+        found: Counter[str] = Counter()
+        for state in self._tenant.employees.values():
+            segment = state.projection.at(day)
+            if segment is not None and segment.work is not None and segment.status(day) is EmployeeStatus.ACTIVE:
+                found[segment.work.assignment.position] += 1
+        return {position: found[position] for position in positions if found[position]}
 
     async def history(self, id: EmployeeId, known_at: datetime | None) -> Sequence[Change]:
         state = self._tenant.employees.get(id)

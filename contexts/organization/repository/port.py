@@ -262,6 +262,10 @@ class EmployeeReadings(Protocol):
         """Those of `reporting` who have reports of their own that day, at most `limit`."""
         ...
 
+    async def holders(self, positions: Sequence[str], day: date) -> Mapping[str, int]:
+        """How many people in employment hold each of these positions on the day; those that nobody holds left out."""
+        ...
+
     async def history(self, id: EmployeeId, known_at: datetime | None) -> Sequence[Change]:
         """All changes in order of version; empty for no such employee."""
         ...

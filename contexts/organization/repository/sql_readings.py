@@ -198,6 +198,17 @@ _changed_after_position = (
     .order_by(_change.employee_id, _change.version)
     .limit(sa.bindparam("most", type_=sa.Integer()))
 )
+_holders = (
+    select(employee_segment, _segment.position, sa.func.count().label("filled"))
+    .where(
+        _segment.position.in_(sa.bindparam("positions", expanding=True)),
+        _holds,
+        _known_now,
+        _segment.spell_start <= _as_of,
+        _segment.spell_end > _as_of,
+    )
+    .group_by(_segment.position)
+)
 _line = employee_segment.alias("line")  # a reporting line: of one of the managers, on the day, as known now
 _on = sa.bindparam("reporting_on", type_=_segment.valid_from.type)
 _managers = sa.bindparam("managers", expanding=True, type_=_segment.employee_id.type)
@@ -303,6 +314,10 @@ class SqlEmployeeReadings:
     async def managers_below(self, reporting: Reporting, limit: int) -> Sequence[EmployeeId]:
         rows = await self._tx.rows(_managers_below, {**_values_of(reporting), "most": limit})
         return [row["manager_id"] for row in rows]
+
+    async def holders(self, positions: Sequence[str], day: date) -> Mapping[str, int]:
+        rows = await self._tx.rows(_holders, {"positions": list(positions), "as_of": day})
+        return {row["position"]: row["filled"] for row in rows}
 
     async def history(self, id: EmployeeId, known_at: datetime | None) -> Sequence[Change]:
         values = {"employee_id": id, "known_at": known_at}

@@ -21,7 +21,7 @@ from contexts.organization.domain.errors import (
     TeamTooLarge,
 )
 from contexts.organization.domain.history import ChangeKind
-from contexts.organization.domain.org_chart import Department, EntryChange, EntryKind, Location
+from contexts.organization.domain.org_chart import Department, EntryChange, EntryKind, Location, Position
 from contexts.organization.domain.values import BankAccount, EmployeeStatus, EndReason
 from contexts.organization.handlers import change, chart, hire, read
 from contexts.organization.handlers.change import Target
@@ -530,6 +530,25 @@ async def test_nobody_is_hired_into_what_closes_later(store: Store, tenant: Tena
         await hired(store, tenant, department="OPS", position="")
 
     await hired(store, tenant, department="OPS", position="", end_date=date(2026, 12, 31))
+
+
+async def test_people_beyond_the_plan_of_a_position_are_hired_and_counted(store: Store, tenant: TenantId) -> None:
+    await publish(store, tenant, an_entry("ENGINEER", Position("ENG", 1)), an_entry("CLERK", Position("OPS")))
+    await hired(store, tenant)
+    leaver = await hired(store, tenant)
+    await hired(store, tenant, hire_date=TODAY + timedelta(days=1))
+    await hired(store, tenant, position="")
+    await terminated(store, tenant, leaver.id, TODAY)
+
+    async def counted(day: date, **page: Any) -> tuple[list[str], dict[str, int]]:
+        async with store.view(tenant) as view:
+            reading, filled = await chart.list_headcount(chart.ReadChart(day, **{"limit": 10, **page}), view)
+        return sorted(code for _, code in reading.content.timelines), dict(filled)
+
+    assert await counted(TODAY) == (["CLERK", "ENGINEER"], {"ENGINEER": 2})
+    assert await counted(TODAY + timedelta(days=1)) == (["CLERK", "ENGINEER"], {"ENGINEER": 2})
+    assert await counted(TODAY + timedelta(days=1), limit=1) == (["CLERK"], {})
+    assert await counted(FIRST_DAY - timedelta(days=1), after_code="CLERK") == (["ENGINEER"], {})
 
 
 async def test_content_at_a_version_and_date_is_the_same_for_ever(store: Store, tenant: TenantId) -> None:

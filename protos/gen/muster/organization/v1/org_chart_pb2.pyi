@@ -184,7 +184,7 @@ class Position(_message.Message):
     department: _builtins.str
     """Code of its department, empty where it is not bound to one."""
     headcount: _builtins.int
-    """How many people it is planned for, 0 = no limit."""
+    """How many people it is planned for, 0 = no plan. A hire beyond the plan is not refused; ListHeadcount compares."""
     def __init__(
         self,
         *,
@@ -696,3 +696,99 @@ class ListOrgChartEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOrgChartEntriesResponse: _TypeAlias = ListOrgChartEntriesResponse  # noqa: Y015
+
+@_typing.final
+class ListHeadcountRequest(_message.Message):
+    """Request of ListHeadcount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    CATALOG_VERSION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    catalog_version: _builtins.int
+    """Version of the chart, 0 = the latest."""
+    page_size: _builtins.int
+    """At most so many positions, 0 = 50."""
+    page_token: _builtins.str
+    """Where to go on: `next_page_token` of the page before."""
+    @_builtins.property
+    def as_of(self) -> _date_pb2.Date:
+        """The date, not set = today in UTC."""
+
+    def __init__(
+        self,
+        *,
+        as_of: _date_pb2.Date | None = ...,
+        catalog_version: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHeadcountRequest: _TypeAlias = ListHeadcountRequest  # noqa: Y015
+
+@_typing.final
+class PositionHeadcount(_message.Message):
+    """A position with its people."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    filled: _builtins.int
+    """How many people in employment hold it on the date."""
+    @_builtins.property
+    def position(self) -> Global___OrgChartEntry:
+        """The position, as of the date."""
+
+    def __init__(
+        self,
+        *,
+        position: Global___OrgChartEntry | None = ...,
+        filled: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filled", b"filled", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PositionHeadcount: _TypeAlias = PositionHeadcount  # noqa: Y015
+
+@_typing.final
+class ListHeadcountResponse(_message.Message):
+    """Response of ListHeadcount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CATALOG_VERSION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page, empty at the end."""
+    catalog_version: _builtins.int
+    """The version read."""
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionHeadcount]:
+        """By code."""
+
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[Global___PositionHeadcount] | None = ...,
+        next_page_token: _builtins.str = ...,
+        catalog_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_version", b"catalog_version", "next_page_token", b"next_page_token", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHeadcountResponse: _TypeAlias = ListHeadcountResponse  # noqa: Y015

@@ -66,6 +66,11 @@ class OrgChartServiceStub:
                 request_serializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListOrgChartEntriesRequest.SerializeToString,
                 response_deserializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListOrgChartEntriesResponse.FromString,
                 _registered_method=True)
+        self.ListHeadcount = channel.unary_unary(
+                '/muster.organization.v1.OrgChartService/ListHeadcount',
+                request_serializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListHeadcountRequest.SerializeToString,
+                response_deserializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListHeadcountResponse.FromString,
+                _registered_method=True)
 
 
 class OrgChartServiceServicer:
@@ -115,6 +120,13 @@ class OrgChartServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHeadcount(self, request, context):
+        """The positions on a date with how many people they are planned for and how many hold them, by code.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrgChartServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -147,6 +159,11 @@ def add_OrgChartServiceServicer_to_server(servicer, server):
                     servicer.ListOrgChartEntries,
                     request_deserializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListOrgChartEntriesRequest.FromString,
                     response_serializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListOrgChartEntriesResponse.SerializeToString,
+            ),
+            'ListHeadcount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHeadcount,
+                    request_deserializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListHeadcountRequest.FromString,
+                    response_serializer=muster_dot_organization_dot_v1_dot_org__chart__pb2.ListHeadcountResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -313,6 +330,33 @@ class OrgChartService:
             '/muster.organization.v1.OrgChartService/ListOrgChartEntries',
             muster_dot_organization_dot_v1_dot_org__chart__pb2.ListOrgChartEntriesRequest.SerializeToString,
             muster_dot_organization_dot_v1_dot_org__chart__pb2.ListOrgChartEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHeadcount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.organization.v1.OrgChartService/ListHeadcount',
+            muster_dot_organization_dot_v1_dot_org__chart__pb2.ListHeadcountRequest.SerializeToString,
+            muster_dot_organization_dot_v1_dot_org__chart__pb2.ListHeadcountResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class OrgChartServiceStub:
     """One entry on a date."""
     ListOrgChartEntries: _grpc.UnaryUnaryMultiCallable[_org_chart_pb2.ListOrgChartEntriesRequest, _org_chart_pb2.ListOrgChartEntriesResponse]
     """Entries of one kind on a date, by code."""
+    ListHeadcount: _grpc.UnaryUnaryMultiCallable[_org_chart_pb2.ListHeadcountRequest, _org_chart_pb2.ListHeadcountResponse]
+    """The positions on a date with how many people they are planned for and how many hold them, by code."""
 
 @_typing.type_check_only
 class OrgChartServiceAsyncStub(OrgChartServiceStub):
@@ -67,6 +69,8 @@ class OrgChartServiceAsyncStub(OrgChartServiceStub):
     """One entry on a date."""
     ListOrgChartEntries: _aio.UnaryUnaryMultiCallable[_org_chart_pb2.ListOrgChartEntriesRequest, _org_chart_pb2.ListOrgChartEntriesResponse]  # type: ignore[assignment]
     """Entries of one kind on a date, by code."""
+    ListHeadcount: _aio.UnaryUnaryMultiCallable[_org_chart_pb2.ListHeadcountRequest, _org_chart_pb2.ListHeadcountResponse]  # type: ignore[assignment]
+    """The positions on a date with how many people they are planned for and how many hold them, by code."""
 
 class OrgChartServiceServicer(metaclass=_abc_1.ABCMeta):
     """The tenant's catalog of legal entities, withholding registrations, locations, departments and positions. Each publishing
@@ -120,5 +124,13 @@ class OrgChartServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_org_chart_pb2.ListOrgChartEntriesResponse, _abc.Awaitable[_org_chart_pb2.ListOrgChartEntriesResponse]]:
         """Entries of one kind on a date, by code."""
+
+    @_abc_1.abstractmethod
+    def ListHeadcount(
+        self,
+        request: _org_chart_pb2.ListHeadcountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_org_chart_pb2.ListHeadcountResponse, _abc.Awaitable[_org_chart_pb2.ListHeadcountResponse]]:
+        """The positions on a date with how many people they are planned for and how many hold them, by code."""
 
 def add_OrgChartServiceServicer_to_server(servicer: OrgChartServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
