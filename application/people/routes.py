@@ -206,6 +206,17 @@ async def put_legal_entity(code: EntryCode, body: schemas.LegalEntityBody, peopl
     return view
 
 
+@routes.post(
+    "/v1/legal-entities/{code}/closings", "org_chart.publish", tag="org chart", status=201, if_match=IfMatch.OPTIONAL
+)
+async def close_legal_entity(code: EntryCode, body: schemas.EntryClosingBody, people: Uses) -> schemas.EntryClosingView:
+    """Close a legal entity from a date on.
+
+    Refused (ENTRY_IN_USE, with who and how many) while an employee or a registration has it on that day or later.
+    """
+    return await people.close_entry("LEGAL_ENTITY", code, body)
+
+
 @routes.get("/v1/legal-entities/{code}", "org_chart.read", tag="org chart")
 async def get_legal_entity(
     code: EntryCode, query: Annotated[schemas.OrgChartQuery, Query()], people: Uses
@@ -230,6 +241,20 @@ async def put_withholding_registration(
     """Publish a withholding registration from a date on: a change-set of one."""
     view: schemas.WithholdingRegistrationView = await people.put_entry(code, body, codec.registration_view)
     return view
+
+
+@routes.post(
+    "/v1/withholding-registrations/{code}/closings",
+    "org_chart.publish",
+    tag="org chart",
+    status=201,
+    if_match=IfMatch.OPTIONAL,
+)
+async def close_withholding_registration(
+    code: EntryCode, body: schemas.EntryClosingBody, people: Uses
+) -> schemas.EntryClosingView:
+    """Close a withholding registration from a date on."""
+    return await people.close_entry("WITHHOLDING_REGISTRATION", code, body)
 
 
 @routes.get("/v1/withholding-registrations/{code}", "org_chart.read", tag="org chart")
@@ -258,6 +283,17 @@ async def put_location(code: EntryCode, body: schemas.LocationBody, people: Uses
     return view
 
 
+@routes.post(
+    "/v1/locations/{code}/closings", "org_chart.publish", tag="org chart", status=201, if_match=IfMatch.OPTIONAL
+)
+async def close_location(code: EntryCode, body: schemas.EntryClosingBody, people: Uses) -> schemas.EntryClosingView:
+    """Close a workplace from a date on.
+
+    Refused (ENTRY_IN_USE, with who and how many) while an employee has it on that day or later.
+    """
+    return await people.close_entry("LOCATION", code, body)
+
+
 @routes.get("/v1/locations/{code}", "org_chart.read", tag="org chart")
 async def get_location(
     code: EntryCode, query: Annotated[schemas.OrgChartQuery, Query()], people: Uses
@@ -275,9 +311,21 @@ async def list_locations(query: Annotated[schemas.EntriesQuery, Query()], people
 
 @routes.put("/v1/departments/{code}", "org_chart.publish", tag="org chart", if_match=IfMatch.OPTIONAL)
 async def put_department(code: EntryCode, body: schemas.DepartmentBody, people: Uses) -> schemas.DepartmentView:
-    """Publish a department from a date on: a change-set of one."""
+    """Publish a department from a date on: a change-set of one. With another parent it moves, with everybody in it."""
     view: schemas.DepartmentView = await people.put_entry(code, body, codec.department_view)
     return view
+
+
+@routes.post(
+    "/v1/departments/{code}/closings", "org_chart.publish", tag="org chart", status=201, if_match=IfMatch.OPTIONAL
+)
+async def close_department(code: EntryCode, body: schemas.EntryClosingBody, people: Uses) -> schemas.EntryClosingView:
+    """Close a department from a date on.
+
+    Refused (ENTRY_IN_USE, with who and how many) while an employee, a position or a department below is in it on that
+    day or later.
+    """
+    return await people.close_entry("DEPARTMENT", code, body)
 
 
 @routes.get("/v1/departments/{code}", "org_chart.read", tag="org chart")
@@ -302,6 +350,17 @@ async def put_position(code: EntryCode, body: schemas.PositionBody, people: Uses
     """Publish a position from a date on: a change-set of one."""
     view: schemas.PositionView = await people.put_entry(code, body, codec.position_view)
     return view
+
+
+@routes.post(
+    "/v1/positions/{code}/closings", "org_chart.publish", tag="org chart", status=201, if_match=IfMatch.OPTIONAL
+)
+async def close_position(code: EntryCode, body: schemas.EntryClosingBody, people: Uses) -> schemas.EntryClosingView:
+    """Close a position from a date on.
+
+    Refused (ENTRY_IN_USE, with who and how many) while an employee has it on that day or later.
+    """
+    return await people.close_entry("POSITION", code, body)
 
 
 @routes.get("/v1/positions/{code}", "org_chart.read", tag="org chart")

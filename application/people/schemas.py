@@ -681,6 +681,21 @@ class PositionBody(Body):
     reason: Reason = ""
 
 
+class EntryClosingBody(Body):
+    """An entry of the org chart is closed from a date on."""
+
+    effective_date: Annotated[CivilDate, Field(description="First day on which it is closed.")]
+    reason: Reason = ""
+
+
+class EntryClosingView(View):
+    """An entry that is closed from a date on."""
+
+    code: Annotated[str, Field(description="Code, unique in its kind.", max_length=40, examples=["ENG"])]
+    closed_from: Annotated[CivilDate, Field(description="First day on which it is closed.")]
+    version: Annotated[int, Field(description="Changes with each publishing; the ETag in quotes.", ge=0)]
+
+
 class EntryView(View):
     """What every entry of the org chart has."""
 

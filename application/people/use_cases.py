@@ -336,6 +336,21 @@ class People:
         current_exchange().has_version(entry.etag)
         return view(entry)
 
+    async def close_entry(self, kind: str, code: str, body: schemas.EntryClosingBody) -> schemas.EntryClosingView:
+        """Close one entry of the org chart from a date on."""
+        allow("org_chart.publish")
+        request = chart.CloseOrgChartEntryRequest(
+            kind=to_enum(chart.EntryKind, "ENTRY_KIND_", kind),
+            code=code,
+            effective_date=to_date(body.effective_date),
+            reason=body.reason,
+        )
+        answer = await self._calls.write(self._org_chart.CloseOrgChartEntry, request)
+        current_exchange().has_version(str(answer.catalog_version))
+        return schemas.EntryClosingView.model_construct(
+            code=code, closed_from=body.effective_date, version=answer.catalog_version
+        )
+
     async def get_entry(
         self, kind: str, code: str, query: schemas.OrgChartQuery, view: Callable[[chart.OrgChartEntry], Any]
     ) -> Any:

@@ -26,6 +26,7 @@ from kernel.timeline import Timeline
 MAX_CHANGES = 200_000  # entries ever published in one chart
 NEVER_PUBLISHED = Version(0)
 MAX_DEPTH = 50  # departments above each other
+USERS_TOLD = 5  # of the entries that refer to one that would be closed
 
 
 class EntryKind(Enum):
@@ -318,6 +319,7 @@ def _minus(period: Period, kept: Iterable[Period]) -> list[Period]:
 
 
 def _refuse_dangling(before: Content, after: Content) -> None:
+    in_use: dict[Reference, dict[str, date]] = {}  # by what would be closed: who refers to it, and since when
     for (kind, code), timeline in after.timelines.items():
         unchanged = timeline == before.timelines.get((kind, code))
         for piece in timeline.slices_:
@@ -335,12 +337,24 @@ def _refuse_dangling(before: Content, after: Content) -> None:
             if any(period.covers(piece.period) for period in after.open_periods(*referred)):
                 continue
             if _was_fine(before, referred, piece.period):
-                raise EntryInUse(
-                    f"{code} still refers to {referred[1]} from {piece.period.start} on: move or close it first",
-                    code=referred[1],
-                    used_by=code,
-                )
+                in_use.setdefault(referred, {}).setdefault(code, piece.period.start)
+                continue
             after.require(*referred, piece.period, field=REFERS[kind][1])
+    if in_use:
+        (_, code), users = next(iter(in_use.items()))
+        raise _still_referred_to(code, users)
+
+
+def _still_referred_to(code: str, users: Mapping[str, date]) -> EntryInUse:
+    told = sorted(users)[:USERS_TOLD]
+    who = ", ".join(told) + ("" if len(told) == len(users) else f" and {len(users) - len(told)} more")
+    verb, them = ("refers", "it") if len(users) == 1 else ("refer", "them")
+    return EntryInUse(
+        f"{who} still {verb} to {code} from {min(users.values())} on: move or close {them} first",
+        code=code,
+        count=len(users),
+        used_by=",".join(told),
+    )
 
 
 def _was_fine(before: Content, referred: Reference, days: Period) -> bool:

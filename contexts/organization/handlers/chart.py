@@ -5,8 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from contexts.organization.domain.errors import EntryInUse, EntryNotFound
-from contexts.organization.domain.org_chart import Content, EntryChange, EntryKind, OrgChartState, lost_days
-from contexts.organization.repository.port import Unit, View
+from contexts.organization.domain.org_chart import (
+    Content,
+    EntryChange,
+    EntryKind,
+    OrgChartState,
+    lost_days,
+)
+from contexts.organization.repository.port import InUse, Unit, View
+from kernel.period import Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +55,23 @@ async def publish(cmd: Publish, uow: Unit) -> OrgChartState:
     before = chart.state.content()
     chart.publish(cmd.changes, uow.now())
     for (kind, code), days in lost_days(before, chart.state.content(), cmd.changes):
-        if await uow.employees.anyone_names(kind, code, days):
-            raise EntryInUse(
-                f"employees still have {code} from {days.start} on: transfer or terminate them first", code=code
-            )
+        used = await uow.employees.who_names(kind, code, days)
+        if used.count:
+            raise _still_named(code, days, used)
     await uow.org_charts.save(chart)
     uow.note(f"org_chart/{chart.state.version}", cmd.reason)
     return chart.state
+
+
+def _still_named(code: str, days: Period, used: InUse) -> EntryInUse:
+    people = "1 employee has" if used.count == 1 else f"{used.count} employees have"
+    more = "" if used.count == len(used.numbers) else " and others"
+    return EntryInUse(
+        f"{people} {code} from {days.start} on ({', '.join(used.numbers)}{more}): transfer or terminate them first",
+        code=code,
+        count=used.count,
+        employee_numbers=",".join(used.numbers),
+    )
 
 
 async def read_chart(query: ReadChart, view: View) -> ChartReading:

@@ -21,11 +21,13 @@ from contexts.organization.domain.org_chart import (
 from contexts.organization.domain.policies import ReportingLine, named
 from contexts.organization.domain.values import BEGINNING, SEALED_FIELDS, EmployeeStatus
 from contexts.organization.repository.port import (
+    NUMBERS_TOLD,
     Changed,
     ChangedPage,
     Criteria,
     Documents,
     EmployeeReading,
+    InUse,
     Listed,
     PayQuestion,
     Reporting,
@@ -135,14 +137,17 @@ class MemoryEmployees:
             if manager_id is not None
         ]
 
-    async def anyone_names(self, kind: EntryKind, code: str, days: Period) -> bool:
+    async def who_names(self, kind: EntryKind, code: str, days: Period) -> InUse:
         if kind is EntryKind.WITHHOLDING_REGISTRATION:
-            return False
-        return any(
-            value == code and period.overlaps(days)
+            return InUse()
+        numbers = sorted(
+            state.number
             for state in self._tenant.employees.values()
-            for value, period in named(state.projection, kind.name.lower())
+            if any(
+                value == code and period.overlaps(days) for value, period in named(state.projection, kind.name.lower())
+            )
         )
+        return InUse(len(numbers), tuple(numbers[:NUMBERS_TOLD]))
 
 
 class MemoryOrgCharts:

@@ -15,6 +15,8 @@ from contexts.organization.domain.values import EmployeeStatus, Sealed, Spell
 from kernel.ids import EmployeeId, Version
 from kernel.period import Period
 
+NUMBERS_TOLD = 5  # of those who name an entry that would be closed
+
 # ---------------------------------------------------------------------------------------------- commands
 
 
@@ -61,9 +63,17 @@ class Employees(Protocol):
         """To whom these report, on their employed days, as known now."""
         ...
 
-    async def anyone_names(self, kind: EntryKind, code: str, days: Period) -> bool:
-        """Whether an assignment names the entry on an employed day of `days`, as known now."""
+    async def who_names(self, kind: EntryKind, code: str, days: Period) -> "InUse":
+        """Whose assignment names the entry on an employed day of `days`, as known now."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """How many employees name an entry of the org chart, and the first of their numbers."""
+
+    count: int = 0
+    numbers: tuple[str, ...] = ()
 
 
 class OrgCharts(Protocol):

@@ -32,7 +32,7 @@ from contexts.organization.repository.documents import (
     ids_to_json,
     sealed_to_json,
 )
-from contexts.organization.repository.port import Documents
+from contexts.organization.repository.port import NUMBERS_TOLD, Documents, InUse
 from contexts.organization.repository.tables import (
     STILL_KNOWN,
     employee,
@@ -315,25 +315,27 @@ class SqlEmployees:
                     found.append(ReportingLine(row["employee_id"], row["manager_id"], Period(first, end)))
         return found
 
-    async def anyone_names(self, kind: EntryKind, code: str, days: Period) -> bool:
+    async def who_names(self, kind: EntryKind, code: str, days: Period) -> InUse:
         if kind is EntryKind.WITHHOLDING_REGISTRATION:
-            return False
+            return InUse()
         table = employee_segment
-        statement = (
-            select(table, table.c.employee_id)
-            .where(
-                table.c[kind.name.lower()] == code,
-                table.c.recorded_to == STILL_KNOWN,
-                table.c.valid_from < days.end,
-                table.c.valid_to > days.start,
-                table.c.spell_start < days.end,
-                table.c.spell_end > days.start,
-                table.c.valid_from < table.c.spell_end,
-                table.c.spell_start < table.c.valid_to,
-            )
-            .limit(1)
+        naming = (
+            table.c[kind.name.lower()] == code,
+            table.c.recorded_to == STILL_KNOWN,
+            table.c.valid_from < days.end,
+            table.c.valid_to > days.start,
+            table.c.spell_start < days.end,
+            table.c.spell_end > days.start,
+            table.c.valid_from < table.c.spell_end,
+            table.c.spell_start < table.c.valid_to,
         )
-        return bool(await self._tx.rows(statement))
+        if not await self._tx.rows(select(table, table.c.employee_id).where(*naming).limit(1)):
+            return InUse()
+        number = table.c.employee_number
+        first = select(table, number).where(*naming).distinct().order_by(number).limit(NUMBERS_TOLD)
+        numbers = tuple(row["employee_number"] for row in await self._tx.rows(first))
+        row = await self._tx.row(select(table, sa.func.count(number.distinct()).label("people")).where(*naming))
+        return InUse(len(numbers) if row is None else row["people"], numbers)
 
 
 # -------------------------------------------------------------------------------------------- the org chart

@@ -82,6 +82,7 @@ employee_segment = Table(
     ForeignKeyConstraint(["tenant_id", "employee_id"], ["employee.tenant_id", "employee.employee_id"]),
     Index("ix_employee_segment_pay_group", "tenant_id", "pay_group", "employee_id"),
     Index("ix_employee_segment_department", "tenant_id", "department"),
+    Index("ix_employee_segment_position", "tenant_id", "position"),
     Index("ix_employee_segment_manager_id", "tenant_id", "manager_id"),
     Index("ix_employee_segment_legal_name", "tenant_id", "legal_name", "employee_id"),
     Index("ix_employee_segment_national_id", "tenant_id", "national_id_index"),

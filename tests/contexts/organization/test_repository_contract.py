@@ -20,7 +20,7 @@ from contexts.organization.domain.errors import (
     ManagerNotFound,
     TeamTooLarge,
 )
-from contexts.organization.domain.history import ChangeKind
+from contexts.organization.domain.history import STATUTORY, ChangeKind
 from contexts.organization.domain.org_chart import Department, EntryChange, EntryKind, Location, Position
 from contexts.organization.domain.values import BankAccount, EmployeeStatus, EndReason
 from contexts.organization.handlers import change, chart, hire, read
@@ -521,6 +521,135 @@ async def test_a_department_with_people_cannot_be_closed(store: Store, tenant: T
 
     await terminated(store, tenant, state.id, TODAY - timedelta(days=1))
     assert await publish(store, tenant, close) == 2
+
+
+async def test_a_refused_closing_tells_how_many_are_in_it_and_who(store: Store, tenant: TenantId) -> None:
+    closure = EntryChange(EntryKind.DEPARTMENT, "OPS", TODAY, None)
+    for index in range(6):
+        await hired(store, tenant, number=f"OPS-{index}", department="OPS", position="")
+    leaver = await hired(store, tenant, number="LEAVER", department="OPS", position="")
+    await terminated(store, tenant, leaver.id, TODAY - timedelta(days=1))
+    mover = await hired(store, tenant, number="MOVER", department="OPS", position="")
+    await transferred(store, tenant, mover.id, TODAY, department="HQ")
+    newcomer = await hired(store, tenant, number="NEXT-YEAR", department="HQ", position="")
+    await transferred(store, tenant, newcomer.id, date(2027, 1, 1), department="OPS")
+
+    with pytest.raises(EntryInUse) as refusal:
+        await publish(store, tenant, closure)
+
+    assert refusal.value.message == (
+        "7 employees have OPS from 2026-11-23 on (NEXT-YEAR, OPS-0, OPS-1, OPS-2, OPS-3 and others): "
+        "transfer or terminate them first"
+    )
+    assert refusal.value.facts["count"] == 7
+    for index in range(6):
+        async with store.view(tenant) as view:
+            [one] = await view.employees.page(Criteria(TODAY, employee_number=f"OPS-{index}"), None, 1)
+        await transferred(store, tenant, one.reading.employee_id, TODAY, department="HQ")
+    with pytest.raises(EntryInUse, match="1 employee has OPS"):
+        await publish(store, tenant, closure)
+
+
+async def test_a_headcount_follows_the_day_that_is_asked(store: Store, tenant: TenantId) -> None:
+    await publish(store, tenant, an_entry("COOK", Position()))
+    first, second, third = [await hired(store, tenant) for _ in range(3)]
+    await hired(store, tenant, hire_date=date(2026, 12, 1))
+    await hired(store, tenant, position="COOK", department="HQ")
+    await transferred(store, tenant, second.id, TODAY, position="COOK")
+    await terminated(store, tenant, third.id, TODAY)
+    await transferred(store, tenant, first.id, date(2026, 12, 1), location="LONDON")
+
+    async def held(day: date) -> dict[str, int]:
+        async with store.view(tenant) as view:
+            return dict((await chart.list_headcount(chart.ReadChart(day, limit=10), view))[1])
+
+    assert await held(FIRST_DAY - timedelta(days=1)) == {}
+    assert await held(TODAY - timedelta(days=1)) == {"COOK": 1, "ENGINEER": 3}
+    assert await held(TODAY) == {"COOK": 2, "ENGINEER": 2}
+    assert await held(TODAY + timedelta(days=1)) == {"COOK": 2, "ENGINEER": 1}
+    assert await held(date(2026, 12, 1)) == {"COOK": 2, "ENGINEER": 2}
+
+
+async def test_future_dated_changes_take_effect_by_themselves(store: Store, tenant: TenantId) -> None:
+    boss = await hired(store, tenant, number="BOSS", department="HQ", position="")
+    li = await hired(store, tenant, number="LI")
+    day = date(2027, 3, 1)
+    eve = day - timedelta(days=1)
+    await transferred(store, tenant, li.id, day, department="OPS", position="", manager_id=boss.id, location="LONDON")
+    await raised(store, tenant, li.id, day, "30000.00")
+    leaver = await hired(store, tenant, number="LEAVER", position="")
+    await terminated(store, tenant, leaver.id, eve)
+    await hired(store, tenant, number="JOINER", position="", hire_date=day)
+    accounts = [BankAccount("Li Wei", "6222-1", "", "ICBC", Decimal(100))]
+    async with store.unit(tenant) as unit:
+        await change.change_bank_accounts(change.ChangeBankAccounts(a_target(li.id), day, accounts), unit)
+    profile = change.ChangeStatutoryProfile(
+        a_target(li.id), day, "CN", {f"{STATUTORY}CN.social_insurance_city": "KUNMING"}
+    )
+    async with store.unit(tenant) as unit:
+        await change.change_statutory_profile(profile, unit)
+
+    async def listed(as_of: date, **criteria: Any) -> list[str]:
+        async with store.view(tenant) as view:
+            return [each.reading.number for each in await view.employees.page(Criteria(as_of, **criteria), None, 10)]
+
+    async def segment(as_of: date) -> Any:
+        async with store.unit(tenant) as unit:
+            return (await unit.employees.get(li.id)).state.projection.at(as_of)
+
+    before, after = await segment(eve), await segment(day)
+    assert (before.work.assignment.department, after.work.assignment.department) == ("ENG", "OPS")
+    assert (before.work.compensation, after.work.compensation) == (monthly("20000.00"), monthly("30000.00"))
+    assert [dict(each.work.statutory[0][1])["social_insurance_city"] for each in (before, after)] == [
+        "SHANGHAI",
+        "KUNMING",
+    ]
+    assert (before.person.bank_accounts is None, after.person.bank_accounts is None) == (True, False)
+    active: Any = {"statuses": (EmployeeStatus.ACTIVE,)}
+    assert (await listed(eve, **active), await listed(day, **active)) == (
+        ["BOSS", "LEAVER", "LI"],
+        ["BOSS", "JOINER", "LI"],
+    )
+    assert (await listed(eve, departments=("OPS",)), await listed(day, departments=("OPS",))) == ([], ["LI"])
+    assert (await listed(eve, location="LONDON"), await listed(day, location="LONDON")) == ([], ["LI"])
+    assert (await listed(eve, manager_id=boss.id), await listed(day, manager_id=boss.id)) == ([], ["LI"])
+    pending: Any = {"statuses": (EmployeeStatus.PENDING,)}
+    terminated_: Any = {"statuses": (EmployeeStatus.TERMINATED,)}
+    assert (await listed(eve, **pending), await listed(day, **pending)) == (["JOINER"], [])
+    assert (await listed(eve, **terminated_), await listed(day, **terminated_)) == ([], ["LEAVER"])
+
+
+async def test_statutory_answers_of_two_countries_have_timelines_of_their_own(store: Store, tenant: TenantId) -> None:
+    state = await hired(store, tenant)
+    for country, day, answers in (
+        ("GB", date(2026, 4, 6), {"tax_code": "1257L", "ni_category": "A"}),
+        ("GB", date(2027, 4, 6), {"tax_code": "1300L"}),
+        ("CN", date(2026, 7, 1), {"housing_fund_rate": "0.05"}),
+        ("GB", date(2027, 6, 1), {"ni_category": ""}),
+    ):
+        fields = {f"{STATUTORY}{country}.{name}": answer or None for name, answer in answers.items()}
+        async with store.unit(tenant) as unit:
+            cmd = change.ChangeStatutoryProfile(a_target(state.id), day, country, fields)
+            await change.change_statutory_profile(cmd, unit)
+
+    async def answers_on(day: date) -> dict[str, dict[str, str]]:
+        async with store.unit(tenant) as unit:
+            segment = (await unit.employees.get(state.id)).state.projection.at(day)
+        assert segment is not None
+        assert segment.work is not None
+        return {country: dict(said) for country, said in segment.work.statutory}
+
+    china = {"housing_fund_rate": "0.07", "social_insurance_city": "SHANGHAI"}
+    assert await answers_on(date(2026, 4, 5)) == {"CN": china}
+    assert await answers_on(date(2026, 4, 6)) == {"CN": china, "GB": {"tax_code": "1257L", "ni_category": "A"}}
+    assert await answers_on(date(2027, 4, 6)) == {
+        "CN": china | {"housing_fund_rate": "0.05"},
+        "GB": {"tax_code": "1300L", "ni_category": "A"},
+    }
+    assert await answers_on(date(2027, 6, 1)) == {
+        "CN": china | {"housing_fund_rate": "0.05"},
+        "GB": {"tax_code": "1300L"},
+    }
 
 
 async def test_nobody_is_hired_into_what_closes_later(store: Store, tenant: TenantId) -> None:

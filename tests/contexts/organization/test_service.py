@@ -595,6 +595,22 @@ async def test_the_chart_is_published_read_and_closed(organization: Organization
     assert listed.next_page_token
 
 
+async def test_a_department_with_somebody_in_it_is_not_closed_and_the_refusal_says_who(
+    organization: Organization,
+) -> None:
+    await organization.hire("E7", department="OPS")
+    close = org_chart_pb2.CloseOrgChartEntryRequest(
+        kind=org_chart_pb2.ENTRY_KIND_DEPARTMENT, code="OPS", effective_date=day("2026-10-01")
+    )
+
+    with pytest.raises(RemoteError) as refusal:
+        await organization(organization.charts.CloseOrgChartEntry, close)
+
+    assert refusal.value.reason == "ENTRY_IN_USE"
+    assert refusal.value.message.startswith("1 employee has OPS from 2026-10-01 on (E7)")
+    assert (refusal.value.facts["count"], refusal.value.facts["employee_numbers"]) == ("1", "E7")
+
+
 async def test_odd_input_is_refused_with_its_field(organization: Organization) -> None:
     unzoned = org_chart_pb2.PutOrgChartEntryRequest(
         effective_date=day("2026-07-01"),

@@ -88,6 +88,37 @@ def test_what_others_refer_to_cannot_be_closed() -> None:
     assert chart.state.content().at(DEPARTMENT, "HQ", JULY - timedelta(days=1)) is not None
 
 
+def test_a_refused_closing_tells_who_stands_in_the_way_and_how_many() -> None:
+    chart = a_chart()
+    chart.publish([an_entry(f"LAB-{index}", Department("ENG"), JULY) for index in range(7)], START)
+
+    with pytest.raises(EntryInUse) as labs:
+        chart.publish([closing("ENG"), closing("ENGINEER", kind=EntryKind.POSITION)], START)
+    with pytest.raises(EntryInUse) as position:
+        chart.publish([closing("ENG", date(2026, 6, 1)), *(closing(f"LAB-{index}") for index in range(7))], START)
+
+    assert labs.value.message == (
+        "LAB-0, LAB-1, LAB-2, LAB-3, LAB-4 and 2 more still refer to ENG from 2026-07-01 on: move or close them first"
+    )
+    assert labs.value.facts == {"code": "ENG", "count": 7, "used_by": "LAB-0,LAB-1,LAB-2,LAB-3,LAB-4"}
+    assert position.value.facts["used_by"] == "ENGINEER"
+
+
+def test_a_department_that_moves_takes_along_what_stands_below_it() -> None:
+    chart = a_chart()
+
+    chart.publish([an_entry("ENG", Department("OPS"), JULY)], START)
+
+    content = chart.state.content()
+    before, after = (content.at(DEPARTMENT, "ENG", day) for day in (JULY - timedelta(days=1), JULY))
+    position = content.at(EntryKind.POSITION, "ENGINEER", JULY)
+    assert before is not None
+    assert after is not None
+    assert position is not None
+    assert (before.detail, after.detail) == (Department("HQ"), Department("OPS"))
+    assert position.detail == Position("ENG", 10)
+
+
 def test_what_is_not_open_cannot_be_closed() -> None:
     chart = a_chart()
 
