@@ -47,9 +47,12 @@ class Endpoint:
         self._body = _body_of(route)
         self._providers = _providers_of(route)
         self._response_name = route.dependant.response_param_name
-        if route.response_field is None:
-            raise TypeError(f"{self.operation.name} does not declare what it returns")
-        self._result: TypeAdapter[Any] = TypeAdapter(inspect.signature(route.endpoint).return_annotation)
+        answers = inspect.signature(route.endpoint).return_annotation
+        self._result: TypeAdapter[Any] | None = None  # None where the endpoint makes the response itself
+        if not (isinstance(answers, type) and issubclass(answers, Response)):
+            if route.response_field is None:
+                raise TypeError(f"{self.operation.name} does not declare what it returns")
+            self._result = TypeAdapter(answers)
 
     @property
     def has_body(self) -> bool:
@@ -67,6 +70,9 @@ class Endpoint:
         if self._response_name is not None:
             arguments[self._response_name] = changeable
         result = await self._call(**arguments)
+        if self._result is None:
+            answer: Response = result
+            return answer
         # What we built is not validated again, and a newer enum value of a data service is no reason to warn.
         ready = type(result) is dict
         content = orjson.dumps(result) if ready else self._result.dump_json(result, warnings="none")

@@ -1,9 +1,11 @@
 """How a service declares its REST operations: route, access, importance and limits in one place."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
 
 from application.edge.operation import Criticality, IfMatch, Operation, declare
 
@@ -61,6 +63,8 @@ class Routes:
         def register(endpoint: EndpointT) -> EndpointT:
             name = f"{self.service}.{endpoint.__name__}"
             declare(endpoint, Operation(name, action, criticality, if_match, body_bytes, keyed and method != "GET"))
+            answers = inspect.signature(endpoint).return_annotation
+            own = isinstance(answers, type) and issubclass(answers, Response)
             self.router.add_api_route(
                 path,
                 endpoint,
@@ -69,6 +73,7 @@ class Routes:
                 operation_id=endpoint.__name__,
                 name=name,
                 tags=[tag],
+                response_class=answers if own else JSONResponse,
             )
             return endpoint
 

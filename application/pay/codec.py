@@ -159,6 +159,30 @@ def to_run(body: schemas.RunBody) -> wire.CreatePayrollRunRequest:
         employee_ids=[str(employee) for employee in body.employees or ()],
         reason=body.reason or "",
         input_cutoff=to_instant(body.input_cutoff),
+        include_regular=body.include_regular,
+    )
+
+
+def to_opening_balances(body: schemas.OpeningBalancesBody) -> wire.ImportOpeningBalancesRequest:
+    """Opening balances for the wire."""
+    return wire.ImportOpeningBalancesRequest(
+        pay_group=body.pay_group,
+        period=body.period,
+        pay_date=to_date(body.pay_date),
+        source=body.source,
+        source_date=to_date(body.source_date),
+        balances=[
+            wire.OpeningBalance(
+                employee_id=str(balance.employee_id),
+                totals={
+                    **balance.statutory,
+                    "gross": balance.gross,
+                    "deductions": balance.deductions,
+                    "net": balance.net,
+                },
+            )
+            for balance in body.balances
+        ],
     )
 
 
@@ -193,6 +217,7 @@ def run_view(run: wire.PayrollRun) -> schemas.RunView:
         prepared_by=run.prepared_by,
         approved_by=blank(run.approved_by),
         reason=blank(run.reason),
+        include_regular=run.include_regular,
         created_time=from_instant(run.created_time),
     )
 
@@ -212,6 +237,26 @@ def stale_view(stale: wire.StalePayslip) -> schemas.StaleView:
     """A stale payslip as it is answered."""
     return schemas.StaleView.model_construct(
         employee_id=UUID(stale.employee_id), reasons=list(stale.reasons), left_to_retro=stale.left_to_retro
+    )
+
+
+def employee_variance_view(found: wire.EmployeeVariance) -> schemas.EmployeeVarianceView:
+    """An employee whose payslip differs, as it is answered."""
+    return schemas.EmployeeVarianceView.model_construct(
+        employee_id=UUID(found.employee_id),
+        previous_net=from_money(found.previous_net),
+        current_net=from_money(found.current_net),
+        lines=[
+            schemas.LineVarianceView.model_construct(
+                code=line.code,
+                kind=from_enum(catalog.LineKind, "LINE_KIND_", line.kind),
+                previous=from_money(line.previous),
+                current=from_money(line.current),
+                delta=from_money(line.delta),
+                reasons=[from_enum(wire.VarianceReason, "VARIANCE_REASON_", reason) for reason in line.reasons],
+            )
+            for line in found.lines
+        ],
     )
 
 

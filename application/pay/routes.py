@@ -8,6 +8,7 @@ from application.edge.fields import Code, Id, Nothing
 from application.edge.operation import Criticality, IfMatch
 from application.edge.pages import DatedQuery, Page, PageQuery
 from application.edge.routes import Routes
+from application.edge.table import CsvResponse
 from application.pay import schemas
 from application.pay.use_cases import Pay
 
@@ -109,6 +110,15 @@ async def create_payroll_run(body: schemas.RunBody, pay: Uses) -> schemas.RunVie
     return await pay.create_run(body)
 
 
+@routes.post("/v1/opening-balances", "opening_balance.enter", tag="payroll", status=201)
+async def import_opening_balances(body: schemas.OpeningBalancesBody, pay: Uses) -> schemas.RunView:
+    """Bring in what another payroll paid and withheld this tax year: a run of kind OPENING, already calculated.
+
+    A second person approves it; once it is final, the employees' next payslips go on from these totals.
+    """
+    return await pay.import_opening_balances(body)
+
+
 @routes.get("/v1/payroll-runs", "payroll_run.read", tag="payroll", criticality=Bulk)
 async def list_payroll_runs(query: Annotated[schemas.RunsQuery, Query()], pay: Uses) -> Page[schemas.RunView]:
     """A page of runs, newest first."""
@@ -198,6 +208,22 @@ async def list_stale_payslips(
 ) -> Page[schemas.StaleView]:
     """Whose inputs changed since the calculation, and how."""
     return await pay.stale(run_id, query)
+
+
+@routes.get("/v1/payroll-runs/{run_id}/variance", "payroll_run.read", tag="payroll", criticality=Bulk)
+async def list_run_variances(run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses) -> schemas.VariancePage:
+    """What changed against the pay group's regular run before, by employee and component, with the reasons."""
+    return await pay.variances(run_id, query)
+
+
+@routes.get("/v1/payroll-runs/{run_id}/register", "payroll_run.export", tag="payroll", criticality=Bulk)
+async def export_register(run_id: RunId, query: Annotated[schemas.RegisterQuery, Query()], pay: Uses) -> CsvResponse:
+    """The register as CSV: a row per payslip, a column per component, and a last row TOTAL with the control totals.
+
+    Rows are sent while they are read. An answer that breaks off (the run changed meanwhile) has no TOTAL row.
+    Text that a spreadsheet would run (it begins with `=`, `+`, `-` or `@`) begins with an apostrophe.
+    """
+    return await pay.register(run_id, query)
 
 
 @routes.get("/v1/payroll-runs/{run_id}/component-totals", "payroll_run.read", tag="payroll")

@@ -23,7 +23,7 @@ from application.edge.fields import (
     View,
     Whole,
 )
-from application.edge.pages import DatedQuery, PageQuery
+from application.edge.pages import DatedQuery, Page, PageQuery
 
 PAY = {"x-pii": "pay"}
 
@@ -35,6 +35,20 @@ TaxTreatment = Literal["WAGE", "SEPARATE_BONUS", "SEVERANCE", "EXEMPT"]
 FormulaScope = Literal["PAYSLIP", "SEGMENT"]
 RunKind = Literal["REGULAR", "OFF_CYCLE", "CORRECTION", "TERMINATION", "OPENING"]
 RunStatus = Literal["DRAFT", "CALCULATING", "CALCULATED", "APPROVED", "FINALIZED", "VOID"]
+VarianceReason = Literal[
+    "NO_PREVIOUS_RUN",
+    "JOINED",
+    "LEFT",
+    "BLOCKED",
+    "COMPENSATION_CHANGED",
+    "TIME",
+    "PAY_INPUT",
+    "PRORATION",
+    "STATUTORY",
+    "YEAR_TO_DATE",
+    "COMPONENT_CHANGED",
+    "OTHER",
+]
 PayInputStatus = Literal["OPEN", "TAKEN", "USED", "CANCELLED"]
 
 ComponentCode = Annotated[
@@ -58,6 +72,8 @@ Digest = Annotated[
         examples=["0" * 64],
     ),
 ]
+Total = Annotated[str, Field(max_length=15, pattern=r"^[0-9]{1,12}(\.[0-9]{1,2})?$", examples=["60000.00"])]
+StatutoryTotal = Annotated[str, Field(max_length=40, pattern="^[a-z][a-z_]*$", examples=["income"])]
 Shown = Annotated[str | None, Field(max_length=40, examples=["20000"])]
 
 
@@ -254,6 +270,46 @@ class RunBody(Body):
         Field(description="Only these (off-cycle, termination); null for the pay group.", max_length=1000),
     ] = None
     reason: Annotated[Text | None, Field(description="Why, for the audit trail.")] = None
+    include_regular: Annotated[
+        Flag,
+        Field(description="Off-cycle, termination: pay the regular components too, not the inputs entered alone."),
+    ] = False
+
+
+class OpeningBalanceBody(Body):
+    """What another payroll paid and withheld of one employee since the tax year began."""
+
+    employee_id: Annotated[Id, Field(description="The employee.")]
+    gross: Annotated[Total, Field(description="Gross pay so far.", json_schema_extra=PAY)]
+    deductions: Annotated[Total, Field(description="Deductions and taxes so far.", json_schema_extra=PAY)]
+    net: Annotated[Total, Field(description="Net pay so far.", json_schema_extra=PAY)]
+    statutory: Annotated[
+        dict[StatutoryTotal, Total],
+        Field(
+            description="What the country's tax goes on from. CN: `income`, `contributions`, `special_additional`,"
+            " `tax`, `months`; `separate_bonus` and `bonus_tax` where a bonus was taxed alone.",
+            max_length=30,
+            json_schema_extra=PAY,
+            examples=[
+                {"income": "60000", "contributions": "9000", "special_additional": "4000", "tax": "1180", "months": "2"}
+            ],
+        ),
+    ]
+
+
+class OpeningBalancesBody(Body):
+    """Opening balances of people whose year began with another payroll."""
+
+    pay_group: Annotated[Code, Field(description="The pay group that goes on with them.", examples=["CN-MONTHLY"])]
+    period: Annotated[PeriodName, Field(description="The last period that the other payroll paid.")]
+    pay_date: Annotated[
+        CivilDate | None, Field(description="When it was paid; by the pay group's rule where it is null.")
+    ] = None
+    source: Annotated[
+        Text, Field(description="Where the numbers come from.", min_length=1, examples=["Statement of Old Co"])
+    ]
+    source_date: Annotated[CivilDate, Field(description="The date of that source.")]
+    balances: Annotated[list[OpeningBalanceBody], Field(description="One per employee.", min_length=1, max_length=500)]
 
 
 class RunsQuery(PageQuery):
@@ -305,6 +361,7 @@ class RunView(View):
         str | None, Field(description="Account that approved it.", max_length=80, examples=["019ab3c5"])
     ]
     reason: Annotated[str | None, Field(description="Why.", max_length=500, examples=["As agreed"])]
+    include_regular: Annotated[bool, Field(description="Whether it pays the regular components too.")]
     created_time: Annotated[Instant | None, Field(description="When it was created.")]
 
 
@@ -337,6 +394,49 @@ class BlockerView(View):
     message: Annotated[str, Field(description="What to do.", max_length=1000, examples=["lock the timesheet"])]
     subject: Annotated[str | None, Field(description="What it is about.", max_length=100, examples=["019ab3c4"])]
     deferred: Annotated[bool, Field(description="Whether it is left to a later run.")]
+
+
+class LineVarianceView(View):
+    """One component that pays another amount than in the run before."""
+
+    code: ComponentCode
+    kind: Annotated[LineKind | None, Field(description="What it is.")]
+    previous: Annotated[
+        MoneyView | None, Field(description="In the run before, 0 where it had none.", json_schema_extra=PAY)
+    ]
+    current: Annotated[MoneyView | None, Field(description="In this run, 0 where it has none.", json_schema_extra=PAY)]
+    delta: Annotated[MoneyView | None, Field(description="Current less previous.", json_schema_extra=PAY)]
+    reasons: Annotated[
+        list[VarianceReason], Field(description="Why, the most telling first; never empty.", max_length=12)
+    ]
+
+
+class EmployeeVarianceView(View):
+    """One employee whose payslip differs from that of the run before."""
+
+    employee_id: Annotated[Id, Field(description="The employee.")]
+    previous_net: Annotated[
+        MoneyView | None, Field(description="Net pay in the run before, 0 without payslip.", json_schema_extra=PAY)
+    ]
+    current_net: Annotated[
+        MoneyView | None, Field(description="Net pay in this run, 0 without payslip.", json_schema_extra=PAY)
+    ]
+    lines: Annotated[list[LineVarianceView], Field(description="The components that differ.", max_length=600)]
+
+
+class VariancePage(Page[EmployeeVarianceView]):
+    """A page of employees whose payslips differ; it may hold fewer than asked for and still be followed by another."""
+
+    previous_run_id: Annotated[Id | None, Field(description="What it is compared with; null where nothing is before.")]
+
+
+class RegisterQuery(Query):
+    """How a register is written."""
+
+    bom: Annotated[
+        Literal["true", "false"],
+        Field(description="Begin with a byte order mark, by which some spreadsheets know UTF-8."),
+    ] = "false"
 
 
 class StaleView(View):

@@ -16,10 +16,12 @@ from application.edge.calls import Calls
 from application.edge.exchange import current_exchange
 from application.edge.pages import DatedQuery, Page, PageQuery
 from application.edge.refusal import Refusal
+from application.edge.table import CsvResponse
 from application.edge.tenants import Tenants
 from application.edge.wire import from_enum, from_instant, to_date, to_enum
 from application.pay import codec, schemas
 from application.pay.calculation import RunCalculation, payroll_process
+from application.pay.register import Register
 from application.people.relations import Relations
 from chassis.principal import Principal
 from chassis.rpc.channels import Client
@@ -195,6 +197,14 @@ class Pay:
         current_exchange().located_at(f"/v1/payroll-runs/{answer.run.run_id}")
         return self._versioned(answer.run)
 
+    async def import_opening_balances(self, body: schemas.OpeningBalancesBody) -> schemas.RunView:
+        """Bring in what another payroll paid and withheld, as a run that a second person has to approve."""
+        allow("opening_balance.enter")
+        await self._relations.exist([balance.employee_id for balance in body.balances])
+        answer = await self._calls.write(self._runs.ImportOpeningBalances, codec.to_opening_balances(body))
+        current_exchange().located_at(f"/v1/payroll-runs/{answer.run.run_id}")
+        return self._versioned(answer.run)
+
     async def run(self, run_id: UUID) -> schemas.RunView:
         """One run with its progress."""
         allow("payroll_run.read")
@@ -288,7 +298,7 @@ class Pay:
         """Approve what was seen; inputs that changed since make payslips stale and refuse it."""
         allow("payroll_run.approve")
         run = await self._run(run_id)
-        if run.status == wire.RUN_STATUS_CALCULATED:
+        if run.status == wire.RUN_STATUS_CALCULATED and run.kind != wire.RUN_KIND_OPENING:
             await self._refresh(run)
         answer = await self._calls.write(
             self._runs.ApprovePayrollRun,
@@ -462,6 +472,25 @@ class Pay:
         answer = await self._calls.read(self._runs.GetPayslip, wire.GetPayslipRequest(payslip_id=str(payslip_id)))
         await self._relations.allow(action, UUID(answer.payslip.summary.employee_id), missing="PAYSLIP_NOT_FOUND")
         return answer.payslip
+
+    async def variances(self, run_id: UUID, query: PageQuery) -> schemas.VariancePage:
+        """What changed against the regular run before."""
+        allow("payroll_run.read")
+        answer = await self._calls.read(
+            self._runs.ListVariances,
+            wire.ListVariancesRequest(run_id=str(run_id), page_size=query.limit, page_token=query.cursor),
+        )
+        return schemas.VariancePage.model_construct(
+            data=[codec.employee_variance_view(each) for each in answer.employees],
+            next_cursor=answer.next_page_token or None,
+            previous_run_id=UUID(answer.previous_run_id) if answer.previous_run_id else None,
+        )
+
+    async def register(self, run_id: UUID, query: schemas.RegisterQuery) -> CsvResponse:
+        """The register of a run, sent while it is read."""
+        allow("payroll_run.export")
+        register = Register(self._calls, self._people, current_exchange().caller, to_date(await self._tenants.today()))
+        return await register.of(run_id, bom=query.bom == "true")
 
     async def _run(self, run_id: UUID) -> wire.PayrollRun:
         answer = await self._calls.read(self._runs.GetPayrollRun, wire.GetPayrollRunRequest(run_id=str(run_id)))

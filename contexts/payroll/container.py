@@ -13,6 +13,7 @@ from contexts.payroll.adapters.calculation import Calculator
 from contexts.payroll.adapters.chunk_service import Calculations, Chunks
 from contexts.payroll.adapters.published import published
 from contexts.payroll.adapters.reminders import Reminders
+from contexts.payroll.adapters.reports import Reports
 from contexts.payroll.adapters.servicer import PayrollCatalogServicer, PayrollRunServicer
 from contexts.payroll.repository.sql import SqlPayrollReading, SqlPayrollWork, calculating, recalculated
 
@@ -60,4 +61,5 @@ class Container:
             database,
             clock,
             settings.settle_margin_s(NAME),
+            providers.Singleton(Reports, queries, calculations),
         )

@@ -258,6 +258,12 @@ class Payroll:
         adopt = cpb.AdoptStandardComponentsRequest(country="CN", effective_date=day_to(date(2020, 1, 1)))
         await self(self.catalog.AdoptStandardComponents, adopt)
 
+    async def change_formula(self, code: str, formula: str) -> None:
+        """Another formula of a component, from the same date on."""
+        got = await self(self.catalog.GetPayComponent, cpb.GetPayComponentRequest(code=code))
+        got.component.formula = formula
+        await self(self.catalog.PutPayComponent, cpb.PutPayComponentRequest(component=got.component))
+
     async def create(self, period: str = "2026-11", **changes: Any) -> Any:
         """A run in DRAFT."""
         wanted: dict[str, Any] = {"pay_group": GROUP, "period": period, "kind": pb.RUN_KIND_REGULAR, **changes}

@@ -28,6 +28,8 @@ from contexts.payroll.domain.countries import statutory_of
 from contexts.payroll.domain.engine import Plan, Written
 from contexts.payroll.domain.errors import Blocked, FactsInvalid, VersionGone
 from contexts.payroll.domain.header import ENGINE_VERSION, FORMAT_VERSION, Header
+from contexts.payroll.domain.opening import opening_year_to_date
+from contexts.payroll.domain.payroll_run import RunKind
 from contexts.payroll.domain.payslip import (
     CalculatedBlocker,
     CalculatedPayslip,
@@ -253,6 +255,8 @@ def _paid(plan: Plan, header: Header, written: Written) -> tuple[tuple[UUID, str
 def replay(plan: Plan, header_bytes: bytes, inputs: bytes) -> tuple[bytes, bytes]:
     """Lines and year to date computed afresh from nothing but stored header and inputs. Raises Blocked, VersionGone."""
     header = Header.of_document(orjson.loads(header_bytes))
+    if header.kind == RunKind.OPENING.value:
+        return b"[]", opening_year_to_date(header, orjson.loads(inputs)["facts"], canonical)
     must_be_at_hand(header)
     _, written = plan.compute(header, orjson.loads(inputs))
     return written.lines.encode(), written.year_to_date.encode()

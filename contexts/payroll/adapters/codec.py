@@ -248,6 +248,7 @@ def run_request_from(message: pb.CreatePayrollRunRequest) -> RunRequest:
         employee_ids=tuple(EmployeeId(uuid_from(id, "employee_ids")) for id in message.employee_ids),
         reason=message.reason,
         input_cutoff=optional_instant_from(message, "input_cutoff"),
+        include_regular=message.include_regular,
     )
 
 
@@ -304,6 +305,7 @@ def run_to(view: RunView) -> pb.PayrollRun:
         withholding_registration=state.registration,
         country=state.country,
         created_time=instant_to(state.created_time),
+        include_regular=state.include_regular,
     )
     if state.input_cutoff is not None:
         message.input_cutoff.CopyFrom(instant_to(state.input_cutoff))

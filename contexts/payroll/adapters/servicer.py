@@ -21,14 +21,16 @@ from contexts.payroll.adapters import codec
 from contexts.payroll.adapters.calculation import replay
 from contexts.payroll.adapters.chunk_service import Calculations, Chunks, InputsKeepMoving, payslip_ids
 from contexts.payroll.adapters.facts import employee_of
+from contexts.payroll.adapters.reports import Reports
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.errors import Blocked, FactsInvalid, PayslipLineNotFound
 from contexts.payroll.domain.explanation import explain
 from contexts.payroll.domain.header import Header
+from contexts.payroll.domain.opening import OpeningBalance, OpeningSource
 from contexts.payroll.domain.pay_input import PayInputId
 from contexts.payroll.domain.payroll_run import LEASE_S, RunId
 from contexts.payroll.domain.payslip import ChunkResult, Payslip, PayslipId, content_hash, without_places
-from contexts.payroll.handlers import catalog, chunks, inputs, queries, runs
+from contexts.payroll.handlers import catalog, chunks, inputs, opening, queries, runs
 from contexts.payroll.repository.documents import canonical, line_amounts
 from contexts.payroll.repository.port import ChunkWork, PayrollReading, PlacesTaken, RunView, SlotsInTheWay
 from kernel.clock import Clock
@@ -156,6 +158,7 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         database: Database,
         clock: Clock,
         settle_margin_s: float,
+        reports: Reports,
     ) -> None:
         self._commands = commands
         self._queries = queries
@@ -164,8 +167,29 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         self._database = database
         self._clock = clock
         self._settle_margin = timedelta(seconds=settle_margin_s)
+        self._reports = reports
 
     # -------------------------------------------------------------------------------------------------------- runs
+
+    async def ImportOpeningBalances(
+        self, request: pb.ImportOpeningBalancesRequest, context: Any
+    ) -> pb.ImportOpeningBalancesResponse:
+        """See the proto."""
+        cmd = opening.ImportOpeningBalances(
+            pay_group=request.pay_group,
+            period=request.period,
+            pay_date=codec.optional_date_from(request, "pay_date"),
+            source=OpeningSource(request.source, codec.date_from(request.source_date, "source_date")),
+            balances=[
+                OpeningBalance(EmployeeId(UUID(balance.employee_id)), dict(balance.totals))
+                for balance in request.balances
+            ],
+        )
+        answer = await self._commands.run(
+            lambda work: opening.import_opening_balances(cmd, work, canonical),
+            lambda view: pb.ImportOpeningBalancesResponse(run=codec.run_to(view)),
+        )
+        return cast(pb.ImportOpeningBalancesResponse, answer)
 
     async def CreatePayrollRun(self, request: pb.CreatePayrollRunRequest, context: Any) -> pb.CreatePayrollRunResponse:
         """See the proto."""
@@ -504,6 +528,14 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             )
 
         return await self._queries.run(read)
+
+    async def ListVariances(self, request: pb.ListVariancesRequest, context: Any) -> pb.ListVariancesResponse:
+        """See the proto."""
+        return await self._reports.variances(request)
+
+    async def ListRegisterRows(self, request: pb.ListRegisterRowsRequest, context: Any) -> pb.ListRegisterRowsResponse:
+        """See the proto."""
+        return await self._reports.register(request)
 
     # ------------------------------------------------------------------------------------------------------ inputs
 

@@ -39,6 +39,8 @@ _PLACES = {
     "pay_date.month": "header.pay_date: its month",
 }
 _NOT_PAID = ""  # an empty base: this scheme is not paid
+_OPENING = ("contributions", "income", "months", "special_additional", "tax")
+_OPENING_BONUS = ("bonus_tax", "separate_bonus")
 _new = tuple.__new__
 
 
@@ -73,6 +75,19 @@ class ChinaLines:
         if "injury_rate" in values:
             return dict(values)
         return {**values, "injury_rate": plain(self._pack.social_insurance.injury_rate(1, start))}
+
+    def opening_problem(self, totals: Mapping[str, Decimal], pay_date: date) -> str:
+        """Cumulative withholding goes on from these, and from nothing else."""
+        missing = [name for name in _OPENING if name not in totals]
+        if missing:
+            return f"give {', '.join(missing)}"
+        unknown = sorted(set(totals) - {*_OPENING, *_OPENING_BONUS})
+        if unknown:
+            return f"nothing goes on from {', '.join(unknown)}"
+        months = totals["months"]
+        if months != months.to_integral_value() or not 1 <= months <= pay_date.month:
+            return f"months is a whole number from 1 to {pay_date.month}, the month of the pay date"
+        return ""
 
     def assessor(self, places: Sequence[Place]) -> Assessor:
         """For a plan that shows the lines in these places."""

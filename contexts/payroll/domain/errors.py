@@ -171,6 +171,18 @@ class PayslipLineNotFound(DomainError):
     kind, reason = Kind.NOT_FOUND, "PAYSLIP_LINE_NOT_FOUND"
 
 
+class OpeningBalanceInvalid(DomainError):
+    """An opening balance that the next payslip could not go on from."""
+
+    kind, reason = Kind.INVALID, "OPENING_BALANCE_INVALID"
+
+
+class OpeningBalanceLate(DomainError):
+    """An opening balance for somebody who has a final payslip of the tax year."""
+
+    kind, reason = Kind.RULE, "OPENING_BALANCE_LATE"
+
+
 class PayInputNotFound(DomainError):
     """There is no such pay input."""
 

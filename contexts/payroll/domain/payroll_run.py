@@ -71,6 +71,7 @@ NEXT: Mapping[str, Mapping[RunStatus, RunStatus]] = {
         RunStatus.CALCULATED: RunStatus.CALCULATING,
     },
     "complete the calculation": {RunStatus.CALCULATING: RunStatus.CALCULATED},
+    "import": {RunStatus.DRAFT: RunStatus.CALCULATED},
     "change payslips": {RunStatus.CALCULATED: RunStatus.CALCULATED},
     "approve": {RunStatus.CALCULATED: RunStatus.APPROVED},
     "finalize": {RunStatus.APPROVED: RunStatus.FINALIZED},
@@ -137,6 +138,7 @@ class RunState:
     finalized_number: int  # the order of finalisation under the registration in the tax year; 0 before
     created_time: datetime
     version: Version
+    include_regular: bool  # pays the regular components too, not the inputs entered alone
 
     @property
     def slot(self) -> str:
@@ -146,7 +148,7 @@ class RunState:
     @property
     def inputs_only(self) -> bool:
         """Whether it pays the inputs entered and nothing else."""
-        return self.kind in (RunKind.OFF_CYCLE, RunKind.CORRECTION, RunKind.OPENING)
+        return not self.include_regular
 
     def shared(self) -> Header:
         """What the payslips of an attempt that starts now share."""
@@ -178,6 +180,7 @@ class RunRequest:
     employee_ids: tuple[EmployeeId, ...]
     reason: str
     input_cutoff: datetime | None
+    include_regular: bool
 
 
 class PayrollRun(AggregateRoot[RunState]):
@@ -227,6 +230,7 @@ class PayrollRun(AggregateRoot[RunState]):
                 finalized_number=0,
                 created_time=now,
                 version=Version(0),
+                include_regular=request.include_regular or request.kind is RunKind.REGULAR,
             )
         )
         state = run.state
@@ -247,6 +251,7 @@ class PayrollRun(AggregateRoot[RunState]):
         Raises RunStatusWrong, CutoffUnsettled.
         """
         status = self._next("start the calculation")
+        self.must_be_calculable()
         wanted = cutoff or self.state.wanted_cutoff
         if wanted is not None and wanted > latest:
             raise CutoffUnsettled(
@@ -254,7 +259,7 @@ class PayrollRun(AggregateRoot[RunState]):
                 field="input_cutoff",
                 latest=latest.isoformat(),
             )
-        state = replace(self.state, catalog_version=catalog_version, statutory_version=statutory_version)
+        state = self.state
         self._apply(
             CalculationRequested(state.id, state.attempt + 1, state.pay_group, state.period),
             status=status,
@@ -262,10 +267,45 @@ class PayrollRun(AggregateRoot[RunState]):
             input_cutoff=wanted or latest,
             catalog_version=catalog_version,
             statutory_version=statutory_version,
-            header=encode(state.shared().document()),
+            header=encode(self.header_of(catalog_version, statutory_version).document()),
             totals=ControlTotals(),
             calculation_hash="",
             preparers=_with(state.preparers, by),
+        )
+
+    def must_be_calculable(self) -> None:
+        """Raises RunInvalid where the payslips were brought in, not calculated."""
+        if self.state.kind is RunKind.OPENING:
+            raise RunInvalid(
+                "opening balances are not calculated; void the run and import them anew", run_id=self.state.id
+            )
+
+    def header_of(self, catalog_version: int, statutory_version: str) -> Header:
+        """What payslips at these versions would share."""
+        return replace(self.state, catalog_version=catalog_version, statutory_version=statutory_version).shared()
+
+    def imported(
+        self,
+        totals: ControlTotals,
+        calculation_hash: str,
+        header: bytes,
+        catalog_version: int,
+        statutory_version: str,
+        now: datetime,
+    ) -> None:
+        """The payslips were brought in from another payroll. Raises RunStatusWrong."""
+        status = self._next("import")
+        state = self.state
+        self._apply(
+            PayrollRunCalculated(state.id, 1, state.pay_group, state.period, totals.payslip_count, 0),
+            status=status,
+            attempt=1,
+            input_cutoff=now,
+            catalog_version=catalog_version,
+            statutory_version=statutory_version,
+            header=header,
+            totals=totals,
+            calculation_hash=calculation_hash,
         )
 
     def must_be_calculating(self, attempt: int | None = None) -> None:
@@ -397,6 +437,8 @@ def _check_request(request: RunRequest, now: datetime) -> None:
         raise RunInvalid(f"name at most {MAX_NAMED_EMPLOYEES} employees", field="employee_ids")
     if request.kind in (RunKind.OFF_CYCLE, RunKind.TERMINATION) and request.pay_date is None:
         raise RunInvalid(f"say when the {request.kind.value} run is paid", field="pay_date")
+    if request.include_regular and request.kind in (RunKind.CORRECTION, RunKind.OPENING):
+        raise RunInvalid(f"a {request.kind.value} run pays nothing regular", field="include_regular")
     if request.input_cutoff is not None and request.input_cutoff > now:
         raise RunInvalid("the input cut-off is an instant in the past", field="input_cutoff")
 

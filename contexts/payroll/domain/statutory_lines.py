@@ -107,6 +107,10 @@ class Statutory(Protocol):
         """For a plan that shows the lines in these places."""
         ...
 
+    def opening_problem(self, totals: Mapping[str, Decimal], pay_date: date) -> str:
+        """What is wrong with opening balances as of a pay date; empty where a payslip can go on from them."""
+        ...
+
     def describe(self, rule: str, rows: Sequence[str]) -> RuleText:
         """A stored line's rule in words, from its rule and row keys. Raises the pack's errors."""
         ...

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from contexts.payroll.domain.catalog import Catalog, PayComponent
 from contexts.payroll.domain.countries import statutory_of
-from contexts.payroll.domain.errors import EmployeeNotBlocked, PredecessorMoved, RunClaimed, RunExists
+from contexts.payroll.domain.errors import EmployeeNotBlocked, PredecessorMoved, RunClaimed, RunExists, RunInvalid
 from contexts.payroll.domain.payroll_run import (
     LEASE_S,
     TOLD_EMPLOYEES,
@@ -85,6 +85,8 @@ class ApprovePayrollRun:
 
 async def create_run(cmd: CreatePayrollRun, work: PayrollWork) -> RunView:
     """A run in DRAFT. Raises PayGroupNotFound, PayPeriodNotFound, RunInvalid, RunExists."""
+    if cmd.request.kind is RunKind.OPENING:
+        raise RunInvalid("import opening balances; that makes the run", field="kind")
     catalog = await work.catalogs.for_reference()
     period = period_of(catalog, cmd.pay_group, cmd.period)
     group_of(catalog, cmd.pay_group, period.span.end)
@@ -143,7 +145,9 @@ async def refresh_inputs(cmd: RefreshInputs, work: PayrollWork) -> tuple[RunView
     """Mark payslips stale whose facts changed; how many were not stale before. Raises RunStatusWrong."""
     run = await work.runs.get(cmd.run_id)
     run.must_be_open_for_changes()
-    newly = await work.payslips.mark_stale(run.state, cmd.reasons) if cmd.reasons else 0
+    # Opening balances were brought in: no fact of a source changes them.
+    touched = cmd.reasons if run.state.kind is not RunKind.OPENING else {}
+    newly = await work.payslips.mark_stale(run.state, touched) if touched else 0
     if cmd.positions:
         await work.runs.move_positions(cmd.run_id, cmd.positions)
     if newly:
@@ -227,7 +231,7 @@ def components_of(catalog: Catalog, state: RunState) -> tuple[PayComponent, ...]
 
 async def catalog_moved(state: RunState, newest: Catalog, work: PayrollWork) -> int:
     """The newest catalog version where it says something else for this run than its own; 0 where it does not."""
-    if newest.version == state.catalog_version:
+    if newest.version == state.catalog_version or state.kind is RunKind.OPENING:
         return 0
     pinned = await work.catalogs.at(state.catalog_version)
     return 0 if components_of(pinned, state) == components_of(newest, state) else newest.version

@@ -669,6 +669,25 @@ class MemoryReading:
         found = await MemoryPayslips(self._rows).stale(self._state(run))
         return [one for one in found if after is None or one.employee_id.bytes > after.bytes][:limit]
 
+    async def before(self, run: RunState) -> RunState | None:
+        earlier = (
+            state
+            for state in self._rows.runs.values()
+            if (state.pay_group, state.kind) == (run.pay_group, RunKind.REGULAR)
+            and state.finalized_number
+            and state.span.start < run.span.start
+        )
+        return max(earlier, key=lambda state: state.span.start, default=None)
+
+    async def documents(self, run: RunState, after: EmployeeId | None, limit: int) -> Sequence[Payslip]:
+        mine = (one for one in self._current() if one.summary.run_id == run.id)
+        later = (one for one in mine if after is None or one.summary.employee_id.bytes > after.bytes)
+        return sorted(later, key=lambda one: one.summary.employee_id.bytes)[:limit]
+
+    async def blocked(self, run: RunState, after: EmployeeId | None, last: EmployeeId | None) -> Sequence[EmployeeId]:
+        found = await MemoryPayslips(self._rows).blocked(run, after, last)
+        return list(dict.fromkeys(employee for employee, _, _ in found))
+
     async def component_totals(self, run: RunId) -> Mapping[str, ComponentSum]:
         return self._rows.totals.get(_attempt(self._state(run)), {})
 

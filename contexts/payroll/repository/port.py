@@ -393,6 +393,18 @@ class PayrollReading(Protocol):
         """By employee. Raises RunNotFound."""
         ...
 
+    async def before(self, run: RunState) -> RunState | None:
+        """The latest final REGULAR run of the pay group for an earlier period, None where there is none."""
+        ...
+
+    async def documents(self, run: RunState, after: EmployeeId | None, limit: int) -> Sequence[Payslip]:
+        """The run's payslips with their documents, by employee, those after `after`."""
+        ...
+
+    async def blocked(self, run: RunState, after: EmployeeId | None, last: EmployeeId | None) -> Sequence[EmployeeId]:
+        """Who of a span of employees is blocked in the run."""
+        ...
+
     async def component_totals(self, run: RunId) -> Mapping[str, ComponentSum]:
         """The sums per component. Raises RunNotFound."""
         ...

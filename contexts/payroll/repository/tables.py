@@ -1,6 +1,6 @@
 """The tables of payroll: a payslip is one row, and what a million of them share stands once in the run."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, SmallInteger, String, Table, false
 
 from chassis.columns import Code, Digest, Document, ExactDecimal, Id, Instant, tenant_column
 from chassis.tables import context_metadata
@@ -67,6 +67,7 @@ payroll_run = Table(
     Column("finalized_number", Integer, nullable=False),
     Column("created_time", Instant, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("include_regular", Boolean, nullable=False, server_default=false()),
     Index(
         "uq_payroll_run_place", "tenant_id", "pay_group", "period", "kind", "sequence", "live", unique=True
     ),

@@ -126,7 +126,7 @@ def tenant() -> TenantId:
 def a_run(period: str = "2026-11", kind: RunKind = RunKind.REGULAR, sequence: int = 0) -> PayrollRun:
     """A run in DRAFT."""
     employees = () if kind is RunKind.REGULAR else (EmployeeId(UUID(int=7)), EmployeeId(UUID(int=9)))
-    request = RunRequest(kind, date(2026, 12, 5), employees, "because", NOW - timedelta(microseconds=1))
+    request = RunRequest(kind, date(2026, 12, 5), employees, "because", NOW - timedelta(microseconds=1), False)
     return PayrollRun.create(RunId(uuid4()), GROUP.period(period), request, sequence, "preparer", NOW)
 
 
@@ -462,6 +462,35 @@ async def test_predecessors_are_those_of_the_latest_final_run(store: Store, tena
     assert [one.number for one in finalized] == [2, 1]
     assert {employee: one.content_hash[0] for employee, one in found.items()} == {ann: 2, bob: 1}
     assert list(moved) == [bob]
+
+
+async def test_a_run_is_compared_with_the_latest_final_regular_run_before(store: Store, tenant: TenantId) -> None:
+    people = [an_employee(number) for number in (1, 2, 3)]
+    august, september, october = a_run("2026-08"), a_run("2026-09"), a_run("2026-10")
+    missing = CalculatedBlocker(people[2], "WAGE_MISSING", "enter a wage", "")
+    async with store.unit(tenant) as work:
+        for number, run in enumerate((august, september, october), start=1):
+            await work.runs.add(run)
+            await work.runs.save(started(run))
+            await put_chunk(
+                work, run, a_result([a_payslip(people[0], number), a_payslip(people[1], number + 9)], [missing])
+            )
+            if run is not october:
+                run.state = replace(run.state, status=RunStatus.FINALIZED, finalized_number=number)
+                await work.runs.save(run)
+
+    async with store.view(tenant) as view:
+        before = await view.before(october.state)
+        first = await view.before(august.state)
+        page = await view.documents(september.state, people[0], 10)
+        blocked = await view.blocked(september.state, None, people[2])
+        none_blocked = await view.blocked(september.state, None, people[1])
+
+    assert before is not None
+    assert before.id == september.state.id
+    assert first is None
+    assert [(one.summary.employee_id, one.summary.run_id) for one in page] == [(people[1], september.state.id)]
+    assert (list(blocked), list(none_blocked)) == ([people[2]], [])
 
 
 def an_input(employee: EmployeeId, id: int = 1, **changes: Any) -> PayInput:

@@ -350,6 +350,7 @@ async def test_two_live_runs_cannot_pay_the_same_days(payroll: Payroll) -> None:
         pay_date=day_to(date(2026, 12, 10)),
         employee_ids=[str(person.employee_id), str(other.employee_id)],
         reason="leaves",
+        include_regular=True,
     )
 
     run = await payroll.calculate(termination.run_id, [person, other])

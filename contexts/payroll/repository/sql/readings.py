@@ -17,6 +17,7 @@ from contexts.payroll.domain.errors import (
 from contexts.payroll.domain.pay_input import PayInputId, PayInputState
 from contexts.payroll.domain.payroll_run import (
     RunId,
+    RunKind,
     RunState,
     RunStatus,
     stale_hash,
@@ -102,6 +103,22 @@ def _summary(row: RowMapping) -> PayslipSummary:
     )
 
 
+_DOCUMENTS = (
+    _payslip.predecessor_id, _payslip.known_at, _payslip.inputs, _payslip.lines, _payslip.year_to_date,
+)  # fmt: skip
+
+
+def _payslip_of(row: RowMapping) -> Payslip:
+    return Payslip(
+        summary=_summary(row),
+        predecessor_id=None if row["predecessor_id"] is None else PayslipId(row["predecessor_id"]),
+        known_at=row["known_at"],
+        inputs=bytes(row["inputs"]),
+        lines=bytes(row["lines"]),
+        year_to_date=bytes(row["year_to_date"]),
+    )
+
+
 class SqlPayrollReading:
     """Payroll as it is read."""
 
@@ -171,20 +188,10 @@ class SqlPayrollReading:
         return await self._one(sa.and_(_payslip.run_id == run, _payslip.employee_id == employee))
 
     async def _one(self, condition: Any) -> Payslip:
-        documents = (
-            _payslip.predecessor_id, _payslip.known_at, _payslip.inputs, _payslip.lines, _payslip.year_to_date,
-        )  # fmt: skip
-        row = await self._tx.row(_summaries(*documents).where(condition))
+        row = await self._tx.row(_summaries(*_DOCUMENTS).where(condition))
         if row is None:
             raise PayslipNotFound("there is no such payslip; check the id", field="payslip_id")
-        return Payslip(
-            summary=_summary(row),
-            predecessor_id=None if row["predecessor_id"] is None else PayslipId(row["predecessor_id"]),
-            known_at=row["known_at"],
-            inputs=bytes(row["inputs"]),
-            lines=bytes(row["lines"]),
-            year_to_date=bytes(row["year_to_date"]),
-        )
+        return _payslip_of(row)
 
     async def payslips_of_run(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[PayslipSummary]:
         state = await self._state(run)
@@ -246,6 +253,27 @@ class SqlPayrollReading:
             _stale.run_id == run, _stale.attempt == state.attempt, _stale.employee_id > (after or _FIRST)
         )
         return [stale_of(row) for row in await self._tx.rows(wanted.order_by(_stale.employee_id).limit(limit))]
+
+    async def before(self, run: RunState) -> RunState | None:
+        wanted = select(tables.payroll_run).where(
+            _run.pay_group == run.pay_group,
+            _run.kind == RunKind.REGULAR.value,
+            _run.finalized_number > 0,
+            _run.start_date < run.span.start,
+        )
+        row = await self._tx.row(wanted.order_by(_run.start_date.desc()).limit(1))
+        return None if row is None else run_state(row)
+
+    async def documents(self, run: RunState, after: EmployeeId | None, limit: int) -> Sequence[Payslip]:
+        wanted = _summaries(*_DOCUMENTS).where(
+            _payslip.run_id == run.id, _payslip.attempt == run.attempt, _payslip.employee_id > (after or _FIRST)
+        )
+        rows = await self._tx.rows(wanted.order_by(_payslip.employee_id).limit(limit))
+        return [_payslip_of(row) for row in rows]
+
+    async def blocked(self, run: RunState, after: EmployeeId | None, last: EmployeeId | None) -> Sequence[EmployeeId]:
+        found = await SqlPayslips(self._tx).blocked(run, after, last)
+        return list(dict.fromkeys(employee for employee, _, _ in found))
 
     async def component_totals(self, run: RunId) -> Mapping[str, ComponentSum]:
         state = await self._state(run)

@@ -73,6 +73,7 @@ def run_state(row: RowMapping) -> RunState:
         finalized_number=row["finalized_number"],
         created_time=row["created_time"],
         version=Version(row["version"]),
+        include_regular=bool(row["include_regular"]),
     )
 
 
@@ -136,6 +137,7 @@ def _run_row(state: RunState) -> dict[str, Any]:
         "reason": state.reason,
         "wanted_cutoff": state.wanted_cutoff,
         "created_time": state.created_time,
+        "include_regular": state.include_regular,
         **_changing_row(state),
     }
 

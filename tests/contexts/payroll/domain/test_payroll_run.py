@@ -41,7 +41,7 @@ def a_request(
     kind: RunKind = RunKind.REGULAR, people: int = 0, pay_date: date | None = None, reason: str = ""
 ) -> RunRequest:
     """What is asked for."""
-    return RunRequest(kind, pay_date, tuple(EmployeeId(UUID(int=one)) for one in range(people)), reason, None)
+    return RunRequest(kind, pay_date, tuple(EmployeeId(UUID(int=one)) for one in range(people)), reason, None, False)
 
 
 def a_run(by: str = "ann") -> PayrollRun:
@@ -161,6 +161,7 @@ def test_every_verb_is_refused_where_the_machine_does_not_know_it() -> None:
     verbs: dict[str, Callable[[PayrollRun], object]] = {
         "start the calculation": lambda run: run.start_calculation("ann", None, NOW, 1, "", canonical),
         "complete the calculation": lambda run: run.complete(ControlTotals(), SEEN),
+        "import": lambda run: run.imported(ControlTotals(), SEEN, b"{}", 1, "", NOW),
         "change payslips": lambda run: run.became_stale(1),
         "approve": lambda run: run.approve("bob", SEEN, 0, [], "", ""),
         "finalize": lambda run: run.finalize(1),

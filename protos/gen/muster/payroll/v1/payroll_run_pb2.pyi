@@ -168,6 +168,70 @@ PAY_INPUT_STATUS_CANCELLED: PayInputStatus.ValueType  # 4
 """Taken back."""
 Global___PayInputStatus: _TypeAlias = PayInputStatus  # noqa: Y015
 
+class _VarianceReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VarianceReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VarianceReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VARIANCE_REASON_UNSPECIFIED: _VarianceReason.ValueType  # 0
+    """Not given."""
+    VARIANCE_REASON_NO_PREVIOUS_RUN: _VarianceReason.ValueType  # 1
+    """There is no regular run of the pay group before."""
+    VARIANCE_REASON_JOINED: _VarianceReason.ValueType  # 2
+    """The employee was not in the run before, or began in the middle of one of the two periods."""
+    VARIANCE_REASON_LEFT: _VarianceReason.ValueType  # 3
+    """The employee is not in this run any more, or ended in the middle of one of the two periods."""
+    VARIANCE_REASON_BLOCKED: _VarianceReason.ValueType  # 4
+    """The employee has no payslip in one of the two runs, because something was missing or wrong."""
+    VARIANCE_REASON_COMPENSATION_CHANGED: _VarianceReason.ValueType  # 5
+    """Wage, allowances or full-time equivalent."""
+    VARIANCE_REASON_TIME: _VarianceReason.ValueType  # 6
+    """Time worked or absent."""
+    VARIANCE_REASON_PAY_INPUT: _VarianceReason.ValueType  # 7
+    """An amount entered for one of the two periods."""
+    VARIANCE_REASON_PRORATION: _VarianceReason.ValueType  # 8
+    """Another share of the period, or a period of other length."""
+    VARIANCE_REASON_STATUTORY: _VarianceReason.ValueType  # 9
+    """The employee's statutory profile, or a table of the country."""
+    VARIANCE_REASON_YEAR_TO_DATE: _VarianceReason.ValueType  # 10
+    """Tax goes by the running totals of the year, which moved on."""
+    VARIANCE_REASON_COMPONENT_CHANGED: _VarianceReason.ValueType  # 11
+    """The component is new, ended, or has another formula."""
+    VARIANCE_REASON_OTHER: _VarianceReason.ValueType  # 12
+    """None of these."""
+
+class VarianceReason(_VarianceReason, metaclass=_VarianceReasonEnumTypeWrapper):
+    """Why an amount differs from that of the run before."""
+
+VARIANCE_REASON_UNSPECIFIED: VarianceReason.ValueType  # 0
+"""Not given."""
+VARIANCE_REASON_NO_PREVIOUS_RUN: VarianceReason.ValueType  # 1
+"""There is no regular run of the pay group before."""
+VARIANCE_REASON_JOINED: VarianceReason.ValueType  # 2
+"""The employee was not in the run before, or began in the middle of one of the two periods."""
+VARIANCE_REASON_LEFT: VarianceReason.ValueType  # 3
+"""The employee is not in this run any more, or ended in the middle of one of the two periods."""
+VARIANCE_REASON_BLOCKED: VarianceReason.ValueType  # 4
+"""The employee has no payslip in one of the two runs, because something was missing or wrong."""
+VARIANCE_REASON_COMPENSATION_CHANGED: VarianceReason.ValueType  # 5
+"""Wage, allowances or full-time equivalent."""
+VARIANCE_REASON_TIME: VarianceReason.ValueType  # 6
+"""Time worked or absent."""
+VARIANCE_REASON_PAY_INPUT: VarianceReason.ValueType  # 7
+"""An amount entered for one of the two periods."""
+VARIANCE_REASON_PRORATION: VarianceReason.ValueType  # 8
+"""Another share of the period, or a period of other length."""
+VARIANCE_REASON_STATUTORY: VarianceReason.ValueType  # 9
+"""The employee's statutory profile, or a table of the country."""
+VARIANCE_REASON_YEAR_TO_DATE: VarianceReason.ValueType  # 10
+"""Tax goes by the running totals of the year, which moved on."""
+VARIANCE_REASON_COMPONENT_CHANGED: VarianceReason.ValueType  # 11
+"""The component is new, ended, or has another formula."""
+VARIANCE_REASON_OTHER: VarianceReason.ValueType  # 12
+"""None of these."""
+Global___VarianceReason: _TypeAlias = VarianceReason  # noqa: Y015
+
 @_typing.final
 class SourcePosition(_message.Message):
     """How far a source's feed was read before the facts were."""
@@ -309,6 +373,7 @@ class PayrollRun(_message.Message):
     WITHHOLDING_REGISTRATION_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
+    INCLUDE_REGULAR_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUID of the run."""
     pay_group: _builtins.str
@@ -351,6 +416,8 @@ class PayrollRun(_message.Message):
     """Code of the withholding registration."""
     country: _builtins.str
     """Country of the statutory pack; may be empty."""
+    include_regular: _builtins.bool
+    """True when it pays the regular components too, not the inputs entered alone; always so for REGULAR."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First day of the period."""
@@ -425,10 +492,11 @@ class PayrollRun(_message.Message):
         withholding_registration: _builtins.str = ...,
         country: _builtins.str = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
+        include_regular: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "end_date", b"end_date", "input_cutoff", b"input_cutoff", "pay_date", b"pay_date", "progress", b"progress", "start_date", b"start_date", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "attempt", b"attempt", "calculation_hash", b"calculation_hash", "catalog_version", b"catalog_version", "country", b"country", "created_time", b"created_time", "currency", b"currency", "employee_ids", b"employee_ids", "end_date", b"end_date", "etag", b"etag", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "prepared_by", b"prepared_by", "progress", b"progress", "reason", b"reason", "run_id", b"run_id", "sequence", b"sequence", "source_positions", b"source_positions", "stale_hash", b"stale_hash", "start_date", b"start_date", "status", b"status", "statutory_version", b"statutory_version", "tax_period", b"tax_period", "tax_year", b"tax_year", "time_calendar", b"time_calendar", "time_periods", b"time_periods", "totals", b"totals", "withholding_registration", b"withholding_registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "attempt", b"attempt", "calculation_hash", b"calculation_hash", "catalog_version", b"catalog_version", "country", b"country", "created_time", b"created_time", "currency", b"currency", "employee_ids", b"employee_ids", "end_date", b"end_date", "etag", b"etag", "include_regular", b"include_regular", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "prepared_by", b"prepared_by", "progress", b"progress", "reason", b"reason", "run_id", b"run_id", "sequence", b"sequence", "source_positions", b"source_positions", "stale_hash", b"stale_hash", "start_date", b"start_date", "status", b"status", "statutory_version", b"statutory_version", "tax_period", b"tax_period", "tax_year", b"tax_year", "time_calendar", b"time_calendar", "time_periods", b"time_periods", "totals", b"totals", "withholding_registration", b"withholding_registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -448,6 +516,7 @@ class CreatePayrollRunRequest(_message.Message):
     EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     INPUT_CUTOFF_FIELD_NUMBER: _builtins.int
+    INCLUDE_REGULAR_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID of this request; the same id gives the same answer."""
     pay_group: _builtins.str
@@ -458,6 +527,8 @@ class CreatePayrollRunRequest(_message.Message):
     """What it pays."""
     reason: _builtins.str
     """Why; required for kinds other than REGULAR."""
+    include_regular: _builtins.bool
+    """OFF_CYCLE and TERMINATION: pay the regular components of the period too, not the inputs entered alone."""
     @_builtins.property
     def pay_date(self) -> _date_pb2.Date:
         """When it is paid; unset = by the pay group's rule. Required for OFF_CYCLE and TERMINATION."""
@@ -481,10 +552,11 @@ class CreatePayrollRunRequest(_message.Message):
         employee_ids: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
         input_cutoff: _timestamp_pb2.Timestamp | None = ...,
+        include_regular: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input_cutoff", b"input_cutoff", "pay_date", b"pay_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "include_regular", b"include_regular", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2411,3 +2483,429 @@ class ListPayInputsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPayInputsResponse: _TypeAlias = ListPayInputsResponse  # noqa: Y015
+
+@_typing.final
+class ListVariancesRequest(_message.Message):
+    """Which run to compare with the one before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """UUID of the run."""
+    page_size: _builtins.int
+    """Look at so many employees at most, 1 to 1000; 0 means 50."""
+    page_token: _builtins.str
+    """Where to go on; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVariancesRequest: _TypeAlias = ListVariancesRequest  # noqa: Y015
+
+@_typing.final
+class LineVariance(_message.Message):
+    """One component of one employee that pays another amount than before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Code of the pay component."""
+    kind: _payroll_catalog_pb2.LineKind.ValueType
+    """What it is."""
+    @_builtins.property
+    def previous(self) -> _money_pb2.Money:
+        """In the run before; 0 where there was no such line."""
+
+    @_builtins.property
+    def current(self) -> _money_pb2.Money:
+        """In this run; 0 where there is no such line."""
+
+    @_builtins.property
+    def delta(self) -> _money_pb2.Money:
+        """Current less previous."""
+
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___VarianceReason.ValueType]:
+        """Why, the most telling first; never empty."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        kind: _payroll_catalog_pb2.LineKind.ValueType = ...,
+        previous: _money_pb2.Money | None = ...,
+        current: _money_pb2.Money | None = ...,
+        delta: _money_pb2.Money | None = ...,
+        reasons: _abc.Iterable[Global___VarianceReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "delta", b"delta", "previous", b"previous"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "current", b"current", "delta", b"delta", "kind", b"kind", "previous", b"previous", "reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineVariance: _TypeAlias = LineVariance  # noqa: Y015
+
+@_typing.final
+class EmployeeVariance(_message.Message):
+    """One employee whose payslip differs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    PREVIOUS_NET_FIELD_NUMBER: _builtins.int
+    CURRENT_NET_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    employee_id: _builtins.str
+    """UUID of the employee."""
+    @_builtins.property
+    def previous_net(self) -> _money_pb2.Money:
+        """Net pay in the run before; 0 where there was no payslip."""
+
+    @_builtins.property
+    def current_net(self) -> _money_pb2.Money:
+        """Net pay in this run; 0 where there is no payslip."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineVariance]:
+        """The components that differ, in the order of the payslip."""
+
+    def __init__(
+        self,
+        *,
+        employee_id: _builtins.str = ...,
+        previous_net: _money_pb2.Money | None = ...,
+        current_net: _money_pb2.Money | None = ...,
+        lines: _abc.Iterable[Global___LineVariance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["current_net", b"current_net", "previous_net", b"previous_net"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_net", b"current_net", "employee_id", b"employee_id", "lines", b"lines", "previous_net", b"previous_net"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmployeeVariance: _TypeAlias = EmployeeVariance  # noqa: Y015
+
+@_typing.final
+class ListVariancesResponse(_message.Message):
+    """A page of employees whose payslips differ."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREVIOUS_RUN_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    previous_run_id: _builtins.str
+    """UUID of the run that it is compared with; empty where there is none."""
+    next_page_token: _builtins.str
+    """Token of the next page, empty at the end."""
+    @_builtins.property
+    def employees(self) -> _containers.RepeatedCompositeFieldContainer[Global___EmployeeVariance]:
+        """By employee id. A page may hold fewer than asked for, or none, and still be followed by another."""
+
+    def __init__(
+        self,
+        *,
+        previous_run_id: _builtins.str = ...,
+        employees: _abc.Iterable[Global___EmployeeVariance] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employees", b"employees", "next_page_token", b"next_page_token", "previous_run_id", b"previous_run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVariancesResponse: _TypeAlias = ListVariancesResponse  # noqa: Y015
+
+@_typing.final
+class ListRegisterRowsRequest(_message.Message):
+    """Which run's register."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """UUID of the run."""
+    page_size: _builtins.int
+    """At most so many, 1 to 1000; 0 means 50."""
+    page_token: _builtins.str
+    """Where to go on; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegisterRowsRequest: _TypeAlias = ListRegisterRowsRequest  # noqa: Y015
+
+@_typing.final
+class RegisterColumn(_message.Message):
+    """One column of a register."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TOTAL_MINOR_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Code of the pay component."""
+    kind: _payroll_catalog_pb2.LineKind.ValueType
+    """What it is."""
+    total_minor: _builtins.int
+    """Sum over the run, minor units."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        kind: _payroll_catalog_pb2.LineKind.ValueType = ...,
+        total_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "kind", b"kind", "total_minor", b"total_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterColumn: _TypeAlias = RegisterColumn  # noqa: Y015
+
+@_typing.final
+class RegisterRow(_message.Message):
+    """One payslip of a register, amounts in minor units of the run's currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    PAYSLIP_ID_FIELD_NUMBER: _builtins.int
+    AMOUNTS_MINOR_FIELD_NUMBER: _builtins.int
+    GROSS_MINOR_FIELD_NUMBER: _builtins.int
+    DEDUCTIONS_MINOR_FIELD_NUMBER: _builtins.int
+    NET_MINOR_FIELD_NUMBER: _builtins.int
+    EMPLOYER_COST_MINOR_FIELD_NUMBER: _builtins.int
+    employee_id: _builtins.str
+    """UUID of the employee."""
+    payslip_id: _builtins.str
+    """UUID of the payslip."""
+    gross_minor: _builtins.int
+    """Earnings."""
+    deductions_minor: _builtins.int
+    """Deductions and taxes."""
+    net_minor: _builtins.int
+    """Paid out."""
+    employer_cost_minor: _builtins.int
+    """Gross plus employer contributions."""
+    @_builtins.property
+    def amounts_minor(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """By column; 0 where the payslip has no such line."""
+
+    def __init__(
+        self,
+        *,
+        employee_id: _builtins.str = ...,
+        payslip_id: _builtins.str = ...,
+        amounts_minor: _abc.Iterable[_builtins.int] | None = ...,
+        gross_minor: _builtins.int = ...,
+        deductions_minor: _builtins.int = ...,
+        net_minor: _builtins.int = ...,
+        employer_cost_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amounts_minor", b"amounts_minor", "deductions_minor", b"deductions_minor", "employee_id", b"employee_id", "employer_cost_minor", b"employer_cost_minor", "gross_minor", b"gross_minor", "net_minor", b"net_minor", "payslip_id", b"payslip_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterRow: _TypeAlias = RegisterRow  # noqa: Y015
+
+@_typing.final
+class ListRegisterRowsResponse(_message.Message):
+    """A page of a register."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page, empty at the end."""
+    @_builtins.property
+    def run(self) -> Global___PayrollRun:
+        """The run, with its control totals."""
+
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterColumn]:
+        """The components that the run pays, in the order of the payslip."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterRow]:
+        """By employee id."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___PayrollRun | None = ...,
+        columns: _abc.Iterable[Global___RegisterColumn] | None = ...,
+        rows: _abc.Iterable[Global___RegisterRow] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "next_page_token", b"next_page_token", "rows", b"rows", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegisterRowsResponse: _TypeAlias = ListRegisterRowsResponse  # noqa: Y015
+
+@_typing.final
+class OpeningBalance(_message.Message):
+    """What another payroll paid and withheld of one employee in the tax year."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class TotalsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    employee_id: _builtins.str
+    """UUID of the employee."""
+    @_builtins.property
+    def totals(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Running totals by name, major units: "gross", "deductions" and "net", and those that the country's tax goes on from
+        (CN: "income", "contributions", "special_additional", "tax", "months", and "separate_bonus" where one was paid).
+        """
+
+    def __init__(
+        self,
+        *,
+        employee_id: _builtins.str = ...,
+        totals: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "totals", b"totals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpeningBalance: _TypeAlias = OpeningBalance  # noqa: Y015
+
+@_typing.final
+class ImportOpeningBalancesRequest(_message.Message):
+    """Opening balances of a pay group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAY_GROUP_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    PAY_DATE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SOURCE_DATE_FIELD_NUMBER: _builtins.int
+    BALANCES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of this request; the same id gives the same answer."""
+    pay_group: _builtins.str
+    """Code of the pay group that goes on with them."""
+    period: _builtins.str
+    """Name of the last period that the other payroll paid."""
+    source: _builtins.str
+    """Where the numbers come from: "Payroll of Old Co, statement of 2026-06"."""
+    @_builtins.property
+    def pay_date(self) -> _date_pb2.Date:
+        """When the other payroll paid it last; unset = by the pay group's rule. Its year is the tax year."""
+
+    @_builtins.property
+    def source_date(self) -> _date_pb2.Date:
+        """The date of that source."""
+
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningBalance]:
+        """One per employee."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        pay_group: _builtins.str = ...,
+        period: _builtins.str = ...,
+        pay_date: _date_pb2.Date | None = ...,
+        source: _builtins.str = ...,
+        source_date: _date_pb2.Date | None = ...,
+        balances: _abc.Iterable[Global___OpeningBalance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pay_date", b"pay_date", "source_date", b"source_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balances", b"balances", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "request_id", b"request_id", "source", b"source", "source_date", b"source_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportOpeningBalancesRequest: _TypeAlias = ImportOpeningBalancesRequest  # noqa: Y015
+
+@_typing.final
+class ImportOpeningBalancesResponse(_message.Message):
+    """The run of kind OPENING in CALCULATED."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___PayrollRun:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___PayrollRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportOpeningBalancesResponse: _TypeAlias = ImportOpeningBalancesResponse  # noqa: Y015

@@ -133,6 +133,21 @@ class PayrollRunServiceStub:
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListComponentTotalsRequest.SerializeToString,
                 response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListComponentTotalsResponse.FromString,
                 _registered_method=True)
+        self.ListVariances = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/ListVariances',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListVariancesRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListVariancesResponse.FromString,
+                _registered_method=True)
+        self.ListRegisterRows = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/ListRegisterRows',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListRegisterRowsRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListRegisterRowsResponse.FromString,
+                _registered_method=True)
+        self.ImportOpeningBalances = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/ImportOpeningBalances',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ImportOpeningBalancesRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ImportOpeningBalancesResponse.FromString,
+                _registered_method=True)
         self.CreatePayInput = channel.unary_unary(
                 '/muster.payroll.v1.PayrollRunService/CreatePayInput',
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.CreatePayInputRequest.SerializeToString,
@@ -297,6 +312,30 @@ class PayrollRunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListVariances(self, request, context):
+        """What changed against the regular run of the pay group before this one, by employee and component, each delta with
+        its reasons.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRegisterRows(self, request, context):
+        """The register: every payslip of a run with the amount of each component, by employee.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportOpeningBalances(self, request, context):
+        """Brings in what another payroll paid and withheld since the year began, as a run of kind OPENING in CALCULATED;
+        once a second person approved it and it is final, the next payslips stand on it. FAILED_PRECONDITION
+        (OPENING_BALANCE_LATE) for employees who have a final payslip of the tax year already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreatePayInput(self, request, context):
         """Enters an amount for one employee, component and period: a bonus, a correction. Exactly one run takes it.
         """
@@ -415,6 +454,21 @@ def add_PayrollRunServiceServicer_to_server(servicer, server):
                     servicer.ListComponentTotals,
                     request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListComponentTotalsRequest.FromString,
                     response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListComponentTotalsResponse.SerializeToString,
+            ),
+            'ListVariances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVariances,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListVariancesRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListVariancesResponse.SerializeToString,
+            ),
+            'ListRegisterRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRegisterRows,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListRegisterRowsRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListRegisterRowsResponse.SerializeToString,
+            ),
+            'ImportOpeningBalances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportOpeningBalances,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ImportOpeningBalancesRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ImportOpeningBalancesResponse.SerializeToString,
             ),
             'CreatePayInput': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePayInput,
@@ -949,6 +1003,87 @@ class PayrollRunService:
             '/muster.payroll.v1.PayrollRunService/ListComponentTotals',
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListComponentTotalsRequest.SerializeToString,
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListComponentTotalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVariances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/ListVariances',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListVariancesRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListVariancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRegisterRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/ListRegisterRows',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListRegisterRowsRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListRegisterRowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportOpeningBalances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/ImportOpeningBalances',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ImportOpeningBalancesRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ImportOpeningBalancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,17 @@ class PayrollRunServiceStub:
     """Payslips of a run whose facts changed since they were calculated."""
     ListComponentTotals: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListComponentTotalsRequest, _payroll_run_pb2.ListComponentTotalsResponse]
     """Sums of a run per component, for reports and journals."""
+    ListVariances: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListVariancesRequest, _payroll_run_pb2.ListVariancesResponse]
+    """What changed against the regular run of the pay group before this one, by employee and component, each delta with
+    its reasons.
+    """
+    ListRegisterRows: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListRegisterRowsRequest, _payroll_run_pb2.ListRegisterRowsResponse]
+    """The register: every payslip of a run with the amount of each component, by employee."""
+    ImportOpeningBalances: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ImportOpeningBalancesRequest, _payroll_run_pb2.ImportOpeningBalancesResponse]
+    """Brings in what another payroll paid and withheld since the year began, as a run of kind OPENING in CALCULATED;
+    once a second person approved it and it is final, the next payslips stand on it. FAILED_PRECONDITION
+    (OPENING_BALANCE_LATE) for employees who have a final payslip of the tax year already.
+    """
     CreatePayInput: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.CreatePayInputRequest, _payroll_run_pb2.CreatePayInputResponse]
     """Enters an amount for one employee, component and period: a bonus, a correction. Exactly one run takes it."""
     CancelPayInput: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.CancelPayInputRequest, _payroll_run_pb2.CancelPayInputResponse]
@@ -153,6 +164,17 @@ class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
     """Payslips of a run whose facts changed since they were calculated."""
     ListComponentTotals: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListComponentTotalsRequest, _payroll_run_pb2.ListComponentTotalsResponse]  # type: ignore[assignment]
     """Sums of a run per component, for reports and journals."""
+    ListVariances: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListVariancesRequest, _payroll_run_pb2.ListVariancesResponse]  # type: ignore[assignment]
+    """What changed against the regular run of the pay group before this one, by employee and component, each delta with
+    its reasons.
+    """
+    ListRegisterRows: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListRegisterRowsRequest, _payroll_run_pb2.ListRegisterRowsResponse]  # type: ignore[assignment]
+    """The register: every payslip of a run with the amount of each component, by employee."""
+    ImportOpeningBalances: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ImportOpeningBalancesRequest, _payroll_run_pb2.ImportOpeningBalancesResponse]  # type: ignore[assignment]
+    """Brings in what another payroll paid and withheld since the year began, as a run of kind OPENING in CALCULATED;
+    once a second person approved it and it is final, the next payslips stand on it. FAILED_PRECONDITION
+    (OPENING_BALANCE_LATE) for employees who have a final payslip of the tax year already.
+    """
     CreatePayInput: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.CreatePayInputRequest, _payroll_run_pb2.CreatePayInputResponse]  # type: ignore[assignment]
     """Enters an amount for one employee, component and period: a bonus, a correction. Exactly one run takes it."""
     CancelPayInput: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.CancelPayInputRequest, _payroll_run_pb2.CancelPayInputResponse]  # type: ignore[assignment]
@@ -330,6 +352,35 @@ class PayrollRunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payroll_run_pb2.ListComponentTotalsResponse, _abc.Awaitable[_payroll_run_pb2.ListComponentTotalsResponse]]:
         """Sums of a run per component, for reports and journals."""
+
+    @_abc_1.abstractmethod
+    def ListVariances(
+        self,
+        request: _payroll_run_pb2.ListVariancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.ListVariancesResponse, _abc.Awaitable[_payroll_run_pb2.ListVariancesResponse]]:
+        """What changed against the regular run of the pay group before this one, by employee and component, each delta with
+        its reasons.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRegisterRows(
+        self,
+        request: _payroll_run_pb2.ListRegisterRowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.ListRegisterRowsResponse, _abc.Awaitable[_payroll_run_pb2.ListRegisterRowsResponse]]:
+        """The register: every payslip of a run with the amount of each component, by employee."""
+
+    @_abc_1.abstractmethod
+    def ImportOpeningBalances(
+        self,
+        request: _payroll_run_pb2.ImportOpeningBalancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.ImportOpeningBalancesResponse, _abc.Awaitable[_payroll_run_pb2.ImportOpeningBalancesResponse]]:
+        """Brings in what another payroll paid and withheld since the year began, as a run of kind OPENING in CALCULATED;
+        once a second person approved it and it is final, the next payslips stand on it. FAILED_PRECONDITION
+        (OPENING_BALANCE_LATE) for employees who have a final payslip of the tax year already.
+        """
 
     @_abc_1.abstractmethod
     def CreatePayInput(

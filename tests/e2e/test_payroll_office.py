@@ -1,0 +1,164 @@
+"""A payroll office at work, over both forms: what changed against last month, the register, pay beside the month."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.company import Staffed, define, hire_body, until_calculated
+from tests.e2e.tenants import a_company, body_of
+from tests.support.deployment import Deployment
+
+
+class Office:
+    """The company, who prepares and who approves."""
+
+    def __init__(self, acme: Staffed, preparer: httpx.AsyncClient, approver: httpx.AsyncClient) -> None:
+        self.acme, self.preparer, self.approver = acme, preparer, approver
+
+    async def close(self, period: str) -> None:
+        """Everybody's time of a month."""
+        closing = {"pay_group": "CN-MONTHLY", "period": period}
+        body_of(await self.acme.company.owner.post("/v1/timesheet-closings", json=closing), 202)
+
+    async def calculated(self, period: str, **changes: Any) -> dict[str, Any]:
+        """A run, calculated."""
+        wanted = {"pay_group": "CN-MONTHLY", "period": period, "kind": "REGULAR", **changes}
+        run = body_of(await self.preparer.post("/v1/payroll-runs", json=wanted), 201)
+        body_of(await self.preparer.post(f"/v1/payroll-runs/{run['id']}/calculate"), 202)
+        found: dict[str, Any] = await until_calculated(self.preparer, run["id"])
+        return found
+
+    async def final(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Approved by a second person, and final."""
+        seen = {"calculation_hash": run["calculation_hash"]}
+        body_of(await self.approver.post(f"/v1/payroll-runs/{run['id']}/approve", json=seen))
+        done: dict[str, Any] = body_of(await self.preparer.post(f"/v1/payroll-runs/{run['id']}/finalize"))
+        return done
+
+    async def payslip(self, run: dict[str, Any], number: str) -> dict[str, Any]:
+        """Somebody's payslip of a run."""
+        listed = body_of(await self.preparer.get(f"/v1/payroll-runs/{run['id']}/payslips"))["data"]
+        found = next(one["id"] for one in listed if one["employee_id"] == self.acme.ids[number])
+        payslip: dict[str, Any] = body_of(await self.preparer.get(f"/v1/payslips/{found}"))
+        return payslip
+
+
+@pytest.fixture
+async def office(deployment: Deployment) -> AsyncIterator[Office]:
+    """Two people on fixed hours, one with an odd name."""
+    async with a_company(deployment) as company:
+        await define(company.owner)
+        acme = Staffed(company)
+        for number, name in (("E0001", "Li Wei"), ("E0002", "=HYPERLINK(0), Wang")):
+            body = hire_body(number, schedule="FIXED-5X8")
+            body["person"]["legal_name"] = name
+            acme.ids[number] = body_of(await company.owner.post("/v1/employees", json=body), 201)["id"]
+        yield Office(acme, await company.sign_in("payroll_admin"), await company.sign_in("payroll_approver"))
+
+
+def amounts(payslip: dict[str, Any]) -> dict[str, str]:
+    """By component."""
+    return {line["code"]: line["amount"]["amount"] for line in payslip["lines"]}
+
+
+async def test_the_office_sees_what_changed_and_exports_the_register(office: Office) -> None:
+    await office.close("2026-09")
+    first = await office.calculated("2026-09")
+    before = body_of(await office.preparer.get(f"/v1/payroll-runs/{first['id']}/variance"))
+    await office.final(first)
+    raised = {
+        "effective_date": "2026-10-01",
+        "compensation": {"amount": "22000.00", "currency": "CNY", "unit": "MONTH"},
+        "reason": "REVIEW",
+    }
+    employee = office.acme.ids["E0001"]
+    owner = office.acme.company.owner
+    etag = (await owner.get(f"/v1/employees/{employee}")).headers["etag"]
+    changes = f"/v1/employees/{employee}/compensation-changes"
+    body_of(await owner.post(changes, json=raised, headers={"If-Match": etag}), 201)
+    await office.close("2026-10")
+    second = await office.calculated("2026-10")
+
+    variance = body_of(await office.preparer.get(f"/v1/payroll-runs/{second['id']}/variance"))
+    exported = await office.approver.get(f"/v1/payroll-runs/{second['id']}/register", params={"bom": "true"})
+    plain = await office.approver.get(f"/v1/payroll-runs/{second['id']}/register")
+    manager = await office.acme.company.sign_in("manager", employee)
+    refused = await manager.get(f"/v1/payroll-runs/{second['id']}/register")
+
+    assert before["previous_run_id"] is None
+    assert variance["previous_run_id"] == first["id"]
+    lines = {line["code"]: line for one in variance["data"] if one["employee_id"] == employee for line in one["lines"]}
+    assert lines["BASE"]["delta"] == {"amount": "2000.00", "currency": "CNY"}
+    assert lines["BASE"]["reasons"] == ["COMPENSATION_CHANGED"]
+    assert "OTHER" not in [reason for one in variance["data"] for line in one["lines"] for reason in line["reasons"]]
+    assert exported.headers["content-type"].startswith("text/csv")
+    assert exported.content.decode() == "\ufeff" + plain.text
+    rows = list(csv.DictReader(io.StringIO(plain.text)))
+    assert [row["employee_number"] for row in rows] == [*sorted(row["employee_number"] for row in rows[:-1]), "TOTAL"]
+    assert {row["name"] for row in rows} == {"Li Wei", "'=HYPERLINK(0), Wang", ""}
+    assert sum(Decimal(row["net"]) for row in rows[:-1]) == Decimal(rows[-1]["net"])
+    assert (rows[-1]["gross"], rows[-1]["net"]) == (
+        second["totals"]["gross"]["amount"],
+        second["totals"]["net"]["amount"],
+    )
+    assert refused.status_code == 403
+
+
+async def test_a_year_that_began_elsewhere_goes_on_and_a_bonus_is_paid_beside_the_month(office: Office) -> None:
+    employee, colleague = office.acme.ids["E0001"], office.acme.ids["E0002"]
+    balance = {
+        "employee_id": employee,
+        "gross": "160000.00",
+        "deductions": "31560.00",
+        "net": "128440.00",
+        "statutory": {
+            "income": "160000",
+            "contributions": "28000",
+            "special_additional": "12000",
+            "tax": "5480",
+            "months": "8",
+        },
+    }
+    wanted = {
+        "pay_group": "CN-MONTHLY",
+        "period": "2026-08",
+        "source": "Statement of Old Co",
+        "source_date": "2026-09-05",
+        "balances": [balance],
+    }
+    imported = body_of(await office.preparer.post("/v1/opening-balances", json=wanted), 201)
+    foreign = await office.preparer.post(
+        "/v1/opening-balances", json={**wanted, "balances": [{**balance, "employee_id": imported["id"]}]}
+    )
+    await office.final(imported)
+    await office.close("2026-09")
+    september = await office.final(await office.calculated("2026-09"))
+    payslip = await office.payslip(september, "E0001")
+    other = await office.payslip(september, "E0002")
+    bonus = {
+        "employee_id": colleague,
+        "pay_group": "CN-MONTHLY",
+        "period": "2026-09",
+        "component": "BONUS",
+        "amount": {"amount": "36000.00", "currency": "CNY"},
+        "run_kind": "OFF_CYCLE",
+    }
+    body_of(await office.preparer.post("/v1/pay-inputs", json=bonus), 201)
+    off = await office.calculated(
+        "2026-09", kind="OFF_CYCLE", pay_date="2026-10-12", employees=[colleague], reason="annual bonus"
+    )
+    beside = await office.payslip(await office.final(off), "E0002")
+
+    assert (imported["kind"], imported["status"], foreign.status_code) == ("OPENING", "CALCULATED", 404)
+    assert payslip["year_to_date"]["totals"]["months"] == "9"
+    assert payslip["year_to_date"]["totals"]["gross"] == "180000"
+    assert other["year_to_date"]["totals"]["months"] == "1"
+    assert Decimal(amounts(payslip)["IIT"]) > Decimal(amounts(other)["IIT"])
+    assert off["progress"] == {"done": 1, "blocked": 0, "stale": 0, "total": 1, "deferred": 0}
+    paid = {code: amount for code, amount in amounts(beside).items() if Decimal(amount)}
+    assert paid == {"BONUS": "36000.00", "BONUS_IIT": "1080.00"}
