@@ -130,6 +130,8 @@ def to_pay_input(body: schemas.PayInputBody) -> wire.CreatePayInputRequest:
         quantity=body.quantity or "",
         reason=body.reason,
         run_kind=to_enum(wire.RunKind, "RUN_KIND_", body.run_kind),
+        recurring=body.recurring,
+        last_period=body.last_period or "",
     )
 
 
@@ -146,6 +148,8 @@ def pay_input_view(entry: wire.PayInput) -> schemas.PayInputView:
         status=from_enum(wire.PayInputStatus, "PAY_INPUT_STATUS_", entry.status),
         run_id=optional_id(entry.run_id),
         reason=entry.reason,
+        recurring=entry.recurring,
+        last_period=blank(entry.last_period),
     )
 
 

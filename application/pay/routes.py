@@ -88,7 +88,7 @@ async def get_pay_component(
 
 @routes.post("/v1/pay-inputs", "pay_input.enter", tag="payroll", status=201)
 async def create_pay_input(body: schemas.PayInputBody, pay: Uses) -> schemas.PayInputView:
-    """Enter one amount for one employee and period; exactly one run pays it."""
+    """Enter one amount for one employee and period, which one run pays, or a recurring one for all its periods."""
     return await pay.create_pay_input(body)
 
 
@@ -102,6 +102,12 @@ async def list_pay_inputs(query: Annotated[schemas.PayInputsQuery, Query()], pay
 async def cancel_pay_input(pay_input_id: PayInputId, pay: Uses) -> schemas.PayInputView:
     """Take back an input that no final run has paid."""
     return await pay.cancel_pay_input(pay_input_id)
+
+
+@routes.post("/v1/pay-inputs/{pay_input_id}/end", "pay_input.enter", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def end_pay_input(pay_input_id: PayInputId, body: schemas.EndPayInputBody, pay: Uses) -> schemas.PayInputView:
+    """End a recurring input with a period; payslips that are final stay as they are."""
+    return await pay.end_pay_input(pay_input_id, body)
 
 
 @routes.post("/v1/payroll-runs", "payroll_run.create", tag="payroll", status=201)

@@ -217,7 +217,7 @@ class StandardComponentsView(View):
 
 
 class PayInputBody(Body):
-    """One amount for one employee in one period, paid by exactly one run."""
+    """One amount for one employee: paid by exactly one run, or by every regular run from one period to another."""
 
     employee_id: Annotated[Id, Field(description="Who gets it.")]
     pay_group: Annotated[Code, Field(description="The pay group that pays it.")]
@@ -227,6 +227,16 @@ class PayInputBody(Body):
     quantity: Annotated[DecimalText | None, Field(description="How many, for the payslip.")] = None
     run_kind: Annotated[RunKind, Field(description="The kind of run that pays it.")] = "REGULAR"
     reason: Annotated[Text, Field(description="Why, for the audit trail.")] = ""
+    recurring: Annotated[Flag, Field(description="Pay it in every regular run from `period` on.")] = False
+    last_period: Annotated[
+        PeriodName | None, Field(description="The last period that pays it (recurring); null until it is ended.")
+    ] = None
+
+
+class EndPayInputBody(Body):
+    """When a recurring input is paid for the last time."""
+
+    last_period: Annotated[PeriodName, Field(description="The last period that pays it.")]
 
 
 class PayInputView(View):
@@ -242,6 +252,8 @@ class PayInputView(View):
     status: Annotated[PayInputStatus | None, Field(description="Where it stands.")]
     run_id: Annotated[Id | None, Field(description="The run that took it.")]
     reason: Annotated[str, Field(description="Why.", max_length=500, examples=["As agreed"])]
+    recurring: Annotated[bool, Field(description="Whether every regular run of its periods pays it.")]
+    last_period: Annotated[PeriodName | None, Field(description="The last period that pays it (recurring).")]
 
 
 class PayInputsQuery(PageQuery):

@@ -167,6 +167,15 @@ class Pay:
         )
         return codec.pay_input_view(answer.pay_input)
 
+    async def end_pay_input(self, pay_input_id: UUID, body: schemas.EndPayInputBody) -> schemas.PayInputView:
+        """Pay a recurring input for the last time in a period."""
+        allow("pay_input.enter")
+        answer = await self._calls.write(
+            self._runs.EndPayInput,
+            wire.EndPayInputRequest(pay_input_id=str(pay_input_id), last_period=body.last_period),
+        )
+        return codec.pay_input_view(answer.pay_input)
+
     async def pay_inputs(self, query: schemas.PayInputsQuery) -> Page[schemas.PayInputView]:
         """A page of inputs, newest first."""
         allow("pay_input.read")

@@ -235,7 +235,7 @@ def _one(
         lines,
         year_to_date,
         _paid(plan, header, written) if written.paid else (),
-        tuple([entry.id for entry in own.inputs]) if own.inputs else (),
+        tuple([entry.id for entry in own.inputs if not entry.recurring]) if own.inputs else (),
     )
     return payslip, written.amounts
 

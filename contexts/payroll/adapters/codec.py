@@ -444,4 +444,6 @@ def pay_input_to(state: PayInputState) -> pb.PayInput:
         run_id=str(state.run_id) if taken and state.run_id is not None else "",
         etag=str(state.version),
         run_kind=pb.RunKind.Value(_enum("RUN_KIND", state.run_kind.value)),
+        recurring=state.recurring,
+        last_period=state.last_period,
     )

@@ -550,6 +550,8 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             quantity=Decimal(request.quantity) if request.quantity else None,
             reason=request.reason,
             run_kind=codec.run_kind_from(request.run_kind),
+            recurring=request.recurring,
+            last_period=request.last_period,
         )
         answer = await self._commands.run(
             lambda work: inputs.create_pay_input(cmd, work),
@@ -565,6 +567,15 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             lambda state: pb.CancelPayInputResponse(pay_input=codec.pay_input_to(state)),
         )
         return cast(pb.CancelPayInputResponse, answer)
+
+    async def EndPayInput(self, request: pb.EndPayInputRequest, context: Any) -> pb.EndPayInputResponse:
+        """See the proto."""
+        id, seen = PayInputId(UUID(request.pay_input_id)), codec.version_from(request.etag)
+        answer = await self._commands.run(
+            lambda work: inputs.end_pay_input(id, seen, request.last_period, work),
+            lambda state: pb.EndPayInputResponse(pay_input=codec.pay_input_to(state)),
+        )
+        return cast(pb.EndPayInputResponse, answer)
 
     async def ListPayInputs(self, request: pb.ListPayInputsRequest, context: Any) -> pb.ListPayInputsResponse:
         """See the proto."""

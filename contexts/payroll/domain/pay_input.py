@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NewType
 from uuid import UUID
 
-from contexts.payroll.domain.errors import PayInputUsed
+from contexts.payroll.domain.errors import PayInputInvalid, PayInputUsed
 from contexts.payroll.domain.events import PayInputChanged
 from contexts.payroll.domain.payroll_run import RunId, RunKind, RunStatus
 from kernel.aggregate import AggregateRoot
@@ -42,6 +42,14 @@ class PayInputState:
     run_id: RunId | None
     run_status: RunStatus | None
     version: Version
+    recurring: bool  # every regular run from `period` to `last_period` pays it
+    last_period: str  # "" = until it is ended
+
+    def covers(self, period: str) -> bool:
+        """Whether a run of this period pays it, as far as periods go; names of one pay group rise with time."""
+        if not self.recurring:
+            return period == self.period
+        return self.period <= period and (not self.last_period or period <= self.last_period)
 
     @property
     def status(self) -> PayInputStatus:
@@ -56,9 +64,10 @@ class PayInputState:
 
 
 class PayInput(AggregateRoot[PayInputState]):
-    """One amount for one employee, component and period.
+    """One amount for one employee, component and period, or for every period from one to another.
 
-    Invariants: never changed, only cancelled, and not once an approved or final run pays it.
+    Invariants: its amount never changes; it is cancelled or ended only; one that is paid once is not cancelled once an
+    approved or final run pays it; what ended or was cancelled never changes a final payslip.
     """
 
     @classmethod
@@ -67,6 +76,19 @@ class PayInput(AggregateRoot[PayInputState]):
         created = cls(state)
         created._events.append(PayInputChanged(state.id, state.employee_id, state.component, state.period))
         return created
+
+    def end(self, last_period: str) -> None:
+        """Pay it for the last time in this period. Raises PayInputInvalid."""
+        state = self.state
+        if not state.recurring or state.cancelled:
+            raise PayInputInvalid("only a recurring input that is not cancelled can be ended", field="last_period")
+        if last_period < state.period:
+            raise PayInputInvalid(
+                f"it begins with {state.period}; cancel it if nothing was to be paid", field="last_period"
+            )
+        self._apply(
+            PayInputChanged(state.id, state.employee_id, state.component, state.period), last_period=last_period
+        )
 
     def cancel(self) -> None:
         """Take it back. Raises PayInputUsed."""

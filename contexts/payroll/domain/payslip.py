@@ -30,6 +30,7 @@ class TakenInput(NamedTuple):
     component: str
     amount: str
     quantity: str | None
+    recurring: bool = False  # comes again, so that no run takes it for good
 
     def document(self) -> dict[str, Any]:
         """As plain JSON values."""

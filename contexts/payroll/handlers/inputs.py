@@ -30,10 +30,13 @@ class CreatePayInput:
     quantity: Decimal | None
     reason: str
     run_kind: RunKind
+    recurring: bool
+    last_period: str
 
 
 async def create_pay_input(cmd: CreatePayInput, work: PayrollWork) -> PayInputState:
     """Enter an amount. Raises PayInputInvalid, PayGroupNotFound, PayPeriodNotFound."""
+    _must_recur_well(cmd)
     catalog = await work.catalogs.for_reference()
     period = period_of(catalog, cmd.pay_group, cmd.period)
     group = group_of(catalog, cmd.pay_group, period.span.start)
@@ -63,12 +66,56 @@ async def create_pay_input(cmd: CreatePayInput, work: PayrollWork) -> PayInputSt
             run_id=None,
             run_status=None,
             version=Version(0),
+            recurring=cmd.recurring,
+            last_period=cmd.last_period,
         )
     )
+    if cmd.last_period:
+        period_of(catalog, cmd.pay_group, cmd.last_period)
     await work.inputs.add(entered)
-    if run is not None:
+    if cmd.recurring:
+        await _touch_open_runs(entered.state, work)
+    elif run is not None:
         await _touch(run, cmd.employee_id, work)
     return entered.state
+
+
+def _must_recur_well(cmd: CreatePayInput) -> None:
+    """Raises PayInputInvalid."""
+    if not cmd.recurring:
+        if cmd.last_period:
+            raise PayInputInvalid("only a recurring input has a last period", field="last_period")
+        return
+    if cmd.run_kind is not RunKind.REGULAR:
+        raise PayInputInvalid("only regular runs come again; enter it for REGULAR runs", field="run_kind")
+    if cmd.last_period and cmd.last_period < cmd.period:
+        raise PayInputInvalid("the last period is not before the first", field="last_period")
+
+
+async def end_pay_input(id: PayInputId, seen: Version | None, last_period: str, work: PayrollWork) -> PayInputState:
+    """Pay a recurring amount for the last time in a period. Raises PayInputNotFound, PayInputInvalid, Stale."""
+    catalog = await work.catalogs.for_reference()
+    entered = await work.inputs.get(id, seen)
+    before = entered.state
+    period_of(catalog, before.pay_group, last_period)
+    entered.end(last_period)
+    await work.inputs.save(entered)
+    await _touch_open_runs(before, work, unless=entered.state)
+    return entered.state
+
+
+async def _touch_open_runs(input: PayInputState, work: PayrollWork, unless: PayInputState | None = None) -> None:
+    """The employee's payslips in open runs that the input changes are stale now.
+
+    `unless` is what it became: runs that it pays as before are left alone.
+    """
+    for state in await work.runs.open(input.pay_group, RunKind.REGULAR):
+        now = unless is not None and not unless.cancelled and unless.covers(state.period)
+        if input.covers(state.period) == now:
+            continue
+        run = await work.runs.get(state.id)
+        if run.state.status in (RunStatus.CALCULATING, RunStatus.CALCULATED):
+            await _touch(run, input.employee_id, work)
 
 
 async def _open_run(states: Sequence[RunState], kind: RunKind, work: PayrollWork) -> PayrollRun | None:
@@ -91,8 +138,11 @@ async def cancel_pay_input(id: PayInputId, seen: Version | None, work: PayrollWo
     peeked = await work.inputs.get(id, seen)
     run = await work.runs.get(peeked.state.run_id) if peeked.state.run_id is not None else None
     entered = await work.inputs.get(id, seen)
+    before = entered.state
     entered.cancel()
     await work.inputs.save(entered)
+    if before.recurring and not before.cancelled:
+        await _touch_open_runs(before, work)
     if run is not None and run.state.status in (RunStatus.CALCULATING, RunStatus.CALCULATED):
         await _touch(run, entered.state.employee_id, work)
     return entered.state

@@ -171,6 +171,15 @@ class MemoryRuns:
         place = (pay_group, period, kind)
         return (one for one in self._rows.runs.values() if (one.pay_group, one.period, one.kind) == place)
 
+    async def open(self, pay_group: str, kind: RunKind) -> Sequence[RunState]:
+        statuses = (RunStatus.DRAFT, RunStatus.CALCULATING, RunStatus.CALCULATED)
+        found = (
+            state
+            for state in self._rows.runs.values()
+            if (state.pay_group, state.kind) == (pay_group, kind) and state.status in statuses
+        )
+        return sorted(found, key=lambda state: state.period)
+
     async def next_sequence(self, pay_group: str, period: str, kind: RunKind) -> int:
         return 1 + max((state.sequence for state in self._at(pay_group, period, kind)), default=0)
 
@@ -521,13 +530,13 @@ def _open_for(
     rows: Rows, run: RunState, employees: Sequence[EmployeeId] | None
 ) -> Mapping[EmployeeId, tuple[TakenInput, ...]]:
     found: dict[EmployeeId, list[TakenInput]] = {}
-    place = (run.pay_group, run.period, run.kind)
+    place = (run.pay_group, run.kind)
     for state in sorted((_with_status(rows, one) for one in rows.inputs.values()), key=lambda one: one.id.bytes):
         free = state.run_id in (None, run.id) or state.run_status is RunStatus.VOID
-        mine = (state.pay_group, state.period, state.run_kind) == place
+        mine = (state.pay_group, state.run_kind) == place and state.covers(run.period)
         if mine and free and not state.cancelled and (employees is None or state.employee_id in employees):
             quantity = None if state.quantity is None else plain(state.quantity)
-            taken = TakenInput(state.id, state.component, plain(state.amount.amount), quantity)
+            taken = TakenInput(state.id, state.component, plain(state.amount.amount), quantity, state.recurring)
             found.setdefault(state.employee_id, []).append(taken)
     return {employee: tuple(inputs) for employee, inputs in found.items()}
 

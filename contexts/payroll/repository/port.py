@@ -114,6 +114,10 @@ class Runs(Protocol):
         """The runs of a place that are not void, by sequence."""
         ...
 
+    async def open(self, pay_group: str, kind: RunKind) -> Sequence[RunState]:
+        """The runs of a pay group whose payslips may still change (DRAFT to CALCULATED), by period; at most 100."""
+        ...
+
     async def next_sequence(self, pay_group: str, period: str, kind: RunKind) -> int:
         """One above the highest sequence of the place, void runs included; 1 for the first."""
         ...

@@ -195,3 +195,60 @@ async def test_a_termination_pays_the_inputs_alone_unless_the_month_is_asked_for
     slip = await payroll.payslip(run.run_id, leaver.employee_id)
 
     assert {code: minor for code, minor in amounts(slip).items() if minor} == {"SEVERANCE": 5000000}
+
+
+async def test_a_recurring_amount_is_paid_every_month_until_it_ends(payroll: Payroll) -> None:
+    person = facts("30000")
+    months = {
+        "2026-10": Facts(person.employee_id, person.assignment_id, date(2026, 10, 1), NOVEMBER).paid("30000"),
+        "2026-11": person,
+        "2026-12": Facts(person.employee_id, person.assignment_id, DECEMBER, date(2027, 1, 1)).paid("30000"),
+    }
+    entering = pb.CreatePayInputRequest(
+        employee_id=str(person.employee_id),
+        pay_group="CN-MONTHLY",
+        period="2026-10",
+        component="EXPENSES",
+        amount=Money(currency="CNY", minor_units=20000),
+        recurring=True,
+    )
+    entered = (await payroll(payroll.runs.CreatePayInput, entering)).pay_input
+    paid: dict[str, int] = {}
+    for period, month in list(months.items())[:2]:
+        run = await payroll.finalize(await payroll.calculated([month], period))
+        paid[period] = amounts(await payroll.payslip(run.run_id, person.employee_id)).get("EXPENSES", 0)
+    december = await payroll.calculated([months["2026-12"]], "2026-12")
+
+    ending = pb.EndPayInputRequest(pay_input_id=entered.pay_input_id, last_period="2026-11")
+    ended = (await payroll(payroll.runs.EndPayInput, ending)).pay_input
+    stale = await payroll(payroll.runs.ListStalePayslips, pb.ListStalePayslipsRequest(run_id=december.run_id))
+    again = pb.RecalculateEmployeesRequest(
+        run_id=december.run_id, facts=[months["2026-12"].message], known_at=december.input_cutoff
+    )
+    await payroll(payroll.runs.RecalculateEmployees, again)
+    paid["2026-12"] = amounts(await payroll.payslip(december.run_id, person.employee_id)).get("EXPENSES", 0)
+
+    assert paid == {"2026-10": 20000, "2026-11": 20000, "2026-12": 0}
+    assert (ended.status, ended.last_period, ended.run_id) == (pb.PAY_INPUT_STATUS_OPEN, "2026-11", "")
+    assert [list(one.reasons) for one in stale.stale_payslips] == [["PAY_INPUT_CHANGED"]]
+
+
+async def test_a_recurring_amount_that_could_not_come_again_is_refused(payroll: Payroll) -> None:
+    person = facts()
+    entering = pb.CreatePayInputRequest(
+        employee_id=str(person.employee_id),
+        pay_group="CN-MONTHLY",
+        period="2026-11",
+        component="EXPENSES",
+        amount=Money(currency="CNY", minor_units=20000),
+        recurring=True,
+    )
+    beside_the_month = pb.CreatePayInputRequest()
+    beside_the_month.CopyFrom(entering)
+    beside_the_month.run_kind = pb.RUN_KIND_OFF_CYCLE
+    backwards = pb.CreatePayInputRequest()
+    backwards.CopyFrom(entering)
+    backwards.last_period = "2026-10"
+
+    assert await refused(payroll(payroll.runs.CreatePayInput, beside_the_month)) == "PAY_INPUT_INVALID"
+    assert await refused(payroll(payroll.runs.CreatePayInput, backwards)) == "PAY_INPUT_INVALID"

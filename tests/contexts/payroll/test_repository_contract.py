@@ -497,9 +497,36 @@ def an_input(employee: EmployeeId, id: int = 1, **changes: Any) -> PayInput:
     """A bonus."""
     state = PayInputState(
         PayInputId(UUID(int=id)), employee, "CN-MONTHLY", "2026-11", RunKind.REGULAR, "BONUS", Money(12345, "CNY"),
-        Decimal("1.5"), "why", False, None, None, Version(0),
+        Decimal("1.5"), "why", False, None, None, Version(0), False, "",
     )  # fmt: skip
     return PayInput.create(replace(state, **changes))
+
+
+async def test_a_recurring_input_is_open_in_each_of_its_periods(store: Store, tenant: TenantId) -> None:
+    october, november, december = (started(a_run(period)) for period in ("2026-10", "2026-11", "2026-12"))
+    beside = started(a_run(kind=RunKind.OFF_CYCLE, sequence=1))
+    ann = an_employee(1)
+    async with store.unit(tenant) as work:
+        for run in (october, november, december, beside):
+            await work.runs.add(run)
+        await work.inputs.add(an_input(ann, 2, recurring=True))
+        await work.inputs.add(an_input(ann, 1))
+        before = await work.inputs.open_for(october.state, [ann])
+        first = await work.inputs.open_for(november.state, [ann])
+        endless = await work.inputs.open_for(december.state, [ann])
+        other = await work.inputs.open_for(beside.state, [ann])
+        entered = await work.inputs.get(PayInputId(UUID(int=2)))
+        entered.end("2026-11")
+        await work.inputs.save(entered)
+        ended = await work.inputs.open_for(december.state, [ann])
+        kept = await work.inputs.get(PayInputId(UUID(int=2)))
+        still = [state.period for state in await work.runs.open("CN-MONTHLY", RunKind.REGULAR)]
+
+    assert (before, other, ended) == ({}, {}, {})
+    assert [(one.id.int, one.recurring) for one in first[ann]] == [(1, False), (2, True)]
+    assert [one.id.int for one in endless[ann]] == [2]
+    assert (kept.state.last_period, kept.state.status) == ("2026-11", PayInputStatus.OPEN)
+    assert still == ["2026-10", "2026-11", "2026-12"]
 
 
 async def test_an_input_is_taken_once_and_free_again_when_its_run_is_void(store: Store, tenant: TenantId) -> None:

@@ -51,6 +51,8 @@ def input_state(row: RowMapping) -> PayInputState:
         run_id=None if row["run_id"] is None else RunId(row["run_id"]),
         run_status=None if row["run_status"] is None else RunStatus(row["run_status"]),
         version=Version(row["version"]),
+        recurring=bool(row["recurring"]),
+        last_period=row["last_period"],
     )
 
 
@@ -76,13 +78,27 @@ async def open_inputs_for(
             _input.employee_id >= employees[0],
             _input.employee_id <= employees[-1],
             _input.cancelled == sa.false(),
+            _input.recurring == sa.false(),
             sa.or_(_input.run_id.is_(None), _input.run_id == run.id, _run.status == RunStatus.VOID.value),
         )
         .order_by(_input.pay_input_id)
     )
+    rows = list(await tx.rows(wanted))
+    if run.kind is RunKind.REGULAR:
+        again = select(tables.pay_input).where(
+            _input.pay_group == run.pay_group,
+            _input.recurring == sa.true(),
+            _input.employee_id >= employees[0],
+            _input.employee_id <= employees[-1],
+            _input.cancelled == sa.false(),
+            _input.period <= run.period,
+            sa.or_(_input.last_period == "", _input.last_period >= run.period),
+        )
+        rows += await tx.rows(again.order_by(_input.pay_input_id))
+        rows.sort(key=_by_id)
     members = set(employees)
     found: dict[EmployeeId, list[TakenInput]] = {}
-    for row in await tx.rows(wanted):
+    for row in rows:
         employee = EmployeeId(row["employee_id"])
         if employee in members:
             quantity: Decimal | None = row["quantity"]
@@ -92,9 +108,15 @@ async def open_inputs_for(
                     row["component"],
                     plain(Money(row["amount_minor"], row["currency"]).amount),
                     None if quantity is None else plain(quantity),
+                    bool(row["recurring"]),
                 )
             )
     return {employee: tuple(inputs) for employee, inputs in found.items()}
+
+
+def _by_id(row: RowMapping) -> bytes:
+    id: UUID = row["pay_input_id"]
+    return id.bytes
 
 
 class SqlPayInputs:
@@ -133,6 +155,8 @@ class SqlPayInputs:
                 "cancelled": False,
                 "run_id": None,
                 "version": 1,
+                "recurring": state.recurring,
+                "last_period": state.last_period,
             },
         )
         self._kept(entered, Version(1))
@@ -141,7 +165,12 @@ class SqlPayInputs:
         state = entered.state
         version = Version(state.version + 1)
         changed = update(tables.pay_input).where(_input.pay_input_id == state.id, _input.version == state.version)
-        if await self._tx.execute(changed.values(cancelled=state.cancelled, version=version)) != 1:
+        if (
+            await self._tx.execute(
+                changed.values(cancelled=state.cancelled, last_period=state.last_period, version=version)
+            )
+            != 1
+        ):
             raise Stale("the pay input was changed meanwhile; read it again", pay_input_id=state.id)
         self._kept(entered, version)
 

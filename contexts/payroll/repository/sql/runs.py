@@ -37,6 +37,7 @@ _run = tables.payroll_run.c
 _lease = tables.run_lease.c
 
 MAX_FINALIZED = 400
+MAX_OPEN = 100
 
 
 def run_state(row: RowMapping) -> RunState:
@@ -204,6 +205,13 @@ class SqlRuns:
             _run.pay_group == pay_group, _run.period == period, _run.kind == kind.value, _run.live == 1
         )
         return [run_state(row) for row in await self._tx.rows(wanted.order_by(_run.sequence).limit(1000))]
+
+    async def open(self, pay_group: str, kind: RunKind) -> Sequence[RunState]:
+        statuses = [status.value for status in (RunStatus.DRAFT, RunStatus.CALCULATING, RunStatus.CALCULATED)]
+        wanted = select(tables.payroll_run).where(
+            _run.pay_group == pay_group, _run.kind == kind.value, _run.status.in_(statuses)
+        )
+        return [run_state(row) for row in await self._tx.rows(wanted.order_by(_run.period).limit(MAX_OPEN))]
 
     async def next_sequence(self, pay_group: str, period: str, kind: RunKind) -> int:
         highest = select(tables.payroll_run, sa.func.max(_run.sequence).label("highest")).where(

@@ -2234,6 +2234,8 @@ class PayInput(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     RUN_KIND_FIELD_NUMBER: _builtins.int
+    RECURRING_FIELD_NUMBER: _builtins.int
+    LAST_PERIOD_FIELD_NUMBER: _builtins.int
     pay_input_id: _builtins.str
     """UUID of the pay input."""
     employee_id: _builtins.str
@@ -2256,6 +2258,10 @@ class PayInput(_message.Message):
     """Version for `etag`, decimal."""
     run_kind: Global___RunKind.ValueType
     """Kind of run that may take it."""
+    recurring: _builtins.bool
+    """True when every regular run from `period` to `last_period` pays it; no run takes it for good, so it stays OPEN."""
+    last_period: _builtins.str
+    """Name of the last period that pays it; empty = until it is ended."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The amount, in the pay group's currency."""
@@ -2275,10 +2281,12 @@ class PayInput(_message.Message):
         run_id: _builtins.str = ...,
         etag: _builtins.str = ...,
         run_kind: Global___RunKind.ValueType = ...,
+        recurring: _builtins.bool = ...,
+        last_period: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "component", b"component", "employee_id", b"employee_id", "etag", b"etag", "pay_group", b"pay_group", "pay_input_id", b"pay_input_id", "period", b"period", "quantity", b"quantity", "reason", b"reason", "run_id", b"run_id", "run_kind", b"run_kind", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "component", b"component", "employee_id", b"employee_id", "etag", b"etag", "last_period", b"last_period", "pay_group", b"pay_group", "pay_input_id", b"pay_input_id", "period", b"period", "quantity", b"quantity", "reason", b"reason", "recurring", b"recurring", "run_id", b"run_id", "run_kind", b"run_kind", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2299,6 +2307,8 @@ class CreatePayInputRequest(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     RUN_KIND_FIELD_NUMBER: _builtins.int
+    RECURRING_FIELD_NUMBER: _builtins.int
+    LAST_PERIOD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID of this request; the same id gives the same answer."""
     employee_id: _builtins.str
@@ -2315,6 +2325,10 @@ class CreatePayInputRequest(_message.Message):
     """Why; may be empty."""
     run_kind: Global___RunKind.ValueType
     """Kind of run that takes it; unspecified means REGULAR."""
+    recurring: _builtins.bool
+    """Pay it in every regular run from `period` on."""
+    last_period: _builtins.str
+    """Name of the last period that pays it, for a recurring one; empty = until it is ended."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The amount, in the pay group's currency; may be negative."""
@@ -2331,10 +2345,12 @@ class CreatePayInputRequest(_message.Message):
         quantity: _builtins.str = ...,
         reason: _builtins.str = ...,
         run_kind: Global___RunKind.ValueType = ...,
+        recurring: _builtins.bool = ...,
+        last_period: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "component", b"component", "employee_id", b"employee_id", "pay_group", b"pay_group", "period", b"period", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id", "run_kind", b"run_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "component", b"component", "employee_id", b"employee_id", "last_period", b"last_period", "pay_group", b"pay_group", "period", b"period", "quantity", b"quantity", "reason", b"reason", "recurring", b"recurring", "request_id", b"request_id", "run_kind", b"run_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2417,6 +2433,64 @@ class CancelPayInputResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelPayInputResponse: _TypeAlias = CancelPayInputResponse  # noqa: Y015
+
+@_typing.final
+class EndPayInputRequest(_message.Message):
+    """A recurring pay input to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAY_INPUT_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    LAST_PERIOD_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of this request; the same id gives the same answer."""
+    pay_input_id: _builtins.str
+    """UUID of the pay input."""
+    etag: _builtins.str
+    """Version that the caller saw; empty = not checked."""
+    last_period: _builtins.str
+    """Name of the last period that pays it."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        pay_input_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        last_period: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "last_period", b"last_period", "pay_input_id", b"pay_input_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndPayInputRequest: _TypeAlias = EndPayInputRequest  # noqa: Y015
+
+@_typing.final
+class EndPayInputResponse(_message.Message):
+    """The pay input with its last period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAY_INPUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pay_input(self) -> Global___PayInput:
+        """The pay input."""
+
+    def __init__(
+        self,
+        *,
+        pay_input: Global___PayInput | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pay_input", b"pay_input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pay_input", b"pay_input"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndPayInputResponse: _TypeAlias = EndPayInputResponse  # noqa: Y015
 
 @_typing.final
 class ListPayInputsRequest(_message.Message):

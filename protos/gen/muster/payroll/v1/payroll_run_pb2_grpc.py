@@ -158,6 +158,11 @@ class PayrollRunServiceStub:
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.CancelPayInputRequest.SerializeToString,
                 response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.CancelPayInputResponse.FromString,
                 _registered_method=True)
+        self.EndPayInput = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/EndPayInput',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.EndPayInputRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.EndPayInputResponse.FromString,
+                _registered_method=True)
         self.ListPayInputs = channel.unary_unary(
                 '/muster.payroll.v1.PayrollRunService/ListPayInputs',
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPayInputsRequest.SerializeToString,
@@ -350,6 +355,13 @@ class PayrollRunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EndPayInput(self, request, context):
+        """Ends a recurring pay input with a period. Payslips that are final stay as they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPayInputs(self, request, context):
         """Pay inputs, newest first.
         """
@@ -479,6 +491,11 @@ def add_PayrollRunServiceServicer_to_server(servicer, server):
                     servicer.CancelPayInput,
                     request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.CancelPayInputRequest.FromString,
                     response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.CancelPayInputResponse.SerializeToString,
+            ),
+            'EndPayInput': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndPayInput,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.EndPayInputRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.EndPayInputResponse.SerializeToString,
             ),
             'ListPayInputs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPayInputs,
@@ -1138,6 +1155,33 @@ class PayrollRunService:
             '/muster.payroll.v1.PayrollRunService/CancelPayInput',
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.CancelPayInputRequest.SerializeToString,
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.CancelPayInputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndPayInput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/EndPayInput',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.EndPayInputRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.EndPayInputResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,6 +102,8 @@ class PayrollRunServiceStub:
     """Enters an amount for one employee, component and period: a bonus, a correction. Exactly one run takes it."""
     CancelPayInput: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.CancelPayInputRequest, _payroll_run_pb2.CancelPayInputResponse]
     """Takes back a pay input that no final run has taken. FAILED_PRECONDITION (PAY_INPUT_USED)."""
+    EndPayInput: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.EndPayInputRequest, _payroll_run_pb2.EndPayInputResponse]
+    """Ends a recurring pay input with a period. Payslips that are final stay as they are."""
     ListPayInputs: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPayInputsRequest, _payroll_run_pb2.ListPayInputsResponse]
     """Pay inputs, newest first."""
 
@@ -179,6 +181,8 @@ class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
     """Enters an amount for one employee, component and period: a bonus, a correction. Exactly one run takes it."""
     CancelPayInput: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.CancelPayInputRequest, _payroll_run_pb2.CancelPayInputResponse]  # type: ignore[assignment]
     """Takes back a pay input that no final run has taken. FAILED_PRECONDITION (PAY_INPUT_USED)."""
+    EndPayInput: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.EndPayInputRequest, _payroll_run_pb2.EndPayInputResponse]  # type: ignore[assignment]
+    """Ends a recurring pay input with a period. Payslips that are final stay as they are."""
     ListPayInputs: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPayInputsRequest, _payroll_run_pb2.ListPayInputsResponse]  # type: ignore[assignment]
     """Pay inputs, newest first."""
 
@@ -397,6 +401,14 @@ class PayrollRunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payroll_run_pb2.CancelPayInputResponse, _abc.Awaitable[_payroll_run_pb2.CancelPayInputResponse]]:
         """Takes back a pay input that no final run has taken. FAILED_PRECONDITION (PAY_INPUT_USED)."""
+
+    @_abc_1.abstractmethod
+    def EndPayInput(
+        self,
+        request: _payroll_run_pb2.EndPayInputRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.EndPayInputResponse, _abc.Awaitable[_payroll_run_pb2.EndPayInputResponse]]:
+        """Ends a recurring pay input with a period. Payslips that are final stay as they are."""
 
     @_abc_1.abstractmethod
     def ListPayInputs(
