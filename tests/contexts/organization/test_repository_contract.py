@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from muster.organization.v1.employee_pb2 import WorkFacts
 
 from contexts.organization.domain import events
 from contexts.organization.domain.errors import (
@@ -383,6 +384,45 @@ async def test_a_pay_slice_gives_each_stretch_of_constant_facts(store: Store, te
         ]
     )
     assert page.next_after is None
+
+
+async def test_a_raise_in_mid_month_gives_one_person_two_segments_and_no_more(store: Store, tenant: TenantId) -> None:
+    """Golden case G8: 100 for the days 1 to 15, 200 for the days 16 to 30."""
+    state = await hired(store, tenant, hire_date=date(2026, 11, 1))
+    hire_id = state.changes[0].change_id
+    async with store.unit(tenant) as unit:
+        cmd = change.CorrectEmployee(a_target(state.id), hire_id, None, {"compensation": monthly("100.00")}, {})
+        await change.correct_employee(cmd, unit)
+    await raised(store, tenant, state.id, date(2026, 11, 16), "200.00")
+
+    async with store.view(tenant) as view:
+        page = await view.employees.pay_slice(PayQuestion("CN-MONTHLY", NOVEMBER), None, 500)
+
+    paid = [(each.days, WorkFacts.FromString(each.work).compensation.amount) for each in page.segments]
+    assert paid == [
+        (Period(date(2026, 11, 1), date(2026, 11, 16)), "100.00"),
+        (Period(date(2026, 11, 16), date(2026, 12, 1)), "200.00"),
+    ]
+    assert {each.employee_id for each in page.segments} == {state.id}
+    assert {each.spell.start for each in page.segments} == {date(2026, 11, 1)}
+
+
+async def test_a_newcomer_in_a_batch_changes_nothing_for_the_others(store: Store, tenant: TenantId) -> None:
+    """Golden case G23: the others are paid for the whole month, the newcomer from the first day on."""
+    async with store.unit(tenant) as unit:
+        hires = [a_hire("OLD-1"), a_hire("NEW", hire_date=date(2026, 11, 16)), a_hire("OLD-2"), a_hire("OLD-1")]
+        outcomes = await hire.hire_employees(hire.HireEmployees(hires), unit)
+
+    async with store.view(tenant) as view:
+        page = await view.employees.pay_slice(PayQuestion("CN-MONTHLY", NOVEMBER), None, 500)
+
+    days = {each.number: (each.spell.start, each.days) for each in page.segments}
+    assert [isinstance(outcome, DomainError) for outcome in outcomes] == [False, False, False, True]
+    assert days == {
+        "OLD-1": (FIRST_DAY, NOVEMBER),
+        "OLD-2": (FIRST_DAY, NOVEMBER),
+        "NEW": (date(2026, 11, 16), Period(date(2026, 11, 16), date(2026, 12, 1))),
+    }
 
 
 async def test_a_change_of_the_person_does_not_cut_a_pay_segment(store: Store, tenant: TenantId) -> None:
