@@ -145,6 +145,7 @@ def to_assignment(body: schemas.AssignmentBody, employment_type: str) -> wire.As
         fte=body.fte,
         flsa_status=to_enum(wire.FlsaStatus, "FLSA_STATUS_", body.flsa_status),
         employment_type=to_enum(wire.EmploymentType, "EMPLOYMENT_TYPE_", employment_type),
+        grade=body.grade or "",
     )
 
 
@@ -222,7 +223,7 @@ def employee_view(employee: wire.Employee, shown: frozenset[FieldClass]) -> sche
         "person": _person_fields(employee.person, shown),
         "employment": _employment_fields(employee.employment),
         "employment_type": _EMPLOYMENT_TYPES.get(assignment.employment_type),
-        "assignment": _assignment_fields(assignment) if assignment.assignment_id else None,
+        "assignment": _assignment_fields(assignment, pay) if assignment.assignment_id else None,
         "compensation": _pay_fields(work.compensation) if pay and work.compensation.currency else None,
         "allowances": [{**_pay_fields(one), "code": one.code} for one in work.allowances] if pay else None,
         "statutory_profiles": [_profile_fields(one) for one in work.statutory_profiles] if pay else None,
@@ -264,7 +265,7 @@ def _employment_fields(employment: wire.Employment) -> dict[str, Any]:
     }
 
 
-def _assignment_fields(assignment: wire.Assignment) -> dict[str, Any]:
+def _assignment_fields(assignment: wire.Assignment, pay: bool) -> dict[str, Any]:
     return {
         "id": assignment.assignment_id,
         "legal_entity": assignment.legal_entity,
@@ -276,6 +277,7 @@ def _assignment_fields(assignment: wire.Assignment) -> dict[str, Any]:
         "pay_group": assignment.pay_group or None,
         "fte": assignment.fte,
         "flsa_status": _FLSA_STATUSES.get(assignment.flsa_status),
+        "grade": (assignment.grade or None) if pay else None,  # tells about the pay of it
     }
 
 

@@ -200,6 +200,10 @@ class AssignmentBody(Body):
     flsa_status: Annotated[
         FlsaStatus | None, Field(description="US only: status under the Fair Labor Standards Act.")
     ] = None
+    grade: Annotated[
+        Code | None,
+        Field(description="Grade of the job, the company's own code.", examples=["P6"], json_schema_extra=PAY),
+    ] = None
 
 
 class AssignmentChangeBody(Body):
@@ -219,6 +223,15 @@ class AssignmentChangeBody(Body):
     fte: Annotated[Fte, Field(default=None)]
     flsa_status: Annotated[FlsaStatus, Field(description="US only.", default=None)]
     employment_type: Annotated[EmploymentType, Field(description="Kind of the contract.", default=None)]
+    grade: Annotated[
+        Code | None,
+        Field(
+            description="Grade of the job, the company's own code.",
+            default=None,
+            examples=["P6"],
+            json_schema_extra=PAY,
+        ),
+    ]
 
 
 class PersonChangeBody(Body):
@@ -468,6 +481,15 @@ class AssignmentView(View):
     ]
     fte: Annotated[str, Field(description="Full-time equivalent.", max_length=8, examples=["1"])]
     flsa_status: Annotated[FlsaStatus | None, Field(description="US only.")]
+    grade: Annotated[
+        str | None,
+        Field(
+            description="Grade of the job; null where hidden or none.",
+            max_length=40,
+            examples=["P6"],
+            json_schema_extra=PAY,
+        ),
+    ]
 
 
 class CompensationView(View):

@@ -65,6 +65,7 @@ class Assignment(BaseModel):
     pay_group: str | None
     fte: str
     flsa_status: str | None
+    grade: str | None
 
 
 class Pay(BaseModel):
@@ -224,6 +225,7 @@ def answer(employee: employee_pb2.Employee) -> Employee:
             pay_group=assignment.pay_group or None,
             fte=assignment.fte,
             flsa_status=None,
+            grade=assignment.grade or None,
         ),
         compensation=Pay(
             amount=work.compensation.amount,

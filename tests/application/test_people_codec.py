@@ -54,6 +54,7 @@ def an_employee() -> wire.Employee:
                 fte="0.5",
                 flsa_status=wire.FLSA_STATUS_EXEMPT,
                 employment_type=wire.EMPLOYMENT_TYPE_PART_TIME,
+                grade="P6",
             ),
             compensation=wire.Compensation(amount="20000.00", currency="CNY", unit=wire.PAY_UNIT_MONTH),
             allowances=[wire.Allowance(code="MEAL", amount="10", currency="CNY", unit=wire.PAY_UNIT_DAY)],
@@ -87,7 +88,7 @@ def test_an_instant_without_fraction_is_written_as_pydantic_writes_it() -> None:
 @pytest.mark.parametrize(
     ("hidden", "gone"),
     [
-        (FieldClass.PAY, {"20000.00", "MEAL"}),
+        (FieldClass.PAY, {"20000.00", "MEAL", "P6"}),
         (FieldClass.SENSITIVE, {"310101199005010014", "62220202"}),
         (FieldClass.PERSONAL, {"1990-05-01", "li.wei@example.com", "+86 21 5555 0100"}),
     ],

@@ -85,13 +85,23 @@ async def numbers(firm: Staffed, **query: Any) -> set[str]:
 async def test_a_promotion_changes_job_and_pay_on_one_day(firm: Staffed) -> None:
     li = await a_person(firm, "PROMOTED")
 
-    await li.done("promotions", effective_date="2027-01-01", assignment={"position": "LEAD"}, compensation=LEAD)
+    await li.done(
+        "promotions", effective_date="2027-01-01", assignment={"position": "LEAD", "grade": "P7"}, compensation=LEAD
+    )
 
     eve, day = await li.on("2026-12-31"), await li.on("2027-01-01")
     assert (eve["assignment"]["position"], eve["compensation"]["amount"]) == ("ENGINEER", "20000.00")
     assert (day["assignment"]["position"], day["compensation"]) == ("LEAD", LEAD)
+    assert (eve["assignment"]["grade"], day["assignment"]["grade"]) == (None, "P7")
     promotion = (await li.history())["data"][-1]
-    assert (promotion["reason"], set(promotion["fields"])) == ("PROMOTION", {"position", "compensation"})
+    assert (promotion["reason"], set(promotion["fields"])) == ("PROMOTION", {"position", "grade", "compensation"})
+    boss = await a_person(firm, "SEES-NO-PAY")
+    await li.done("manager-changes", effective_date="2026-02-01", manager_id=boss.id)
+    manager = await firm.company.sign_in("manager", boss.id)
+    seen = body_of(await manager.get(li.path, params={"as_of": "2027-01-01"}))
+    told = body_of(await manager.get(f"{li.path}/history"))["data"][1]["fields"]
+    assert (seen["assignment"]["position"], seen["assignment"]["grade"]) == ("LEAD", None)
+    assert (told["position"], told["grade"], told["compensation"]) == ("LEAD", "***", "***")
 
 
 async def test_a_team_moves_to_its_new_manager_on_the_day_and_never_in_a_circle(firm: Staffed) -> None:

@@ -142,6 +142,7 @@ def work_to_proto(work: Work) -> pb.WorkFacts:
             fte=str(assignment.fte),
             flsa_status=0 if assignment.flsa_status is None else _FLSA[assignment.flsa_status],  # type: ignore[arg-type]
             employment_type=_TYPE[assignment.employment_type],
+            grade=assignment.grade,
         ),
         compensation=None if work.compensation is None else compensation_to_proto(work.compensation),
         allowances=[

@@ -92,6 +92,7 @@ def _assignment_from(message: pb.Assignment) -> dict[str, FieldValue]:
         "fte": _fte(message.fte or "1", "assignment.fte"),
         "flsa_status": FLSA_OF.get(message.flsa_status),
         "employment_type": TYPE_OF.get(message.employment_type, EmploymentType.FULL_TIME),
+        "grade": message.grade,
     }
 
 

@@ -129,6 +129,7 @@ class Assignment:
     fte: Decimal = Decimal(1)
     flsa_status: FlsaStatus | None = None
     employment_type: EmploymentType = EmploymentType.FULL_TIME
+    grade: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -451,6 +451,7 @@ class Assignment(_message.Message):
     FTE_FIELD_NUMBER: _builtins.int
     FLSA_STATUS_FIELD_NUMBER: _builtins.int
     EMPLOYMENT_TYPE_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
     assignment_id: _builtins.str
     """UUID of the assignment; given by the service at the hire, ignored in requests."""
     legal_entity: _builtins.str
@@ -473,6 +474,8 @@ class Assignment(_message.Message):
     """US only: status under the Fair Labor Standards Act."""
     employment_type: Global___EmploymentType.ValueType
     """Kind of the contract; UNSPECIFIED in requests means FULL_TIME, and no change in a transfer."""
+    grade: _builtins.str
+    """Grade of the job, in the company's own code, which is not checked; empty for none."""
     def __init__(
         self,
         *,
@@ -487,10 +490,11 @@ class Assignment(_message.Message):
         fte: _builtins.str = ...,
         flsa_status: Global___FlsaStatus.ValueType = ...,
         employment_type: Global___EmploymentType.ValueType = ...,
+        grade: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_id", b"assignment_id", "department", b"department", "employment_type", b"employment_type", "flsa_status", b"flsa_status", "fte", b"fte", "legal_entity", b"legal_entity", "location", b"location", "manager_id", b"manager_id", "pay_group", b"pay_group", "position", b"position", "work_schedule", b"work_schedule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_id", b"assignment_id", "department", b"department", "employment_type", b"employment_type", "flsa_status", b"flsa_status", "fte", b"fte", "grade", b"grade", "legal_entity", b"legal_entity", "location", b"location", "manager_id", b"manager_id", "pay_group", b"pay_group", "position", b"position", "work_schedule", b"work_schedule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1066,6 +1070,7 @@ class AssignmentChange(_message.Message):
     FTE_FIELD_NUMBER: _builtins.int
     FLSA_STATUS_FIELD_NUMBER: _builtins.int
     EMPLOYMENT_TYPE_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
     legal_entity: _builtins.str
     """Code of the legal entity."""
     department: _builtins.str
@@ -1086,6 +1091,8 @@ class AssignmentChange(_message.Message):
     """US only: status under the Fair Labor Standards Act."""
     employment_type: Global___EmploymentType.ValueType
     """Kind of the contract; UNSPECIFIED is refused."""
+    grade: _builtins.str
+    """Grade of the job, empty for none."""
     def __init__(
         self,
         *,
@@ -1099,10 +1106,11 @@ class AssignmentChange(_message.Message):
         fte: _builtins.str | None = ...,
         flsa_status: Global___FlsaStatus.ValueType | None = ...,
         employment_type: Global___EmploymentType.ValueType | None = ...,
+        grade: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_department", b"_department", "_employment_type", b"_employment_type", "_flsa_status", b"_flsa_status", "_fte", b"_fte", "_legal_entity", b"_legal_entity", "_location", b"_location", "_manager_id", b"_manager_id", "_pay_group", b"_pay_group", "_position", b"_position", "_work_schedule", b"_work_schedule", "department", b"department", "employment_type", b"employment_type", "flsa_status", b"flsa_status", "fte", b"fte", "legal_entity", b"legal_entity", "location", b"location", "manager_id", b"manager_id", "pay_group", b"pay_group", "position", b"position", "work_schedule", b"work_schedule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_department", b"_department", "_employment_type", b"_employment_type", "_flsa_status", b"_flsa_status", "_fte", b"_fte", "_grade", b"_grade", "_legal_entity", b"_legal_entity", "_location", b"_location", "_manager_id", b"_manager_id", "_pay_group", b"_pay_group", "_position", b"_position", "_work_schedule", b"_work_schedule", "department", b"department", "employment_type", b"employment_type", "flsa_status", b"flsa_status", "fte", b"fte", "grade", b"grade", "legal_entity", b"legal_entity", "location", b"location", "manager_id", b"manager_id", "pay_group", b"pay_group", "position", b"position", "work_schedule", b"work_schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_department", b"_department", "_employment_type", b"_employment_type", "_flsa_status", b"_flsa_status", "_fte", b"_fte", "_legal_entity", b"_legal_entity", "_location", b"_location", "_manager_id", b"_manager_id", "_pay_group", b"_pay_group", "_position", b"_position", "_work_schedule", b"_work_schedule", "department", b"department", "employment_type", b"employment_type", "flsa_status", b"flsa_status", "fte", b"fte", "legal_entity", b"legal_entity", "location", b"location", "manager_id", b"manager_id", "pay_group", b"pay_group", "position", b"position", "work_schedule", b"work_schedule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_department", b"_department", "_employment_type", b"_employment_type", "_flsa_status", b"_flsa_status", "_fte", b"_fte", "_grade", b"_grade", "_legal_entity", b"_legal_entity", "_location", b"_location", "_manager_id", b"_manager_id", "_pay_group", b"_pay_group", "_position", b"_position", "_work_schedule", b"_work_schedule", "department", b"department", "employment_type", b"employment_type", "flsa_status", b"flsa_status", "fte", b"fte", "grade", b"grade", "legal_entity", b"legal_entity", "location", b"location", "manager_id", b"manager_id", "pay_group", b"pay_group", "position", b"position", "work_schedule", b"work_schedule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__department: _TypeAlias = _typing.Literal["department"]  # noqa: Y015
     _WhichOneofArgType__department: _TypeAlias = _typing.Literal["_department", b"_department"]  # noqa: Y015
@@ -1112,6 +1120,8 @@ class AssignmentChange(_message.Message):
     _WhichOneofArgType__flsa_status: _TypeAlias = _typing.Literal["_flsa_status", b"_flsa_status"]  # noqa: Y015
     _WhichOneofReturnType__fte: _TypeAlias = _typing.Literal["fte"]  # noqa: Y015
     _WhichOneofArgType__fte: _TypeAlias = _typing.Literal["_fte", b"_fte"]  # noqa: Y015
+    _WhichOneofReturnType__grade: _TypeAlias = _typing.Literal["grade"]  # noqa: Y015
+    _WhichOneofArgType__grade: _TypeAlias = _typing.Literal["_grade", b"_grade"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity: _TypeAlias = _typing.Literal["legal_entity"]  # noqa: Y015
     _WhichOneofArgType__legal_entity: _TypeAlias = _typing.Literal["_legal_entity", b"_legal_entity"]  # noqa: Y015
     _WhichOneofReturnType__location: _TypeAlias = _typing.Literal["location"]  # noqa: Y015
@@ -1132,6 +1142,8 @@ class AssignmentChange(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__flsa_status) -> _WhichOneofReturnType__flsa_status | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fte) -> _WhichOneofReturnType__fte | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grade) -> _WhichOneofReturnType__grade | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity) -> _WhichOneofReturnType__legal_entity | None: ...
     @_typing.overload
