@@ -222,7 +222,20 @@ def run_view(run: wire.PayrollRun) -> schemas.RunView:
         approved_by=blank(run.approved_by),
         reason=blank(run.reason),
         include_regular=run.include_regular,
+        payments=schemas.RunPayments.model_construct(due=run.due_payment_count, settled=run.settled_payment_count),
         created_time=from_instant(run.created_time),
+    )
+
+
+def payment_view(payment: wire.Payment) -> schemas.PaymentView:
+    """A payment as it is answered."""
+    return schemas.PaymentView.model_construct(
+        id=UUID(payment.payment_id),
+        payslip_id=UUID(payment.payslip_id),
+        employee_id=UUID(payment.employee_id),
+        amount=from_money(payment.amount),
+        status=from_enum(wire.PaymentStatus, "PAYMENT_STATUS_", payment.status),
+        reason=blank(payment.reason),
     )
 
 

@@ -216,6 +216,26 @@ async def list_stale_payslips(
     return await pay.stale(run_id, query)
 
 
+@routes.get("/v1/payroll-runs/{run_id}/payments", "payment.read", tag="payroll", criticality=Bulk)
+async def list_run_payments(
+    run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses
+) -> Page[schemas.PaymentView]:
+    """A page of a final run's payments, one per payslip with something to pay out, by employee; none before."""
+    return await pay.payments(run_id, query)
+
+
+@routes.post("/v1/payroll-runs/{run_id}/payments/settle", "payment.settle", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def settle_payments(run_id: RunId, body: schemas.SettleBody, pay: Uses) -> schemas.RunView:
+    """The net pay of these employees was paid out; the run is PAID once everybody's is, PARTIALLY_PAID before."""
+    return await pay.settle_payments(run_id, body)
+
+
+@routes.post("/v1/payroll-runs/{run_id}/payments/return", "payment.settle", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def return_payments(run_id: RunId, body: schemas.ReturnBody, pay: Uses) -> schemas.RunView:
+    """The bank could not pay these employees, or gave their pay back; it may be settled later."""
+    return await pay.return_payments(run_id, body)
+
+
 @routes.get("/v1/payroll-runs/{run_id}/variance", "payroll_run.read", tag="payroll", criticality=Bulk)
 async def list_run_variances(run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses) -> schemas.VariancePage:
     """What changed against the pay group's regular run before, by employee and component, with the reasons."""

@@ -34,7 +34,8 @@ RoundingMode = Literal["HALF_UP", "HALF_DOWN", "HALF_EVEN", "UP", "DOWN", "CEILI
 TaxTreatment = Literal["WAGE", "SEPARATE_BONUS", "SEVERANCE", "EXEMPT"]
 FormulaScope = Literal["PAYSLIP", "SEGMENT"]
 RunKind = Literal["REGULAR", "OFF_CYCLE", "CORRECTION", "TERMINATION", "OPENING"]
-RunStatus = Literal["DRAFT", "CALCULATING", "CALCULATED", "APPROVED", "FINALIZED", "VOID"]
+RunStatus = Literal["DRAFT", "CALCULATING", "CALCULATED", "APPROVED", "FINALIZED", "VOID", "PARTIALLY_PAID", "PAID"]
+PaymentStatus = Literal["PENDING", "SETTLED", "RETURNED"]
 VarianceReason = Literal[
     "NO_PREVIOUS_RUN",
     "JOINED",
@@ -350,6 +351,13 @@ class RunTotals(View):
     employer_cost: Annotated[MoneyView | None, Field(description="Gross and employer's part.", json_schema_extra=PAY)]
 
 
+class RunPayments(View):
+    """How much of a final run is paid out."""
+
+    due: Annotated[int, Field(description="Payslips with something to pay out; 0 before it is final.", ge=0)]
+    settled: Annotated[int, Field(description="Those that are paid out.", ge=0)]
+
+
 class RunView(View):
     """A payroll run."""
 
@@ -374,6 +382,7 @@ class RunView(View):
     ]
     reason: Annotated[str | None, Field(description="Why.", max_length=500, examples=["As agreed"])]
     include_regular: Annotated[bool, Field(description="Whether it pays the regular components too.")]
+    payments: Annotated[RunPayments, Field(description="How much of it is paid out.")]
     created_time: Annotated[Instant | None, Field(description="When it was created.")]
 
 
@@ -406,6 +415,32 @@ class BlockerView(View):
     message: Annotated[str, Field(description="What to do.", max_length=1000, examples=["lock the timesheet"])]
     subject: Annotated[str | None, Field(description="What it is about.", max_length=100, examples=["019ab3c4"])]
     deferred: Annotated[bool, Field(description="Whether it is left to a later run.")]
+
+
+class SettleBody(Body):
+    """Whose net pay was paid out."""
+
+    employees: Annotated[list[Id], Field(description="The employees.", min_length=1, max_length=500)]
+
+
+class ReturnBody(Body):
+    """Whose net pay was not paid out, or given back."""
+
+    employees: Annotated[list[Id], Field(description="The employees.", min_length=1, max_length=500)]
+    reason: Annotated[Text, Field(description="What the bank said.", min_length=1, examples=["Account closed"])]
+
+
+class PaymentView(View):
+    """The net pay of one payslip on its way."""
+
+    id: Annotated[Id, Field(description="The payment.")]
+    payslip_id: Annotated[Id, Field(description="The payslip.")]
+    employee_id: Annotated[Id, Field(description="Who is paid.")]
+    amount: Annotated[MoneyView | None, Field(description="The payslip's net.", json_schema_extra=PAY)]
+    status: Annotated[PaymentStatus | None, Field(description="Where it stands.")]
+    reason: Annotated[
+        str | None, Field(description="Why it was returned.", max_length=500, examples=["Account closed"])
+    ]
 
 
 class LineVarianceView(View):

@@ -482,6 +482,37 @@ class Pay:
         await self._relations.allow(action, UUID(answer.payslip.summary.employee_id), missing="PAYSLIP_NOT_FOUND")
         return answer.payslip
 
+    async def payments(self, run_id: UUID, query: PageQuery) -> Page[schemas.PaymentView]:
+        """The payments of a final run."""
+        allow("payment.read")
+        answer = await self._calls.read(
+            self._runs.ListPayments,
+            wire.ListPaymentsRequest(run_id=str(run_id), page_size=query.limit, page_token=query.cursor),
+        )
+        return Page[schemas.PaymentView].model_construct(
+            data=[codec.payment_view(each) for each in answer.payments], next_cursor=answer.next_page_token or None
+        )
+
+    async def settle_payments(self, run_id: UUID, body: schemas.SettleBody) -> schemas.RunView:
+        """The net pay of these employees was paid out."""
+        allow("payment.settle")
+        answer = await self._calls.write(
+            self._runs.SettlePayments,
+            wire.SettlePaymentsRequest(run_id=str(run_id), employee_ids=[str(each) for each in body.employees]),
+        )
+        return self._versioned(answer.run)
+
+    async def return_payments(self, run_id: UUID, body: schemas.ReturnBody) -> schemas.RunView:
+        """The net pay of these employees was not paid out, or given back."""
+        allow("payment.settle")
+        answer = await self._calls.write(
+            self._runs.ReturnPayments,
+            wire.ReturnPaymentsRequest(
+                run_id=str(run_id), employee_ids=[str(each) for each in body.employees], reason=body.reason
+            ),
+        )
+        return self._versioned(answer.run)
+
     async def variances(self, run_id: UUID, query: PageQuery) -> schemas.VariancePage:
         """What changed against the regular run before."""
         allow("payroll_run.read")

@@ -153,6 +153,13 @@ async def test_a_year_that_began_elsewhere_goes_on_and_a_bonus_is_paid_beside_th
         "2026-09", kind="OFF_CYCLE", pay_date="2026-10-12", employees=[colleague], reason="annual bonus"
     )
     beside = await office.payslip(await office.final(off), "E0002")
+    paying = f"/v1/payroll-runs/{september['id']}/payments"
+    pending = body_of(await office.preparer.get(paying))["data"]
+    partly = body_of(await office.preparer.post(f"{paying}/settle", json={"employees": [employee]}))
+    refused = await office.approver.post(f"{paying}/settle", json={"employees": [colleague]})
+    failed = {"employees": [colleague], "reason": "Account closed"}
+    body_of(await office.preparer.post(f"{paying}/return", json=failed))
+    paid = body_of(await office.preparer.post(f"{paying}/settle", json={"employees": [colleague]}))
 
     assert (imported["kind"], imported["status"], foreign.status_code) == ("OPENING", "CALCULATED", 404)
     assert payslip["year_to_date"]["totals"]["months"] == "9"
@@ -160,5 +167,9 @@ async def test_a_year_that_began_elsewhere_goes_on_and_a_bonus_is_paid_beside_th
     assert other["year_to_date"]["totals"]["months"] == "1"
     assert Decimal(amounts(payslip)["IIT"]) > Decimal(amounts(other)["IIT"])
     assert off["progress"] == {"done": 1, "blocked": 0, "stale": 0, "total": 1, "deferred": 0}
-    paid = {code: amount for code, amount in amounts(beside).items() if Decimal(amount)}
-    assert paid == {"BONUS": "36000.00", "BONUS_IIT": "1080.00"}
+    assert {one["status"] for one in pending} == {"PENDING"}
+    assert {one["amount"]["amount"] for one in pending} == {payslip["net"]["amount"], other["net"]["amount"]}
+    assert (partly["status"], partly["payments"]) == ("PARTIALLY_PAID", {"due": 2, "settled": 1})
+    assert (paid["status"], refused.status_code) == ("PAID", 403)
+    extra = {code: amount for code, amount in amounts(beside).items() if Decimal(amount)}
+    assert extra == {"BONUS": "36000.00", "BONUS_IIT": "1080.00"}

@@ -28,6 +28,7 @@ from contexts.payroll.domain.catalog import (
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.explanation import Explanation, StepSource
 from contexts.payroll.domain.pay_input import PayInputState, PayInputStatus
+from contexts.payroll.domain.payment import Payment
 from contexts.payroll.domain.payroll_run import RunKind, RunRequest, RunState, RunStatus
 from contexts.payroll.domain.payslip import Payslip, PayslipSummary
 from contexts.payroll.repository.port import RunView
@@ -270,7 +271,7 @@ def run_to(view: RunView) -> pb.PayrollRun:
         pay_date=date_to(state.pay_date),
         kind=pb.RunKind.Value(_enum("RUN_KIND", state.kind.value)),
         sequence=state.sequence,
-        status=run_status_to(state.status),
+        status=run_status_to(state.told_status),
         attempt=state.attempt,
         calculation_hash=state.calculation_hash,
         progress=pb.RunProgress(
@@ -306,10 +307,24 @@ def run_to(view: RunView) -> pb.PayrollRun:
         country=state.country,
         created_time=instant_to(state.created_time),
         include_regular=state.include_regular,
+        due_payment_count=state.due_count,
+        settled_payment_count=state.settled_count,
     )
     if state.input_cutoff is not None:
         message.input_cutoff.CopyFrom(instant_to(state.input_cutoff))
     return message
+
+
+def payment_to(payment: Payment) -> pb.Payment:
+    """A payment."""
+    return pb.Payment(
+        payment_id=str(payment.id),
+        payslip_id=str(payment.payslip_id),
+        employee_id=str(payment.employee_id),
+        amount=money_to(payment.amount.minor, payment.amount.currency),
+        status=pb.PaymentStatus.Value(_enum("PAYMENT_STATUS", payment.status.value)),
+        reason=payment.reason,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ payslips

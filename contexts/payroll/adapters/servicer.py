@@ -21,16 +21,17 @@ from contexts.payroll.adapters import codec
 from contexts.payroll.adapters.calculation import replay
 from contexts.payroll.adapters.chunk_service import Calculations, Chunks, InputsKeepMoving, payslip_ids
 from contexts.payroll.adapters.facts import employee_of
-from contexts.payroll.adapters.reports import Reports
+from contexts.payroll.adapters.reports import Reports, after_employee
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.errors import Blocked, FactsInvalid, PayslipLineNotFound
 from contexts.payroll.domain.explanation import explain
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.opening import OpeningBalance, OpeningSource
 from contexts.payroll.domain.pay_input import PayInputId
+from contexts.payroll.domain.payment import PaymentStatus
 from contexts.payroll.domain.payroll_run import LEASE_S, RunId
 from contexts.payroll.domain.payslip import ChunkResult, Payslip, PayslipId, content_hash, without_places
-from contexts.payroll.handlers import catalog, chunks, inputs, opening, queries, runs
+from contexts.payroll.handlers import catalog, chunks, inputs, opening, payments, queries, runs
 from contexts.payroll.repository.documents import canonical, line_amounts
 from contexts.payroll.repository.port import ChunkWork, PayrollReading, PlacesTaken, RunView, SlotsInTheWay
 from kernel.clock import Clock
@@ -368,6 +369,34 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         )
         return cast(pb.VoidPayrollRunResponse, answer)
 
+    async def SettlePayments(self, request: pb.SettlePaymentsRequest, context: Any) -> pb.SettlePaymentsResponse:
+        """See the proto."""
+        cmd = _recording(request, PaymentStatus.SETTLED, "")
+        answer = await self._commands.run(
+            lambda work: payments.record_payments(cmd, work),
+            lambda view: pb.SettlePaymentsResponse(run=codec.run_to(view)),
+        )
+        return cast(pb.SettlePaymentsResponse, answer)
+
+    async def ReturnPayments(self, request: pb.ReturnPaymentsRequest, context: Any) -> pb.ReturnPaymentsResponse:
+        """See the proto."""
+        cmd = _recording(request, PaymentStatus.RETURNED, request.reason)
+        answer = await self._commands.run(
+            lambda work: payments.record_payments(cmd, work),
+            lambda view: pb.ReturnPaymentsResponse(run=codec.run_to(view)),
+        )
+        return cast(pb.ReturnPaymentsResponse, answer)
+
+    async def ListPayments(self, request: pb.ListPaymentsRequest, context: Any) -> pb.ListPaymentsResponse:
+        """See the proto."""
+        run_id, limit = RunId(UUID(request.run_id)), page_size(request.page_size)
+        after = after_employee(request.page_token)
+        found = await self._queries.run(lambda view: view.payments(run_id, after, limit))
+        return pb.ListPaymentsResponse(
+            payments=[codec.payment_to(payment) for payment in found],
+            next_page_token=to_token(str(found[-1].employee_id)) if len(found) == limit else "",
+        )
+
     # ---------------------------------------------------------------------------------------------------- payslips
 
     async def ListPayslips(self, request: pb.ListPayslipsRequest, context: Any) -> pb.ListPayslipsResponse:
@@ -590,6 +619,18 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             pay_inputs=[codec.pay_input_to(state) for state in found],
             next_page_token=to_token(str(found[-1].id)) if len(found) == limit else "",
         )
+
+
+def _recording(
+    request: pb.SettlePaymentsRequest | pb.ReturnPaymentsRequest, outcome: PaymentStatus, reason: str
+) -> payments.RecordPayments:
+    return payments.RecordPayments(
+        RunId(UUID(request.run_id)),
+        codec.version_from(request.etag),
+        [EmployeeId(UUID(id)) for id in request.employee_ids],
+        outcome,
+        reason,
+    )
 
 
 def _after_code(token: str) -> str:

@@ -201,6 +201,12 @@ class PayInputUsed(DomainError):
     kind, reason = Kind.RULE, "PAY_INPUT_USED"
 
 
+class PaymentNotDue(DomainError):
+    """The run has nothing to pay out to the employee."""
+
+    kind, reason = Kind.RULE, "PAYMENT_NOT_DUE"
+
+
 class VersionGone(DomainError):
     """The program has another engine or statutory pack than the calculation was pinned to."""
 

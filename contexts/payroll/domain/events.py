@@ -42,7 +42,7 @@ class PayrollRunCalculated:
 
 @dataclass(frozen=True, slots=True)
 class PayrollRunChanged:
-    """Payslips of a calculated run changed: RECALCULATED, STALE or DEFERRED."""
+    """Payslips of a calculated run changed: RECALCULATED, STALE or DEFERRED; PAYMENTS of a final one."""
 
     run_id: UUID
     change: str

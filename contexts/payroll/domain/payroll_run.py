@@ -61,6 +61,9 @@ class RunStatus(Enum):
     APPROVED = "APPROVED"
     FINALIZED = "FINALIZED"
     VOID = "VOID"
+    # What a final run is told to be, by its payments; never a state of its own.
+    PARTIALLY_PAID = "PARTIALLY_PAID"
+    PAID = "PAID"
 
 
 # The whole state machine; the diagram in LANGUAGE.md says the same.
@@ -75,6 +78,7 @@ NEXT: Mapping[str, Mapping[RunStatus, RunStatus]] = {
     "change payslips": {RunStatus.CALCULATED: RunStatus.CALCULATED},
     "approve": {RunStatus.CALCULATED: RunStatus.APPROVED},
     "finalize": {RunStatus.APPROVED: RunStatus.FINALIZED},
+    "record payments": {RunStatus.FINALIZED: RunStatus.FINALIZED},
     "void": {
         RunStatus.DRAFT: RunStatus.VOID,
         RunStatus.CALCULATING: RunStatus.VOID,
@@ -139,6 +143,15 @@ class RunState:
     created_time: datetime
     version: Version
     include_regular: bool  # pays the regular components too, not the inputs entered alone
+    due_count: int  # payslips with something to pay out; 0 before it is final
+    settled_count: int
+
+    @property
+    def told_status(self) -> RunStatus:
+        """The status as people are told it: a final run by what was paid out of it."""
+        if self.status is not RunStatus.FINALIZED or not self.settled_count:
+            return self.status
+        return RunStatus.PAID if self.settled_count >= self.due_count else RunStatus.PARTIALLY_PAID
 
     @property
     def slot(self) -> str:
@@ -231,6 +244,8 @@ class PayrollRun(AggregateRoot[RunState]):
                 created_time=now,
                 version=Version(0),
                 include_regular=request.include_regular or request.kind is RunKind.REGULAR,
+                due_count=0,
+                settled_count=0,
             )
         )
         state = run.state
@@ -398,14 +413,31 @@ class PayrollRun(AggregateRoot[RunState]):
             )
         self._apply(PayrollRunApproved(state.id, calculation_hash), status=status, approved_by=by)
 
-    def finalize(self, number: int) -> None:
-        """Make it final, the `number`th under its registration in the tax year. Raises RunStatusWrong."""
+    def finalize(self, number: int, due: int) -> None:
+        """Make it final, the `number`th under its registration in the tax year, with so many payslips to pay out.
+
+        Raises RunStatusWrong.
+        """
         status = self._next("finalize")
         state = self.state
         self._apply(
             PayrollRunFinalized(state.id, state.pay_group, state.period, state.pay_date, state.totals.payslip_count),
             status=status,
             finalized_number=number,
+            due_count=due,
+        )
+
+    def must_be_final(self) -> None:
+        """Raises RunStatusWrong where nothing is paid out yet."""
+        self._next("record payments")
+
+    def payments_recorded(self, newly_settled: int, payments: int) -> None:
+        """So many more payments are settled (fewer where it is negative). Raises RunStatusWrong."""
+        status = self._next("record payments")
+        self._apply(
+            PayrollRunChanged(self.state.id, "PAYMENTS", payments),
+            status=status,
+            settled_count=self.state.settled_count + newly_settled,
         )
 
     def void(self) -> None:

@@ -201,7 +201,7 @@ async def finalize_run(run_id: RunId, seen: Version | None, work: PayrollWork) -
     state = run.state
     await work.lock(f"payroll.finalize.{state.registration}.{state.tax_year}")
     finalized = await work.runs.finalized(state.registration, state.tax_year)
-    run.finalize(finalized[0].number + 1 if finalized else 1)
+    run.finalize(finalized[0].number + 1 if finalized else 1, await work.payments.due(state))
     moved = await work.payslips.moved_predecessors(state, finalized, TOLD_EMPLOYEES)
     if moved:
         raise PredecessorMoved(

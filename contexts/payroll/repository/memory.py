@@ -11,6 +11,7 @@ from contexts.payroll.domain.catalog import Catalog, CatalogEntry
 from contexts.payroll.domain.errors import PayInputNotFound, PayslipNotFound, RunExists, RunNotFound
 from contexts.payroll.domain.events import CatalogPublished
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState
+from contexts.payroll.domain.payment import Payment, PaymentStatus
 from contexts.payroll.domain.payroll_run import (
     ControlTotals,
     PayrollRun,
@@ -43,6 +44,7 @@ from contexts.payroll.repository.port import (
 )
 from kernel.errors import Stale
 from kernel.ids import EmployeeId, TenantId, Version, derived_id
+from kernel.money import Money
 
 Attempt = tuple[RunId, int]
 
@@ -83,6 +85,7 @@ class Rows:
     stale: dict[tuple[Attempt, EmployeeId], StalePayslip] = field(default_factory=dict)
     totals: dict[Attempt, dict[str, ComponentSum]] = field(default_factory=dict)
     inputs: dict[PayInputId, PayInputState] = field(default_factory=dict)
+    payments: dict[tuple[RunId, EmployeeId], Payment] = field(default_factory=dict)
 
     def copied(self) -> "Rows":
         """The same rows, to be changed apart; the values themselves are frozen."""
@@ -480,6 +483,33 @@ def _predecessors(
     return found
 
 
+class MemoryPayments:
+    """What became of the payments of runs."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    async def due(self, run: RunState) -> int:
+        return len(_payments(self._rows, run))
+
+    async def of(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, Payment]:
+        return {one.employee_id: one for one in _payments(self._rows, run) if one.employee_id in employees}
+
+    async def record(self, payments: Sequence[Payment], now: datetime) -> None:
+        self._rows.payments.update({(one.run_id, one.employee_id): one for one in payments})
+
+
+def _payments(rows: Rows, run: RunState) -> list[Payment]:
+    found = []
+    for (attempt, employee), payslip in rows.payslips.items():
+        summary = payslip.summary
+        if attempt == _attempt(run) and summary.net > 0:
+            amount = Money(summary.net, run.currency)
+            pending = Payment(summary.id, run.id, employee, amount, PaymentStatus.PENDING, "")
+            found.append(rows.payments.get((run.id, employee), pending))
+    return sorted(found, key=lambda payment: payment.employee_id.bytes)
+
+
 class MemoryPayInputs:
     """Amounts entered for employees."""
 
@@ -553,6 +583,7 @@ class MemoryWork:
         self.catalogs = MemoryCatalogs(self.rows, self.outbox, tenant_id)
         self.runs = MemoryRuns(self.rows, self.outbox)
         self.payslips = MemoryPayslips(self.rows)
+        self.payments = MemoryPayments(self.rows)
         self.inputs = MemoryPayInputs(self.rows, self.outbox)
 
     @property
@@ -623,7 +654,7 @@ class MemoryReading:
             for state in sorted(self._rows.runs.values(), key=lambda state: state.id.bytes, reverse=True)
             if (not pay_group or state.pay_group == pay_group)
             and (not period or state.period == period)
-            and status in (None, state.status)
+            and status in (None, state.told_status)
             and (after is None or state.id.bytes < after.bytes)
         )
         return [await self.run(state.id) for state in list(found)[:limit]]
@@ -699,6 +730,11 @@ class MemoryReading:
 
     async def component_totals(self, run: RunId) -> Mapping[str, ComponentSum]:
         return self._rows.totals.get(_attempt(self._state(run)), {})
+
+    async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
+        state = self._state(run)
+        found = _payments(self._rows, state) if state.status is RunStatus.FINALIZED else []
+        return [one for one in found if after is None or one.employee_id.bytes > after.bytes][:limit]
 
     async def pay_inputs(
         self, employee: EmployeeId | None, pay_group: str, period: str, after: PayInputId | None, limit: int

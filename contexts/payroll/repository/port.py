@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contexts.payroll.domain.catalog import Catalog, CatalogEntry
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState
+from contexts.payroll.domain.payment import Payment
 from contexts.payroll.domain.payroll_run import ControlTotals, PayrollRun, RunId, RunKind, RunState, RunStatus
 from contexts.payroll.domain.payslip import (
     Blocker,
@@ -288,6 +289,22 @@ class PayInputs(Protocol):
         ...
 
 
+class Payments(Protocol):
+    """What became of the payments of runs."""
+
+    async def due(self, run: RunState) -> int:
+        """How many payslips of the run have something to pay out."""
+        ...
+
+    async def of(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, Payment]:
+        """The payments of these employees, pending ones included."""
+        ...
+
+    async def record(self, payments: Sequence[Payment], now: datetime) -> None:
+        """Keep what became of them."""
+        ...
+
+
 class PayrollWork(Protocol):
     """One command's work in one tenant: everything commits together or not at all."""
 
@@ -319,6 +336,11 @@ class PayrollWork(Protocol):
     @property
     def inputs(self) -> PayInputs:
         """Its pay inputs."""
+        ...
+
+    @property
+    def payments(self) -> Payments:
+        """The payments of its runs."""
         ...
 
     def now(self) -> datetime:
@@ -411,6 +433,10 @@ class PayrollReading(Protocol):
 
     async def component_totals(self, run: RunId) -> Mapping[str, ComponentSum]:
         """The sums per component. Raises RunNotFound."""
+        ...
+
+    async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
+        """Those of a final run, by employee; none before. Raises RunNotFound."""
         ...
 
     async def pay_inputs(

@@ -68,6 +68,8 @@ payroll_run = Table(
     Column("created_time", Instant, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("include_regular", Boolean, nullable=False, server_default=false()),
+    Column("due_count", Integer, nullable=False, server_default="0"),
+    Column("settled_count", Integer, nullable=False, server_default="0"),
     Index(
         "uq_payroll_run_place", "tenant_id", "pay_group", "period", "kind", "sequence", "live", unique=True
     ),
@@ -184,6 +186,18 @@ component_total = Table(
     Column("component", Code(40), primary_key=True),
     Column("amount_minor", BigInteger, nullable=False),
     Column("line_count", Integer, nullable=False),
+)
+
+payment = Table(
+    "payment",
+    metadata,
+    tenant_column(),
+    Column("run_id", Id, primary_key=True),
+    Column("employee_id", Id, primary_key=True),
+    Column("payment_id", Id, nullable=False),
+    Column("status", Code(12), nullable=False),  # SETTLED or RETURNED; a pending payment has no row
+    Column("reason", String(500), nullable=False),
+    Column("changed_time", Instant, nullable=False),
 )
 
 pay_input = Table(

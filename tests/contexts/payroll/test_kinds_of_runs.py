@@ -252,3 +252,44 @@ async def test_a_recurring_amount_that_could_not_come_again_is_refused(payroll: 
 
     assert await refused(payroll(payroll.runs.CreatePayInput, beside_the_month)) == "PAY_INPUT_INVALID"
     assert await refused(payroll(payroll.runs.CreatePayInput, backwards)) == "PAY_INPUT_INVALID"
+
+
+async def test_a_final_run_is_paid_when_everybodys_net_pay_is_settled(payroll: Payroll) -> None:
+    ann, bob = facts("20000"), facts("30000")
+    calculated = await payroll.calculated([ann, bob])
+    early = await refused(settle(payroll, calculated.run_id, ann))
+    final = await payroll.finalize(calculated)
+    before = await payroll(payroll.runs.ListPayments, pb.ListPaymentsRequest(run_id=final.run_id))
+
+    partly = (await settle(payroll, final.run_id, ann)).run
+    again = (await settle(payroll, final.run_id, ann)).run
+    paid = (await settle(payroll, final.run_id, ann, bob)).run
+    returning = pb.ReturnPaymentsRequest(
+        run_id=final.run_id, employee_ids=[str(bob.employee_id)], reason="account closed"
+    )
+    returned = (await payroll(payroll.runs.ReturnPayments, returning)).run
+    after = await payroll(payroll.runs.ListPayments, pb.ListPaymentsRequest(run_id=final.run_id))
+    stranger = await refused(settle(payroll, final.run_id, facts()))
+    voided = await refused(
+        payroll(payroll.runs.VoidPayrollRun, pb.VoidPayrollRunRequest(run_id=final.run_id, reason="oops"))
+    )
+
+    assert early == "RUN_STATUS_WRONG"
+    assert (final.status, final.due_payment_count) == (pb.RUN_STATUS_FINALIZED, 2)
+    assert {one.status for one in before.payments} == {pb.PAYMENT_STATUS_PENDING}
+    assert sum(one.amount.minor_units for one in before.payments) == final.totals.net.minor_units
+    assert (partly.status, partly.settled_payment_count) == (pb.RUN_STATUS_PARTIALLY_PAID, 1)
+    assert (again.settled_payment_count, again.etag) == (1, partly.etag)
+    assert (paid.status, paid.settled_payment_count) == (pb.RUN_STATUS_PAID, 2)
+    assert (returned.status, returned.settled_payment_count) == (pb.RUN_STATUS_PARTIALLY_PAID, 1)
+    assert {one.employee_id: (one.status, one.reason) for one in after.payments} == {
+        str(ann.employee_id): (pb.PAYMENT_STATUS_SETTLED, ""),
+        str(bob.employee_id): (pb.PAYMENT_STATUS_RETURNED, "account closed"),
+    }
+    assert (stranger, voided) == ("PAYMENT_NOT_DUE", "RUN_STATUS_WRONG")
+
+
+async def settle(payroll: Payroll, run_id: str, *people: Facts) -> Any:
+    """The bank paid these people."""
+    employees = [str(one.employee_id) for one in people]
+    return await payroll(payroll.runs.SettlePayments, pb.SettlePaymentsRequest(run_id=run_id, employee_ids=employees))

@@ -21,6 +21,7 @@ from contexts.payroll.domain.catalog import CatalogEntry, PayDateRule, PayFreque
 from contexts.payroll.domain.errors import PayslipNotFound, RunExists, RunNotFound
 from contexts.payroll.domain.events import CalculationRequested, PayrollRunCreated
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState, PayInputStatus
+from contexts.payroll.domain.payment import PaymentStatus
 from contexts.payroll.domain.payroll_run import PayrollRun, RunId, RunKind, RunRequest, RunStatus
 from contexts.payroll.domain.payslip import (
     CalculatedBlocker,
@@ -449,7 +450,7 @@ async def test_predecessors_are_those_of_the_latest_final_run(store: Store, tena
             await put_chunk(work, run, a_result(slips))
             run.complete(run.state.totals, "0" * 64)
             run.approve("other", "0" * 64, 0, [], "", "")
-            run.finalize(number)
+            run.finalize(number, 1)
             await work.runs.save(run)
         await work.runs.add(mine)
         finalized = await work.runs.finalized("ACME-TAX", 2026)
@@ -491,6 +492,41 @@ async def test_a_run_is_compared_with_the_latest_final_regular_run_before(store:
     assert first is None
     assert [(one.summary.employee_id, one.summary.run_id) for one in page] == [(people[1], september.state.id)]
     assert (list(blocked), list(none_blocked)) == ([people[2]], [])
+
+
+async def test_payments_are_pending_until_something_is_recorded(store: Store, tenant: TenantId) -> None:
+    run = started(a_run())
+    ann, bob, eve = (an_employee(number) for number in (1, 2, 3))
+    async with store.unit(tenant) as work:
+        await work.runs.add(run)
+        await put_chunk(work, run, a_result([a_payslip(ann), a_payslip(bob), a_payslip(eve, net=0)]))
+        due = await work.payments.due(run.state)
+        found = await work.payments.of(run.state, [ann, bob, eve])
+        settled = replace(found[ann], status=PaymentStatus.SETTLED)
+        await work.payments.record([settled], NOW)
+        await work.payments.record([replace(settled, status=PaymentStatus.RETURNED, reason="closed")], NOW)
+        run.complete(run.state.totals, "0" * 64)
+        run.approve("other", "0" * 64, 0, [], "", "")
+        run.finalize(1, due)
+        run.payments_recorded(1, 1)
+        await work.runs.save(run)
+
+    async with store.view(tenant) as view:
+        listed = await view.payments(run.state.id, None, 10)
+        later = await view.payments(run.state.id, ann, 10)
+        told = {
+            status: [one.state.id for one in await view.runs("", "", status, None, 10)]
+            for status in (RunStatus.FINALIZED, RunStatus.PARTIALLY_PAID, RunStatus.PAID)
+        }
+
+    assert due == 2
+    assert [(one.employee_id, one.status, one.reason) for one in listed] == [
+        (ann, PaymentStatus.RETURNED, "closed"),
+        (bob, PaymentStatus.PENDING, ""),
+    ]
+    assert [one.employee_id for one in later] == [bob]
+    assert listed[0].id == found[ann].id
+    assert told == {RunStatus.FINALIZED: [], RunStatus.PARTIALLY_PAID: [run.state.id], RunStatus.PAID: []}
 
 
 def an_input(employee: EmployeeId, id: int = 1, **changes: Any) -> PayInput:

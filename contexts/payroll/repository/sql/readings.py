@@ -15,6 +15,7 @@ from contexts.payroll.domain.errors import (
     PayslipNotFound,
 )
 from contexts.payroll.domain.pay_input import PayInputId, PayInputState
+from contexts.payroll.domain.payment import Payment
 from contexts.payroll.domain.payroll_run import (
     RunId,
     RunKind,
@@ -37,8 +38,16 @@ from contexts.payroll.repository.port import (
 )
 from contexts.payroll.repository.sql.catalogs import CatalogCache, SqlCatalogs
 from contexts.payroll.repository.sql.pay_inputs import input_state, inputs_with_state, open_inputs_for
+from contexts.payroll.repository.sql.payments import payment_of, payments_of
 from contexts.payroll.repository.sql.payslips import SqlPayslips, predecessors_of, stale_of
-from contexts.payroll.repository.sql.runs import finalized_runs, positions_of, run_missing, run_state, totals_of
+from contexts.payroll.repository.sql.runs import (
+    finalized_runs,
+    positions_of,
+    run_missing,
+    run_state,
+    told,
+    totals_of,
+)
 from kernel.ids import EmployeeId, TenantId
 
 _run = tables.payroll_run.c
@@ -175,7 +184,7 @@ class SqlPayrollReading:
         if period:
             wanted = wanted.where(_run.period == period)
         if status is not None:
-            wanted = wanted.where(_run.status == status.value)
+            wanted = wanted.where(*told(status))
         if after is not None:
             wanted = wanted.where(_run.run_id < after)
         rows = await self._tx.rows(wanted.order_by(_run.run_id.desc()).limit(limit))
@@ -282,6 +291,14 @@ class SqlPayrollReading:
             row["component"]: ComponentSum(row["amount_minor"], row["line_count"])
             for row in await self._tx.rows(wanted)
         }
+
+    async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
+        state = await self._state(run)
+        if state.status is not RunStatus.FINALIZED:
+            return []
+        wanted = payments_of(state).where(_payslip.employee_id > (after or _FIRST))
+        rows = await self._tx.rows(wanted.order_by(_payslip.employee_id).limit(limit))
+        return [payment_of(row, state.currency) for row in rows]
 
     async def pay_inputs(
         self, employee: EmployeeId | None, pay_group: str, period: str, after: PayInputId | None, limit: int

@@ -75,7 +75,18 @@ def run_state(row: RowMapping) -> RunState:
         created_time=row["created_time"],
         version=Version(row["version"]),
         include_regular=bool(row["include_regular"]),
+        due_count=row["due_count"],
+        settled_count=row["settled_count"],
     )
+
+
+def told(status: RunStatus) -> tuple[Any, ...]:
+    """The condition that a run is told to be in this status."""
+    if status is RunStatus.PAID:
+        return _run.settled_count > 0, _run.settled_count >= _run.due_count
+    if status is RunStatus.PARTIALLY_PAID:
+        return _run.settled_count > 0, _run.settled_count < _run.due_count
+    return _run.status == status.value, _run.settled_count == 0
 
 
 def totals_of(row: RowMapping) -> ControlTotals:
@@ -114,6 +125,8 @@ def _changing_row(state: RunState) -> dict[str, Any]:
         "preparers": orjson.dumps(state.preparers).decode(),
         "approved_by": state.approved_by,
         "finalized_number": state.finalized_number,
+        "due_count": state.due_count,
+        "settled_count": state.settled_count,
     }
 
 

@@ -5,6 +5,7 @@ from chassis.principal import Call
 from chassis.unit_of_work import UnitOfWork
 from contexts.payroll.repository.sql.catalogs import CatalogCache, SqlCatalogs
 from contexts.payroll.repository.sql.pay_inputs import SqlPayInputs
+from contexts.payroll.repository.sql.payments import SqlPayments
 from contexts.payroll.repository.sql.payslips import SqlPayslips
 from contexts.payroll.repository.sql.runs import SqlRuns
 from kernel.clock import Clock
@@ -19,6 +20,7 @@ class SqlPayrollWork(UnitOfWork):
         self.catalogs = SqlCatalogs(tx, kept, self.outbox)
         self.runs = SqlRuns(tx, self.outbox)
         self.payslips = SqlPayslips(tx)
+        self.payments = SqlPayments(tx)
         self.inputs = SqlPayInputs(tx, self.outbox)
 
     @property

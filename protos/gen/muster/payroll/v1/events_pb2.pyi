@@ -145,7 +145,7 @@ class PayrollRunChangedEvent(_message.Message):
     run_id: _builtins.str
     """UUID of the run."""
     change: _builtins.str
-    """What happened: RECALCULATED, STALE, DEFERRED."""
+    """What happened: RECALCULATED, STALE, DEFERRED; PAYMENTS once it is final."""
     employee_count: _builtins.int
     """How many employees it touched."""
     def __init__(

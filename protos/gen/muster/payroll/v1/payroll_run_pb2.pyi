@@ -80,6 +80,10 @@ class _RunStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunStatus.V
     """Its payslips never change again."""
     RUN_STATUS_VOID: _RunStatus.ValueType  # 6
     """Given up."""
+    RUN_STATUS_PARTIALLY_PAID: _RunStatus.ValueType  # 7
+    """Final, and some of its payments are settled."""
+    RUN_STATUS_PAID: _RunStatus.ValueType  # 8
+    """Final, and all of its payments are settled."""
 
 class RunStatus(_RunStatus, metaclass=_RunStatusEnumTypeWrapper):
     """Where a run stands. Set by the service only."""
@@ -98,6 +102,10 @@ RUN_STATUS_FINALIZED: RunStatus.ValueType  # 5
 """Its payslips never change again."""
 RUN_STATUS_VOID: RunStatus.ValueType  # 6
 """Given up."""
+RUN_STATUS_PARTIALLY_PAID: RunStatus.ValueType  # 7
+"""Final, and some of its payments are settled."""
+RUN_STATUS_PAID: RunStatus.ValueType  # 8
+"""Final, and all of its payments are settled."""
 Global___RunStatus: _TypeAlias = RunStatus  # noqa: Y015
 
 class _TraceSource:
@@ -231,6 +239,34 @@ VARIANCE_REASON_COMPONENT_CHANGED: VarianceReason.ValueType  # 11
 VARIANCE_REASON_OTHER: VarianceReason.ValueType  # 12
 """None of these."""
 Global___VarianceReason: _TypeAlias = VarianceReason  # noqa: Y015
+
+class _PaymentStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PaymentStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAYMENT_STATUS_UNSPECIFIED: _PaymentStatus.ValueType  # 0
+    """Never sent."""
+    PAYMENT_STATUS_PENDING: _PaymentStatus.ValueType  # 1
+    """Nothing is known of it yet."""
+    PAYMENT_STATUS_SETTLED: _PaymentStatus.ValueType  # 2
+    """Paid out."""
+    PAYMENT_STATUS_RETURNED: _PaymentStatus.ValueType  # 3
+    """Not paid out, or given back."""
+
+class PaymentStatus(_PaymentStatus, metaclass=_PaymentStatusEnumTypeWrapper):
+    """Where a payment stands."""
+
+PAYMENT_STATUS_UNSPECIFIED: PaymentStatus.ValueType  # 0
+"""Never sent."""
+PAYMENT_STATUS_PENDING: PaymentStatus.ValueType  # 1
+"""Nothing is known of it yet."""
+PAYMENT_STATUS_SETTLED: PaymentStatus.ValueType  # 2
+"""Paid out."""
+PAYMENT_STATUS_RETURNED: PaymentStatus.ValueType  # 3
+"""Not paid out, or given back."""
+Global___PaymentStatus: _TypeAlias = PaymentStatus  # noqa: Y015
 
 @_typing.final
 class SourcePosition(_message.Message):
@@ -374,6 +410,8 @@ class PayrollRun(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
     INCLUDE_REGULAR_FIELD_NUMBER: _builtins.int
+    DUE_PAYMENT_COUNT_FIELD_NUMBER: _builtins.int
+    SETTLED_PAYMENT_COUNT_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUID of the run."""
     pay_group: _builtins.str
@@ -418,6 +456,10 @@ class PayrollRun(_message.Message):
     """Country of the statutory pack; may be empty."""
     include_regular: _builtins.bool
     """True when it pays the regular components too, not the inputs entered alone; always so for REGULAR."""
+    due_payment_count: _builtins.int
+    """Payslips with something to pay out; 0 before the run is final."""
+    settled_payment_count: _builtins.int
+    """Payments of the run that are settled."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First day of the period."""
@@ -493,10 +535,12 @@ class PayrollRun(_message.Message):
         country: _builtins.str = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
         include_regular: _builtins.bool = ...,
+        due_payment_count: _builtins.int = ...,
+        settled_payment_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "end_date", b"end_date", "input_cutoff", b"input_cutoff", "pay_date", b"pay_date", "progress", b"progress", "start_date", b"start_date", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "attempt", b"attempt", "calculation_hash", b"calculation_hash", "catalog_version", b"catalog_version", "country", b"country", "created_time", b"created_time", "currency", b"currency", "employee_ids", b"employee_ids", "end_date", b"end_date", "etag", b"etag", "include_regular", b"include_regular", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "prepared_by", b"prepared_by", "progress", b"progress", "reason", b"reason", "run_id", b"run_id", "sequence", b"sequence", "source_positions", b"source_positions", "stale_hash", b"stale_hash", "start_date", b"start_date", "status", b"status", "statutory_version", b"statutory_version", "tax_period", b"tax_period", "tax_year", b"tax_year", "time_calendar", b"time_calendar", "time_periods", b"time_periods", "totals", b"totals", "withholding_registration", b"withholding_registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "attempt", b"attempt", "calculation_hash", b"calculation_hash", "catalog_version", b"catalog_version", "country", b"country", "created_time", b"created_time", "currency", b"currency", "due_payment_count", b"due_payment_count", "employee_ids", b"employee_ids", "end_date", b"end_date", "etag", b"etag", "include_regular", b"include_regular", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "prepared_by", b"prepared_by", "progress", b"progress", "reason", b"reason", "run_id", b"run_id", "sequence", b"sequence", "settled_payment_count", b"settled_payment_count", "source_positions", b"source_positions", "stale_hash", b"stale_hash", "start_date", b"start_date", "status", b"status", "statutory_version", b"statutory_version", "tax_period", b"tax_period", "tax_year", b"tax_year", "time_calendar", b"time_calendar", "time_periods", b"time_periods", "totals", b"totals", "withholding_registration", b"withholding_registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2983,3 +3027,229 @@ class ImportOpeningBalancesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportOpeningBalancesResponse: _TypeAlias = ImportOpeningBalancesResponse  # noqa: Y015
+
+@_typing.final
+class Payment(_message.Message):
+    """The net pay of one payslip on its way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    PAYSLIP_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """UUID of the payment, the same for ever."""
+    payslip_id: _builtins.str
+    """UUID of the payslip."""
+    employee_id: _builtins.str
+    """UUID of the employee."""
+    status: Global___PaymentStatus.ValueType
+    """Where it stands."""
+    reason: _builtins.str
+    """Why it was returned; else empty."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """The payslip's net."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        payslip_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        status: Global___PaymentStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "employee_id", b"employee_id", "payment_id", b"payment_id", "payslip_id", b"payslip_id", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class SettlePaymentsRequest(_message.Message):
+    """Payments that were paid out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of this request; the same id gives the same answer."""
+    run_id: _builtins.str
+    """UUID of the run."""
+    etag: _builtins.str
+    """Version of the run that the caller saw; empty = not checked."""
+    @_builtins.property
+    def employee_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whose payments."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        employee_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "etag", b"etag", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettlePaymentsRequest: _TypeAlias = SettlePaymentsRequest  # noqa: Y015
+
+@_typing.final
+class SettlePaymentsResponse(_message.Message):
+    """The run with its payments counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___PayrollRun:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___PayrollRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettlePaymentsResponse: _TypeAlias = SettlePaymentsResponse  # noqa: Y015
+
+@_typing.final
+class ReturnPaymentsRequest(_message.Message):
+    """Payments that were not paid out, or given back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of this request; the same id gives the same answer."""
+    run_id: _builtins.str
+    """UUID of the run."""
+    etag: _builtins.str
+    """Version of the run that the caller saw; empty = not checked."""
+    reason: _builtins.str
+    """What the bank said."""
+    @_builtins.property
+    def employee_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whose payments."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        employee_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnPaymentsRequest: _TypeAlias = ReturnPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ReturnPaymentsResponse(_message.Message):
+    """The run with its payments counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___PayrollRun:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___PayrollRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnPaymentsResponse: _TypeAlias = ReturnPaymentsResponse  # noqa: Y015
+
+@_typing.final
+class ListPaymentsRequest(_message.Message):
+    """Which run's payments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """UUID of the run."""
+    page_size: _builtins.int
+    """At most so many, 1 to 1000; 0 means 50."""
+    page_token: _builtins.str
+    """Where to go on; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsRequest: _TypeAlias = ListPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ListPaymentsResponse(_message.Message):
+    """A page of payments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page, empty at the end."""
+    @_builtins.property
+    def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
+        """By employee id."""
+
+    def __init__(
+        self,
+        *,
+        payments: _abc.Iterable[Global___Payment] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payments", b"payments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsResponse: _TypeAlias = ListPaymentsResponse  # noqa: Y015

@@ -98,6 +98,21 @@ class PayrollRunServiceStub:
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunRequest.SerializeToString,
                 response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunResponse.FromString,
                 _registered_method=True)
+        self.SettlePayments = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/SettlePayments',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SettlePaymentsRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SettlePaymentsResponse.FromString,
+                _registered_method=True)
+        self.ReturnPayments = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/ReturnPayments',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsResponse.FromString,
+                _registered_method=True)
+        self.ListPayments = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/ListPayments',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPaymentsRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPaymentsResponse.FromString,
+                _registered_method=True)
         self.ListPayslips = channel.unary_unary(
                 '/muster.payroll.v1.PayrollRunService/ListPayslips',
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPayslipsRequest.SerializeToString,
@@ -268,6 +283,28 @@ class PayrollRunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SettlePayments(self, request, context):
+        """The bank paid out the net pay of these employees. The run is PAID once everybody's is, PARTIALLY_PAID before; the
+        same news again changes nothing. FAILED_PRECONDITION: PAYMENT_NOT_DUE, RUN_STATUS_WRONG before the run is final.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReturnPayments(self, request, context):
+        """The bank could not pay, or gave back, the net pay of these employees. It may be settled later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayments(self, request, context):
+        """The payments of a final run, one per payslip with something to pay out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPayslips(self, request, context):
         """Payslips of a run, or of an employee over time, in summary.
         """
@@ -431,6 +468,21 @@ def add_PayrollRunServiceServicer_to_server(servicer, server):
                     servicer.VoidPayrollRun,
                     request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunRequest.FromString,
                     response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunResponse.SerializeToString,
+            ),
+            'SettlePayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettlePayments,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SettlePaymentsRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SettlePaymentsResponse.SerializeToString,
+            ),
+            'ReturnPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReturnPayments,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsResponse.SerializeToString,
+            ),
+            'ListPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayments,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPaymentsRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPaymentsResponse.SerializeToString,
             ),
             'ListPayslips': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPayslips,
@@ -831,6 +883,87 @@ class PayrollRunService:
             '/muster.payroll.v1.PayrollRunService/VoidPayrollRun',
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunRequest.SerializeToString,
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettlePayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/SettlePayments',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SettlePaymentsRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SettlePaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReturnPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/ReturnPayments',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/ListPayments',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPaymentsRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPaymentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,14 @@ class PayrollRunServiceStub:
     """APPROVED -> FINALIZED. FAILED_PRECONDITION (PREDECESSOR_MOVED) names the employees whose year to date moved."""
     VoidPayrollRun: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.VoidPayrollRunRequest, _payroll_run_pb2.VoidPayrollRunResponse]
     """DRAFT, CALCULATING, CALCULATED or APPROVED -> VOID. Its payslips count for nothing and its inputs are free again."""
+    SettlePayments: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.SettlePaymentsRequest, _payroll_run_pb2.SettlePaymentsResponse]
+    """The bank paid out the net pay of these employees. The run is PAID once everybody's is, PARTIALLY_PAID before; the
+    same news again changes nothing. FAILED_PRECONDITION: PAYMENT_NOT_DUE, RUN_STATUS_WRONG before the run is final.
+    """
+    ReturnPayments: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ReturnPaymentsRequest, _payroll_run_pb2.ReturnPaymentsResponse]
+    """The bank could not pay, or gave back, the net pay of these employees. It may be settled later."""
+    ListPayments: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPaymentsRequest, _payroll_run_pb2.ListPaymentsResponse]
+    """The payments of a final run, one per payslip with something to pay out."""
     ListPayslips: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPayslipsRequest, _payroll_run_pb2.ListPayslipsResponse]
     """Payslips of a run, or of an employee over time, in summary."""
     GetPayslip: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.GetPayslipRequest, _payroll_run_pb2.GetPayslipResponse]
@@ -152,6 +160,14 @@ class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
     """APPROVED -> FINALIZED. FAILED_PRECONDITION (PREDECESSOR_MOVED) names the employees whose year to date moved."""
     VoidPayrollRun: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.VoidPayrollRunRequest, _payroll_run_pb2.VoidPayrollRunResponse]  # type: ignore[assignment]
     """DRAFT, CALCULATING, CALCULATED or APPROVED -> VOID. Its payslips count for nothing and its inputs are free again."""
+    SettlePayments: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.SettlePaymentsRequest, _payroll_run_pb2.SettlePaymentsResponse]  # type: ignore[assignment]
+    """The bank paid out the net pay of these employees. The run is PAID once everybody's is, PARTIALLY_PAID before; the
+    same news again changes nothing. FAILED_PRECONDITION: PAYMENT_NOT_DUE, RUN_STATUS_WRONG before the run is final.
+    """
+    ReturnPayments: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ReturnPaymentsRequest, _payroll_run_pb2.ReturnPaymentsResponse]  # type: ignore[assignment]
+    """The bank could not pay, or gave back, the net pay of these employees. It may be settled later."""
+    ListPayments: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPaymentsRequest, _payroll_run_pb2.ListPaymentsResponse]  # type: ignore[assignment]
+    """The payments of a final run, one per payslip with something to pay out."""
     ListPayslips: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPayslipsRequest, _payroll_run_pb2.ListPayslipsResponse]  # type: ignore[assignment]
     """Payslips of a run, or of an employee over time, in summary."""
     GetPayslip: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.GetPayslipRequest, _payroll_run_pb2.GetPayslipResponse]  # type: ignore[assignment]
@@ -300,6 +316,32 @@ class PayrollRunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payroll_run_pb2.VoidPayrollRunResponse, _abc.Awaitable[_payroll_run_pb2.VoidPayrollRunResponse]]:
         """DRAFT, CALCULATING, CALCULATED or APPROVED -> VOID. Its payslips count for nothing and its inputs are free again."""
+
+    @_abc_1.abstractmethod
+    def SettlePayments(
+        self,
+        request: _payroll_run_pb2.SettlePaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.SettlePaymentsResponse, _abc.Awaitable[_payroll_run_pb2.SettlePaymentsResponse]]:
+        """The bank paid out the net pay of these employees. The run is PAID once everybody's is, PARTIALLY_PAID before; the
+        same news again changes nothing. FAILED_PRECONDITION: PAYMENT_NOT_DUE, RUN_STATUS_WRONG before the run is final.
+        """
+
+    @_abc_1.abstractmethod
+    def ReturnPayments(
+        self,
+        request: _payroll_run_pb2.ReturnPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.ReturnPaymentsResponse, _abc.Awaitable[_payroll_run_pb2.ReturnPaymentsResponse]]:
+        """The bank could not pay, or gave back, the net pay of these employees. It may be settled later."""
+
+    @_abc_1.abstractmethod
+    def ListPayments(
+        self,
+        request: _payroll_run_pb2.ListPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.ListPaymentsResponse, _abc.Awaitable[_payroll_run_pb2.ListPaymentsResponse]]:
+        """The payments of a final run, one per payslip with something to pay out."""
 
     @_abc_1.abstractmethod
     def ListPayslips(
