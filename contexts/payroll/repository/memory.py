@@ -744,7 +744,7 @@ class MemoryReading:
             for state in sorted(self._rows.inputs.values(), key=lambda state: state.id.bytes, reverse=True)
             if employee in (None, state.employee_id)
             and (not pay_group or state.pay_group == pay_group)
-            and (not period or state.period == period)
+            and (not period or state.covers(period))
             and (after is None or state.id.bytes < after.bytes)
         )
         return list(found)[:limit]

@@ -218,8 +218,8 @@ pay_input = Table(
     Column("run_id", Id),  # the run that took it
     Column("version", BigInteger, nullable=False),
     Column("recurring", Boolean, nullable=False, server_default=false()),
+    Column("first_period", Code(10), nullable=False, server_default=""),  # of a recurring one, whose period is EVERY
     Column("last_period", Code(10), nullable=False, server_default=""),  # "" = no end
-    Index("ix_pay_input_recurring", "tenant_id", "pay_group", "recurring", "employee_id"),
     Index("ix_pay_input_place", "tenant_id", "pay_group", "period", "run_kind", "employee_id"),
     Index("ix_pay_input_employee", "tenant_id", "employee_id", "pay_input_id"),
 )

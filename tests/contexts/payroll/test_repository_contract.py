@@ -556,9 +556,18 @@ async def test_a_recurring_input_is_open_in_each_of_its_periods(store: Store, te
         await work.inputs.save(entered)
         ended = await work.inputs.open_for(december.state, [ann])
         kept = await work.inputs.get(PayInputId(UUID(int=2)))
+        listed = await work.inputs.open_for(october.state, [ann])
         still = [state.period for state in await work.runs.open("CN-MONTHLY", RunKind.REGULAR)]
 
-    assert (before, other, ended) == ({}, {}, {})
+    async with store.view(tenant) as view:
+        seen = {
+            period: [one.id.int for one in await view.pay_inputs(None, "", period, None, 10)]
+            for period in ("2026-10", "2026-11", "2026-12")
+        }
+
+    assert (before, other, ended, listed) == ({}, {}, {}, {})
+    assert seen == {"2026-10": [], "2026-11": [2, 1], "2026-12": []}
+    assert kept.state.period == "2026-11"
     assert [(one.id.int, one.recurring) for one in first[ann]] == [(1, False), (2, True)]
     assert [one.id.int for one in endless[ann]] == [2]
     assert (kept.state.last_period, kept.state.status) == ("2026-11", PayInputStatus.OPEN)

@@ -34,6 +34,8 @@ from kernel.money import Money
 _run = tables.payroll_run.c
 _input = tables.pay_input.c
 
+EVERY = "EVERY"  # stands for the period of a recurring input, so that one index finds both kinds
+
 
 def input_state(row: RowMapping) -> PayInputState:
     """A pay input from its row with the status of its run."""
@@ -41,7 +43,7 @@ def input_state(row: RowMapping) -> PayInputState:
         id=PayInputId(row["pay_input_id"]),
         employee_id=EmployeeId(row["employee_id"]),
         pay_group=row["pay_group"],
-        period=row["period"],
+        period=row["first_period"] if row["recurring"] else row["period"],
         run_kind=RunKind(row["run_kind"]),
         component=row["component"],
         amount=Money(row["amount_minor"], row["currency"]),
@@ -53,6 +55,18 @@ def input_state(row: RowMapping) -> PayInputState:
         version=Version(row["version"]),
         recurring=bool(row["recurring"]),
         last_period=row["last_period"],
+    )
+
+
+def covering(period: str) -> Any:
+    """The condition that an input is paid in a period."""
+    return sa.or_(
+        _input.period == period,
+        sa.and_(
+            _input.period == EVERY,
+            _input.first_period <= period,
+            sa.or_(_input.last_period == "", _input.last_period >= period),
+        ),
     )
 
 
@@ -73,32 +87,19 @@ async def open_inputs_for(
         inputs_with_state()
         .where(
             _input.pay_group == run.pay_group,
-            _input.period == run.period,
+            _input.period.in_((run.period, EVERY)),  # one index range each
             _input.run_kind == run.kind.value,
             _input.employee_id >= employees[0],
             _input.employee_id <= employees[-1],
             _input.cancelled == sa.false(),
-            _input.recurring == sa.false(),
+            covering(run.period),
             sa.or_(_input.run_id.is_(None), _input.run_id == run.id, _run.status == RunStatus.VOID.value),
         )
         .order_by(_input.pay_input_id)
     )
-    rows = list(await tx.rows(wanted))
-    if run.kind is RunKind.REGULAR:
-        again = select(tables.pay_input).where(
-            _input.pay_group == run.pay_group,
-            _input.recurring == sa.true(),
-            _input.employee_id >= employees[0],
-            _input.employee_id <= employees[-1],
-            _input.cancelled == sa.false(),
-            _input.period <= run.period,
-            sa.or_(_input.last_period == "", _input.last_period >= run.period),
-        )
-        rows += await tx.rows(again.order_by(_input.pay_input_id))
-        rows.sort(key=_by_id)
     members = set(employees)
     found: dict[EmployeeId, list[TakenInput]] = {}
-    for row in rows:
+    for row in await tx.rows(wanted):
         employee = EmployeeId(row["employee_id"])
         if employee in members:
             quantity: Decimal | None = row["quantity"]
@@ -112,11 +113,6 @@ async def open_inputs_for(
                 )
             )
     return {employee: tuple(inputs) for employee, inputs in found.items()}
-
-
-def _by_id(row: RowMapping) -> bytes:
-    id: UUID = row["pay_input_id"]
-    return id.bytes
 
 
 class SqlPayInputs:
@@ -145,7 +141,8 @@ class SqlPayInputs:
                 "pay_input_id": state.id,
                 "employee_id": state.employee_id,
                 "pay_group": state.pay_group,
-                "period": state.period,
+                "period": EVERY if state.recurring else state.period,
+                "first_period": state.period if state.recurring else "",
                 "run_kind": state.run_kind.value,
                 "component": state.component,
                 "currency": state.amount.currency,

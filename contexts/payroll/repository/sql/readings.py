@@ -37,7 +37,7 @@ from contexts.payroll.repository.port import (
     RunView,
 )
 from contexts.payroll.repository.sql.catalogs import CatalogCache, SqlCatalogs
-from contexts.payroll.repository.sql.pay_inputs import input_state, inputs_with_state, open_inputs_for
+from contexts.payroll.repository.sql.pay_inputs import covering, input_state, inputs_with_state, open_inputs_for
 from contexts.payroll.repository.sql.payments import payment_of, payments_of
 from contexts.payroll.repository.sql.payslips import SqlPayslips, predecessors_of, stale_of
 from contexts.payroll.repository.sql.runs import (
@@ -309,7 +309,7 @@ class SqlPayrollReading:
         if pay_group:
             wanted = wanted.where(_input.pay_group == pay_group)
         if period:
-            wanted = wanted.where(_input.period == period)
+            wanted = wanted.where(covering(period))
         if after is not None:
             wanted = wanted.where(_input.pay_input_id < after)
         rows = await self._tx.rows(wanted.order_by(_input.pay_input_id.desc()).limit(limit))

@@ -13,4 +13,4 @@ def upgrade() -> None:
     """Expand only."""
     op.add_column("pay_input", sa.Column("recurring", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("pay_input", sa.Column("last_period", Code(10), nullable=False, server_default=""))
-    op.create_index("ix_pay_input_recurring", "pay_input", ["tenant_id", "pay_group", "recurring", "employee_id"])
+    op.add_column("pay_input", sa.Column("first_period", Code(10), nullable=False, server_default=""))
