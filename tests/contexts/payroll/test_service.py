@@ -12,6 +12,7 @@ from muster.payroll.v1 import payroll_catalog_pb2 as cpb
 from muster.payroll.v1 import payroll_run_pb2 as pb
 from muster.type.v1.money_pb2 import Money
 
+from chassis import migrations
 from chassis.database import Database
 from chassis.rpc.error_map import RemoteError
 from chassis.settings import Settings
@@ -574,3 +575,12 @@ async def test_periods_of_a_group_are_listed(payroll: Payroll) -> None:
     assert [period.name for period in listed.pay_periods] == ["2026-11", "2026-12", "2027-01"]
     assert one.pay_period == listed.pay_periods[1]
     assert (one.pay_period.tax_year, one.pay_period.tax_period) == (2027, 1)
+
+
+async def test_the_migrations_make_the_tables(settings: Settings, payroll: Payroll) -> None:
+    database = Database(settings.database_url(SERVICE.name), metadata)
+
+    found = await migrations.differences(database, SERVICE.name)
+    await database.close()
+
+    assert found == []
