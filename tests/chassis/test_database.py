@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from chassis.columns import Code, Digest, Document, ExactDecimal, Id, Instant, tenant_column
+from chassis.connections import SqliteEngine
 from chassis.database import Database, Duplicate, Lock, Pool, SystemScope, TenantMissing, Unavailable, select
 from chassis.tables import context_metadata
 from kernel.ids import TenantId
@@ -149,9 +151,36 @@ async def test_a_tenant_sees_changes_and_deletes_only_its_own_rows(database: Dat
     ids=str,
 )
 async def test_a_query_without_its_tenant_is_never_sent(database: Database, statement: sa.Select[tuple[UUID]]) -> None:
+    await never_sent(database, statement)
+
+
+async def never_sent(database: Database, statement: sa.Select[Any]) -> None:
+    """The database refuses the statement before anything reads it."""
     with pytest.raises(TenantMissing, match="badge without its tenant"):
         async with database.write(OURS) as tx:
             await tx.rows(statement)
+
+
+class Unguarded(Database):
+    """The planted bug: sends whatever it is given."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, METADATA)
+        self._engine = SqliteEngine(self.url, lambda sql: None, synchronous="OFF", oldest_write_s=5.0)
+
+
+async def test_without_the_guard_another_tenants_rows_would_be_read(tmp_path: Path) -> None:
+    database = Unguarded(f"sqlite:///{tmp_path / 'badges.sqlite3'}")
+    await database.create_tables()
+    async with database.write(THEIRS) as tx:
+        await tx.insert(BADGE, badge("A"))
+
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        await never_sent(database, sa.select(BADGE))
+
+    async with database.read(OURS) as tx:
+        assert [row["tenant_id"] for row in await tx.rows(sa.select(BADGE))] == [THEIRS]
+    await database.close()
 
 
 async def test_the_plumbing_may_reach_all_tenants_when_it_says_why(database: Database) -> None:

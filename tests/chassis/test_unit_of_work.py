@@ -1,8 +1,10 @@
 """One request id, one effect: answers are stored with the effect, given again, and told apart by fingerprint."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,8 +15,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 from chassis.clock import SystemClock
 from chassis.columns import Code, Id, tenant_column
 from chassis.crypto import FieldCipher
-from chassis.database import Database, SystemScope
-from chassis.idempotency import RequestIdMissing, RequestIdReused, RequestInFlight
+from chassis.database import Database, Duplicate, SystemScope
+from chassis.idempotency import RequestIdMissing, RequestIdReused, RequestInFlight, store_answer, stored_answer
 from chassis.keyring import FileKeyring
 from chassis.principal import Call, Principal, serving
 from chassis.tables import audit, context_metadata, idempotency
@@ -158,12 +160,47 @@ async def test_a_second_request_waits_for_the_first_only_shortly(commands: Comma
 async def test_two_processes_with_one_request_have_one_effect(database: Database) -> None:
     processes = [Commands(database, UnitOfWork, lambda event: None, SystemClock()) for _ in range(6)]
 
-    for _ in range(10):
-        call = a_call()
-        answers = await asyncio.gather(*(run(commands, call) for commands in processes))
-        assert all(answer == answers[0] for answer in answers)
+    for served in range(10):
+        await one_effect(processes, database, served)
 
-    assert await count(database, NOTE) == 10
+
+async def one_effect(processes: Sequence[Commands[UnitOfWork]], database: Database, before: int = 0) -> None:
+    """All processes serve one request at once: one more row, and one answer for everybody."""
+    call = a_call()
+    answers = await asyncio.gather(*(run(commands, call) for commands in processes))
+    assert await count(database, NOTE) == before + 1
+    assert all(answer == answers[0] for answer in answers)
+
+
+class LooksFirst(Commands[UnitOfWork]):
+    """The planted bug: looks for the stored answer before its transaction, and keeps its own after it."""
+
+    def __init__(self, database: Database, everybody_looked: asyncio.Barrier) -> None:
+        super().__init__(database, UnitOfWork, lambda event: None, SystemClock())
+        self._everybody_looked = everybody_looked
+
+    async def _once(self, call: Call, handler: Callable[[UnitOfWork], Awaitable[Any]], answer: Any) -> Message:
+        before = await self._answered(call)
+        await self._everybody_looked.wait()
+        if before is not None:
+            return before
+        async with self._database.write(call.tenant_id, call.deadline) as tx:
+            message: Message = answer(await handler(UnitOfWork(tx, call, self._clock)))
+        with contextlib.suppress(Duplicate):
+            async with self._database.write(call.tenant_id, call.deadline) as tx:
+                await store_answer(tx, call, message, self._clock.now())
+        async with self._database.read(call.tenant_id, call.deadline) as tx:
+            return await stored_answer(tx, call) or message
+
+
+async def test_an_answer_kept_beside_the_effect_would_let_it_happen_again(database: Database) -> None:
+    everybody_looked = asyncio.Barrier(6)
+    processes = [LooksFirst(database, everybody_looked) for _ in range(6)]
+
+    with pytest.raises(AssertionError):
+        await one_effect(processes, database)
+
+    assert await count(database, NOTE) == 6
 
 
 async def test_a_change_without_a_request_id_is_refused(commands: Commands[UnitOfWork]) -> None:

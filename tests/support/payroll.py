@@ -1,6 +1,7 @@
 """Payroll for tests: facts of employees as the application would send them, components, and a running service."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,13 +14,17 @@ from muster.payroll.v1 import payroll_catalog_pb2 as cpb
 from muster.payroll.v1 import payroll_catalog_pb2_grpc, payroll_run_pb2_grpc
 from muster.payroll.v1 import payroll_run_pb2 as pb
 
+from chassis.assertion import Signer
+from chassis.lifecycle import Listener
 from chassis.principal import Principal
-from chassis.rpc.channels import Client
+from chassis.rpc.channels import Channels, Client
+from chassis.settings import Settings
 from contexts.payroll.domain.catalog import FormulaScope, LineKind, PayComponent, Proration, TaxTreatment
 from contexts.payroll.domain.countries import statutory_of
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.standard_components import standard_components
+from contexts.payroll.main import SERVICE
 from kernel.ids import TenantId
 from kernel.money import Rounding
 
@@ -345,6 +350,24 @@ class Payroll:
         """All payslips of a run."""
         request = pb.ListPayslipsRequest(run_id=run_id, page_size=1000)
         return list((await self(self.runs.ListPayslips, request)).payslips)
+
+
+@asynccontextmanager
+async def calling(settings: Settings, address: str, tenant_id: TenantId) -> AsyncIterator[Payroll]:
+    """A service that runs there, from another process too."""
+    channels = Channels(settings, Signer.open(settings), {SERVICE.name: address})
+    yield Payroll.over(channels.to(SERVICE.name), tenant_id)
+    await channels.close()
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[Payroll, str]]:
+    """A running service with a monthly pay group of China, and its address."""
+    running = await SERVICE.serve(settings, Listener())
+    async with calling(settings, running.address, TenantId(uuid4())) as payroll:
+        await payroll.set_up()
+        yield payroll, running.address
+    await running.stop(1.0)
 
 
 def amounts(payslip: pb.Payslip) -> dict[str, int]:

@@ -197,6 +197,50 @@ async def test_an_unsettled_slice_changes_under_a_delayed_commit_and_is_refused(
     assert (len(before), len(after)) == (0, 1)
 
 
+async def slices_round_a_late_commit(
+    store: SqlStore, tenant: TenantId
+) -> tuple[frozenset[EmployeeId], frozenset[EmployeeId]]:
+    """A settled slice, before and after a hire commits whose record time the slice's instant had passed already."""
+    stamped, commit = asyncio.Event(), asyncio.Event()
+
+    async def hire_late() -> None:
+        with contextlib.suppress(Unavailable):
+            async with store.unit(tenant) as unit:
+                await hire.hire_employee(hire.HireEmployee(a_hire()), unit)
+                stamped.set()
+                await commit.wait()
+
+    writer = asyncio.create_task(hire_late())
+    await stamped.wait()
+    stamped_by = await store.database.now()
+    margin = timedelta(seconds=store.database.settle_margin_s)
+    await asyncio.sleep(margin.total_seconds() + 0.05)
+    cutoff = await store.database.now() - margin
+    assert cutoff > stamped_by
+
+    before = await read_slice(store, tenant, cutoff)
+    commit.set()
+    await writer
+    return before, await read_slice(store, tenant, cutoff)
+
+
+async def test_a_commit_that_comes_too_late_for_a_settled_slice_is_refused(store: SqlStore, tenant: TenantId) -> None:
+    before, after = await slices_round_a_late_commit(store, tenant)
+
+    assert before == after == frozenset()
+
+
+async def test_without_the_age_limit_a_settled_slice_would_change(store: SqlStore, tenant: TenantId) -> None:
+    """The planted bug: writes may take longer than the margin that readers keep."""
+    patient = Database(store.database.url.render_as_string(hide_password=False), metadata, oldest_write_s=60.0)
+    patient.settle_margin_s = 0.2
+
+    before, after = await slices_round_a_late_commit(SqlStore(patient, clock=MachineClock()), tenant)
+
+    await patient.close()
+    assert (len(before), len(after)) == (0, 1)
+
+
 async def test_hires_of_many_clients_into_one_chart_do_not_stop_each_other(store: SqlStore, tenant: TenantId) -> None:
     async def employ() -> bool:
         try:

@@ -1,6 +1,8 @@
 """What every store of organization promises, on memory, SQLite and MariaDB."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,6 +12,7 @@ from uuid import uuid4
 import pytest
 from muster.organization.v1.employee_pb2 import WorkFacts
 
+from chassis.crypto import CiphertextRefused
 from contexts.organization.domain import events
 from contexts.organization.domain.errors import (
     EmployeeNotFound,
@@ -26,7 +29,7 @@ from contexts.organization.domain.org_chart import Department, EntryChange, Entr
 from contexts.organization.domain.values import BankAccount, EmployeeStatus, EndReason
 from contexts.organization.handlers import change, chart, hire, read
 from contexts.organization.handlers.change import Target
-from contexts.organization.repository.port import Criteria, PayQuestion, Sort
+from contexts.organization.repository.port import Criteria, PayQuestion, Sort, Unit
 from kernel.errors import DomainError, Stale
 from kernel.ids import EmployeeId, TenantId, Version
 from kernel.period import Period
@@ -137,11 +140,18 @@ async def test_the_second_of_two_writers_of_one_version_is_refused(store: Store,
 
 
 async def test_of_many_writers_with_one_version_one_wins(store: Store, tenant: TenantId) -> None:
+    assert await winners_of(store.unit, store, tenant) == 1
+
+
+async def winners_of(
+    opened: Callable[[TenantId], AbstractAsyncContextManager[Unit]], store: Store, tenant: TenantId
+) -> int:
+    """How many of eight writers who all saw version 1 of somebody have their change."""
     state = await hired(store, tenant)
 
     async def race(amount: int) -> bool:
         try:
-            async with store.unit(tenant) as unit:
+            async with opened(tenant) as unit:
                 fields: Any = {"compensation": monthly(f"{amount}.00")}
                 cmd = change.ChangeCompensation(a_target(state.id, seen=1), TODAY, fields)
                 await change.change_compensation(cmd, unit)
@@ -149,9 +159,35 @@ async def test_of_many_writers_with_one_version_one_wins(store: Store, tenant: T
             return False
         return True
 
-    won = await asyncio.gather(*(race(21000 + index) for index in range(8)))
+    return sum(await asyncio.gather(*(race(21000 + index) for index in range(8))))
 
-    assert sorted(won) == [False] * 7 + [True]
+
+async def test_writers_whose_version_is_not_looked_at_would_all_win(store: Store, tenant: TenantId) -> None:
+    """The planted bug: a repository that takes no notice of what its caller saw."""
+
+    @asynccontextmanager
+    async def careless(tenant_id: TenantId) -> AsyncIterator[Unit]:
+        async with store.unit(tenant_id) as unit:
+            looked_at = unit.employees.get
+            unit.employees.get = lambda id, seen=None: looked_at(id)  # type: ignore[method-assign]
+            yield unit
+
+    assert await winners_of(careless, store, tenant) == 8
+
+
+async def test_a_national_id_that_was_moved_to_another_employee_does_not_open(store: Store, tenant: TenantId) -> None:
+    person = {"national_id": "110101199003077758"}
+    one, other = [await hired(store, tenant, person=person) for _ in range(2)]
+
+    async with store.view(tenant) as view:
+        mine, theirs = [await view.employees.one(each.id, TODAY, None) for each in (one, other)]
+        assert mine is not None
+        assert theirs is not None
+        opened = view.vault.open(one.id, "national_id", mine.sealed()["national_id"])
+        with pytest.raises(CiphertextRefused, match="moved or altered"):
+            view.vault.open(one.id, "national_id", theirs.sealed()["national_id"])
+
+    assert opened == "110101199003077758"
 
 
 async def test_of_many_hires_under_one_number_one_wins(store: Store, tenant: TenantId) -> None:

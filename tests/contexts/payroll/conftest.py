@@ -7,16 +7,13 @@ from uuid import uuid4
 import pytest
 
 from chassis import migrations
-from chassis.assertion import Signer, prepare_keys
+from chassis.assertion import prepare_keys
 from chassis.database import Database
 from chassis.keyring import FileKeyring
-from chassis.lifecycle import Listener
-from chassis.rpc.channels import Channels
 from chassis.settings import Settings
-from contexts.payroll.main import SERVICE, serve
+from contexts.payroll.main import SERVICE
 from contexts.payroll.repository.tables import metadata
-from kernel.ids import TenantId
-from tests.support.payroll import Payroll
+from tests.support.payroll import Payroll, serving
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -38,10 +35,5 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def payroll(settings: Settings) -> AsyncIterator[Payroll]:
     """A running service with a monthly pay group of China."""
-    running = await serve(settings, Listener())
-    channels = Channels(settings, Signer.open(settings), {SERVICE.name: running.address})
-    made = Payroll.over(channels.to(SERVICE.name), TenantId(uuid4()))
-    await made.set_up()
-    yield made
-    await channels.close()
-    await running.stop(1.0)
+    async with serving(settings) as (made, _):
+        yield made

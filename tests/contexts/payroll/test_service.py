@@ -1,26 +1,38 @@
 """The payroll service over gRPC, on SQLite and MariaDB."""
 
 import asyncio
-from collections.abc import Awaitable
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from dependency_injector import providers
 from muster.payroll.v1 import payroll_catalog_pb2 as cpb
 from muster.payroll.v1 import payroll_run_pb2 as pb
 from muster.type.v1.money_pb2 import Money
 
 from chassis import migrations
-from chassis.database import Database
+from chassis.database import Database, Tx
+from chassis.principal import Call
 from chassis.rpc.error_map import RemoteError
 from chassis.settings import Settings
 from contexts.payroll.container import Container
+from contexts.payroll.domain.payroll_run import RunId
 from contexts.payroll.main import SERVICE
+from contexts.payroll.repository.sql import SqlPayrollWork, SqlRuns
 from contexts.payroll.repository.tables import metadata
+from kernel.clock import Clock
 from kernel.ids import TenantId
-from tests.support.payroll import NOVEMBER, Facts, Payroll, amounts, day_to, facts, in_order
+from tests.support.payroll import NOVEMBER, Facts, Payroll, amounts, day_to, facts, in_order, serving
+
+ROOT = Path(__file__).parents[3]
 
 
 async def refused(work: Awaitable[Any]) -> str:
@@ -184,6 +196,11 @@ async def test_the_same_chunk_again_gives_the_stored_answer_and_another_one_is_r
 
 
 async def test_an_older_fence_cannot_write_a_chunk(payroll: Payroll, settings: Settings) -> None:
+    await older_fence_is_refused(payroll, settings)
+
+
+async def older_fence_is_refused(payroll: Payroll, settings: Settings) -> None:
+    """Of two workers that claimed a run, the later one writes and the earlier one is told to stop."""
     run = await payroll.create()
     await payroll.start(run.run_id)
     old = await payroll.claim(run.run_id, "w1")
@@ -198,6 +215,128 @@ async def test_an_older_fence_cannot_write_a_chunk(payroll: Payroll, settings: S
     assert (claimed, fenced, slips) == ("RUN_CLAIMED", "RUN_FENCED", [])
     assert new.fence > old.fence
     assert done.run_status == pb.RUN_STATUS_CALCULATED
+
+
+class UnfencedRuns(SqlRuns):
+    """The planted bug: takes whoever writes for the one who holds the run."""
+
+    async def extend(self, id: RunId, fence: int, until: datetime) -> bool:
+        return await super().extend(id, (await self.lease(id)).fence, until)
+
+
+class UnfencedWork(SqlPayrollWork):
+    """Payroll's work with that bug in it."""
+
+    def __init__(self, tx: Tx, call: Call, clock: Clock) -> None:
+        super().__init__(tx, call, clock, {})
+        self.runs = UnfencedRuns(tx, self.outbox)
+
+
+@asynccontextmanager
+async def unfenced(settings: Settings) -> AsyncIterator[tuple[Payroll, str]]:
+    """A running service that was wired with the bug."""
+    with Container.work.override(providers.Object(UnfencedWork)):
+        async with serving(settings) as made:
+            yield made
+
+
+async def test_without_its_fence_an_older_claim_would_write(settings: Settings) -> None:
+    async with unfenced(settings) as (payroll, _):
+        with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+            await older_fence_is_refused(payroll, settings)
+
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from uuid import UUID
+from chassis.rpc.error_map import RemoteError
+from chassis.settings import Settings
+from kernel.ids import TenantId
+from tests.support.payroll import calling, facts
+
+folder, address, tenant, run_id, *people = sys.argv[1:]
+first, second = (facts(employee_id=UUID(one), assignment_id=UUID(one)) for one in people)
+
+async def work():
+    go_on = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, go_on.set)
+    async with calling(Settings.embedded(Path(folder)), address, TenantId(UUID(tenant))) as payroll:
+        claim = await payroll.claim(run_id, "w1")
+        while not go_on.is_set():
+            await payroll.send(claim, [first], last=False)  # the same again: it only keeps the lease
+            await asyncio.sleep(0.02)
+        await payroll.send(claim, [second], 2, first.employee_id)
+
+try:
+    asyncio.run(work())
+    print("stored")
+except RemoteError as error:
+    print(error.reason)
+"""
+
+
+def a_worker(*arguments: object) -> "subprocess.Popen[str]":
+    """A process that claims the run, keeps it, and writes the last chunk once it is told to go on."""
+    command = [sys.executable, "-c", WORKER, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+async def frozen_worker_is_fenced(settings: Settings, payroll: Payroll, address: str) -> None:
+    """A worker that runs keeps its lease; one that is stopped loses it, and is told so when it goes on."""
+    first, second = in_order([facts(), facts()])
+    run_id = (await payroll.create()).run_id
+    await payroll.start(run_id)
+    people = (first.employee_id, second.employee_id)
+    with a_worker(settings.data_dir, address, payroll.tenant_id, run_id, *people) as worker:
+        try:
+            await until_lease(settings, payroll, run_id, held=True)
+            await end_lease(settings, payroll, run_id)
+            await until_lease(settings, payroll, run_id, held=True)
+            while_it_runs = await refused(payroll.claim(run_id, "w2"))
+
+            worker.send_signal(signal.SIGSTOP)
+            await until_lease(settings, payroll, run_id, held=False)
+            claim = await payroll.claim(run_id, "w2")
+            worker.send_signal(signal.SIGCONT)
+            said, _ = await asyncio.to_thread(worker.communicate, "go on\n", 30.0)
+        finally:
+            worker.kill()
+
+    assert while_it_runs == "RUN_CLAIMED"
+    assert said == "RUN_FENCED\n"
+    done = await payroll.send(claim, [second], claim.next_chunk_no, UUID(claim.after_employee_id))
+    assert (claim.next_chunk_no, done.run_status) == (2, pb.RUN_STATUS_CALCULATED)
+
+
+@pytest.mark.second_process
+async def test_a_frozen_worker_loses_its_lease_and_cannot_write_any_more(settings: Settings) -> None:
+    async with serving(settings) as (payroll, address):
+        await frozen_worker_is_fenced(settings, payroll, address)
+
+
+@pytest.mark.second_process
+async def test_without_its_fence_a_worker_that_was_frozen_would_write(settings: Settings) -> None:
+    async with unfenced(settings) as (payroll, address):
+        with pytest.raises(AssertionError, match="stored"):
+            await frozen_worker_is_fenced(settings, payroll, address)
+
+
+async def until_lease(settings: Settings, payroll: Payroll, run_id: str, *, held: bool) -> None:
+    """Until a worker holds the run; or, the lease being ended over and over, until nobody takes it up again."""
+    database = Database(settings.database_url(SERVICE.name), metadata)
+    lease = metadata.tables["run_lease"]
+    for _ in range(300):
+        if not held:
+            await end_lease(settings, payroll, run_id)
+        await asyncio.sleep(0.02 if held else 0.3)
+        async with database.read(payroll.tenant_id) as tx:
+            row = await tx.row(tx.select(lease, lease.c.lease_until).where(lease.c.run_id == UUID(run_id)))
+        if row is not None and (row["lease_until"] is not None) is held:
+            break
+    else:
+        raise AssertionError("the lease never came to be " + ("held" if held else "free"))
+    await database.close()
 
 
 async def end_lease(settings: Settings, payroll: Payroll, run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -123,17 +124,30 @@ def test_an_evaluator_of_its_own_finds_the_amount(code: str, steps: Sequence[Ste
 
 @pytest.mark.parametrize(("code", "steps", "amount"), LINES, ids=[line[0] for line in LINES])
 def test_each_leaf_moves_its_line(code: str, steps: Sequence[Step], amount: str) -> None:
-    leaves = [index for index, step in enumerate(steps) if step.source is not StepSource.STEP]
+    assert any(step.source is not StepSource.STEP for step in steps)
+    assert idle_leaves(steps, amount) == []
 
+
+def idle_leaves(steps: Sequence[Step], amount: str) -> list[str]:
+    """The leaves that may have any other value and leave the line as it is."""
+    leaves = [index for index, step in enumerate(steps) if step.source is not StepSource.STEP]
     still = []
     for index in leaves:
         value = Fraction(steps[index].value)
         others = (value + 1_000_000, value - 1_000_000, value * 3 + 1, value / 7)
         if all(evaluated(steps, index, other) == Fraction(amount) for other in others):
             still.append(steps[index].name)
+    return still
 
-    assert leaves
-    assert still == []
+
+@pytest.mark.parametrize(("code", "steps", "amount"), LINES, ids=[line[0] for line in LINES])
+def test_a_trace_that_only_repeats_its_amount_is_caught(code: str, steps: Sequence[Step], amount: str) -> None:
+    """The planted bug: the leaves are shown, and the amount does not come from them."""
+    given = replace(steps[-1], name="given", value=amount, source=StepSource.INPUT, expression="")
+    told = [*steps[:-1], given, replace(steps[-1], expression="given")]
+
+    assert evaluated(told) == Fraction(amount)
+    assert idle_leaves(told, amount) == [step.name for step in steps if step.source is not StepSource.STEP]
 
 
 def test_leaves_name_where_they_come_from() -> None:
