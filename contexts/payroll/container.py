@@ -34,17 +34,17 @@ class Container:
     def __init__(self, settings: Settings, database: Database, committed: Callable[[], None]) -> None:
         clock = providers.Singleton(SystemClock)
         catalogs: providers.Singleton[Any] = providers.Singleton(dict)
-        work = providers.Singleton(_work, catalogs)
+        self.work = providers.Singleton(_work, catalogs)
         reading = providers.Singleton(_reading, catalogs)
-        commands = providers.Singleton(Commands, database, work, published, clock, committed)
+        commands = providers.Singleton(Commands, database, self.work, published, clock, committed)
         queries = providers.Singleton(Queries, database, reading)
         self.calculator = providers.Singleton(Calculator, settings.workers)
         calculations = providers.Singleton(Calculations, database, reading, self.calculator)
-        chunks = providers.Singleton(Chunks, database, work, published, clock, calculations, committed)
+        chunks = providers.Singleton(Chunks, database, self.work, published, clock, calculations, committed)
         self.reminders = providers.Singleton(
             Reminders,
             database,
-            work,
+            self.work,
             published,
             calculating,
             recalculated,

@@ -11,7 +11,11 @@ from contexts.payroll.repository.tables import metadata
 
 async def build(opened: Opened) -> Parts:
     """Wire the context."""
-    container = Container(settings=opened.settings, database=opened.database, committed=opened.committed)
+    return parts_of(Container(settings=opened.settings, database=opened.database, committed=opened.committed))
+
+
+def parts_of(container: Container) -> Parts:
+    """What a wired context runs."""
     calculator, reminders = container.calculator(), container.reminders()
 
     async def close() -> None:

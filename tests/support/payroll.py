@@ -18,6 +18,7 @@ from chassis.assertion import Signer
 from chassis.lifecycle import Listener
 from chassis.principal import Principal
 from chassis.rpc.channels import Channels, Client
+from chassis.service import DataService
 from chassis.settings import Settings
 from contexts.payroll.domain.catalog import FormulaScope, LineKind, PayComponent, Proration, TaxTreatment
 from contexts.payroll.domain.countries import statutory_of
@@ -361,9 +362,9 @@ async def calling(settings: Settings, address: str, tenant_id: TenantId) -> Asyn
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[tuple[Payroll, str]]:
+async def serving(settings: Settings, service: DataService = SERVICE) -> AsyncIterator[tuple[Payroll, str]]:
     """A running service with a monthly pay group of China, and its address."""
-    running = await SERVICE.serve(settings, Listener())
+    running = await service.serve(settings, Listener())
     async with calling(settings, running.address, TenantId(uuid4())) as payroll:
         await payroll.set_up()
         yield payroll, running.address

@@ -4,8 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,11 +21,13 @@ from chassis import migrations
 from chassis.database import Database, Tx
 from chassis.principal import Call
 from chassis.rpc.error_map import RemoteError
+from chassis.service import Opened, Parts
 from chassis.settings import Settings
 from contexts.payroll.container import Container
 from contexts.payroll.domain.payroll_run import RunId
-from contexts.payroll.main import SERVICE
-from contexts.payroll.repository.sql import SqlPayrollWork, SqlRuns
+from contexts.payroll.main import SERVICE, parts_of
+from contexts.payroll.repository.sql import SqlPayrollWork
+from contexts.payroll.repository.sql.runs import SqlRuns
 from contexts.payroll.repository.tables import metadata
 from kernel.clock import Clock
 from kernel.ids import TenantId
@@ -232,16 +233,15 @@ class UnfencedWork(SqlPayrollWork):
         self.runs = UnfencedRuns(tx, self.outbox)
 
 
-@asynccontextmanager
-async def unfenced(settings: Settings) -> AsyncIterator[tuple[Payroll, str]]:
-    """A running service that was wired with the bug."""
-    with Container.work.override(providers.Object(UnfencedWork)):
-        async with serving(settings) as made:
-            yield made
+async def unfenced(opened: Opened) -> Parts:
+    """Payroll wired with the bug."""
+    container = Container(settings=opened.settings, database=opened.database, committed=opened.committed)
+    container.work.override(providers.Object(UnfencedWork))
+    return parts_of(container)
 
 
 async def test_without_its_fence_an_older_claim_would_write(settings: Settings) -> None:
-    async with unfenced(settings) as (payroll, _):
+    async with serving(settings, replace(SERVICE, build=unfenced)) as (payroll, _):
         with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
             await older_fence_is_refused(payroll, settings)
 
@@ -317,7 +317,7 @@ async def test_a_frozen_worker_loses_its_lease_and_cannot_write_any_more(setting
 
 @pytest.mark.second_process
 async def test_without_its_fence_a_worker_that_was_frozen_would_write(settings: Settings) -> None:
-    async with unfenced(settings) as (payroll, address):
+    async with serving(settings, replace(SERVICE, build=unfenced)) as (payroll, address):
         with pytest.raises(AssertionError, match="stored"):
             await frozen_worker_is_fenced(settings, payroll, address)
 
