@@ -22,19 +22,20 @@ class BulkInsert:
     """
 
     def __init__(self, table: sa.Table, columns: Sequence[str], dialect: Dialect) -> None:
-        """Raises TypeError for a table whose left-out columns have Python defaults."""
+        """Raises TypeError for a table whose left-out columns have Python defaults, ValueError for no column of it."""
         compiled: Any = sa.insert(table).compile(dialect=dialect, column_keys=list(columns))
         if compiled.insert_prefetch:
             raise TypeError(f"name every column of {table.name} that has a default")
+        order = [str(name) for name in compiled.positiontup]
+        if sorted(order) != sorted(columns):
+            raise ValueError(f"{table.name} is given {', '.join(columns)} and takes {', '.join(order)}")
         self.sql: str = compiled.string
-        self._columns: list[str] = list(compiled.positiontup)
-        converters: Mapping[str, Convert] = compiled._bind_processors
-        self._converters: list[Convert | None] = [converters.get(column) for column in self._columns]
+        self._columns = [(name, _converter(table.c[name].type, dialect)) for name in order]
 
     def values(self, rows: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """The rows as the driver takes them; `given` stands in every row."""
+        """The rows as the driver takes them; `given` stands in every row. Raises KeyError for a row that lacks one."""
         columns: list[Sequence[Any]] = []
-        for name, convert in zip(self._columns, self._converters, strict=True):
+        for name, convert in self._columns:
             if name in given:
                 columns.append([given[name] if convert is None else convert(given[name])] * len(rows))
             elif convert is None:
@@ -42,6 +43,14 @@ class BulkInsert:
             else:
                 columns.append(_converted([row[name] for row in rows], convert))
         return list(zip(*columns, strict=True))
+
+
+def _converter(type: sa.types.TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """How a value is handed to the driver; None where it goes as it is."""
+    found = type.dialect_impl(dialect)
+    if not isinstance(found, sa.types.TypeDecorator) and found.python_type is bytes:
+        return None if dialect.name == "sqlite" else _blob_of
+    return found.bind_processor(dialect)
 
 
 def _converted(values: list[Any], convert: Convert) -> list[Any]:
@@ -71,3 +80,29 @@ class BulkInserts:
                 self._plans.clear()
             plan = self._plans[table.name, columns] = BulkInsert(table, columns, self._dialect)
         return plan
+
+    def statement(
+        self, table: sa.Table, rows: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
+    ) -> tuple[str, list[tuple[Any, ...]]]:
+        """What the driver executes to add rows of the same columns. Raises what BulkInsert and its values raise."""
+        insert = self.of(table, (*rows[0], *given))
+        return insert.sql, insert.values(rows, given)
+
+
+class Blob:
+    """Bytes that are written into a statement by `blob_literal`: the driver's own way takes 50 ns for each byte."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+
+
+def _blob_of(value: bytes | None) -> Blob | None:
+    return None if value is None else Blob(value)
+
+
+def blob_literal(blob: Blob, _encoders: Any = None) -> str:
+    """A literal of these bytes; only the quote and the backslash mean something in it (sql_mode is ours)."""
+    quoted = blob.value.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+    return f"_binary'{quoted.decode('ascii', 'surrogateescape')}'"

@@ -6,12 +6,11 @@ import re
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -20,9 +19,10 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from chassis.bulk_insert import Blob, BulkInserts, blob_literal
+
 T = TypeVar("T")
 Check = Callable[[str], None]
-_Bind = Callable[[Any], Any]
 
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
@@ -117,63 +117,6 @@ class Engine(Protocol):
     async def close(self) -> None: ...
 
 
-class _Inserts:
-    """Many rows at once as SQLAlchemy would send them, without its work per row (a third of a large insert)."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[sa.Table, tuple[str, ...]], tuple[str, tuple[tuple[str, _Bind | None], ...]]] = {}
-
-    def of(
-        self, dialect: sa.Dialect, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]
-    ) -> tuple[str, list[tuple[Any, ...]]]:
-        """The statement, and its values row by row. Raises KeyError where a row lacks a column of the first."""
-        names = (*rows[0], *same)
-        known = self._known.get((table, names))
-        if known is None:
-            compiled = sa.insert(table).compile(dialect=dialect, column_keys=list(names))
-            order = [str(name) for name in compiled.positiontup or ()]
-            if sorted(order) != sorted(names):
-                raise ValueError(f"{table.name} is given {', '.join(names)} and takes {', '.join(order)}")
-            columns = tuple((name, _bind_of(table.c[name].type, dialect)) for name in order)
-            known = self._known[table, names] = str(compiled), columns
-        sql, columns = known
-        values: list[Iterable[Any]] = []
-        for name, bind in columns:
-            if name in same:
-                values.append(repeat(same[name] if bind is None else bind(same[name])))
-            else:
-                given = [row[name] for row in rows]
-                values.append(given if bind is None else map(bind, given))
-        return sql, list(zip(*values, strict=False))
-
-
-def _bind_of(type: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Bind | None:
-    """How a value is handed to the driver; None where it goes as it is."""
-    found = type.dialect_impl(dialect)
-    if not isinstance(found, sa.types.TypeDecorator) and found.python_type is bytes:
-        return None if dialect.name == "sqlite" else _blob_of
-    return found.bind_processor(dialect)
-
-
-class _Blob:
-    """Bytes that are written into a statement by `_blob_literal`: the driver's own way takes 50 ns for each byte."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: bytes) -> None:
-        self.value = value
-
-
-def _blob_of(value: bytes | None) -> _Blob | None:
-    return None if value is None else _Blob(value)
-
-
-def _blob_literal(blob: _Blob, _encoders: Any = None) -> str:
-    """A literal of these bytes; only the quote and the backslash mean something in it (sql_mode is ours)."""
-    quoted = blob.value.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
-    return f"_binary'{quoted.decode('ascii', 'surrogateescape')}'"
-
-
 def _guard(engine: sa.Engine, check: Check) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def before(connection: sa.Connection, _cursor: Any, sql: str, *_rest: Any) -> None:
@@ -251,7 +194,7 @@ class _Turns:
 class _SqliteConnection:
     """A connection whose statements run in a thread: one hop per statement, cursor and fetch included."""
 
-    def __init__(self, engine: sa.Engine, inserts: _Inserts, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, engine: sa.Engine, inserts: BulkInserts, threads: ThreadPoolExecutor) -> None:
         self._inserts = inserts
         self._threads = threads
         self._connection = engine.connect()
@@ -266,10 +209,8 @@ class _SqliteConnection:
             raise translated(error) from error
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
-        connection = self._connection
-
         def insert() -> None:
-            connection.exec_driver_sql(*self._inserts.of(connection.dialect, table, rows, same))
+            self._connection.exec_driver_sql(*self._inserts.statement(table, rows, same))
 
         try:
             await self.call(insert)
@@ -318,7 +259,7 @@ class SqliteEngine:
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         self._reads = self._engine(url, check, query_only=True, synchronous=synchronous)
         self._writes = self._engine(url, check, query_only=False, synchronous=synchronous)
-        self._inserts = _Inserts()
+        self._inserts = BulkInserts(self._writes.dialect)
         self._threads = ThreadPoolExecutor(SQLITE_READERS + 1, thread_name_prefix="sqlite")
         self._read_turns, self._write_turns = _Turns(SQLITE_READERS), _Turns(1)
         self._idle: list[_SqliteConnection] = []
@@ -349,9 +290,7 @@ class SqliteEngine:
     @asynccontextmanager
     async def reading(self, deadline: float | None) -> AsyncIterator[Connection]:
         async with self._read_turns.turn():
-            connection = (
-                self._idle.pop() if self._idle else _SqliteConnection(self._reads, self._inserts, self._threads)
-            )
+            connection = self._idle.pop() if self._idle else self._connection(self._reads)
             try:
                 yield connection
             finally:
@@ -395,7 +334,7 @@ class SqliteEngine:
 
 
 class _MySqlConnection:
-    def __init__(self, connection: AsyncConnection, inserts: _Inserts) -> None:
+    def __init__(self, connection: AsyncConnection, inserts: BulkInserts) -> None:
         self._connection = connection
         self._inserts = inserts
 
@@ -406,9 +345,8 @@ class _MySqlConnection:
             raise translated(error) from error
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
-        sql, values = self._inserts.of(self._connection.dialect, table, rows, same)
         try:
-            await self._connection.exec_driver_sql(sql, values)
+            await self._connection.exec_driver_sql(*self._inserts.statement(table, rows, same))
         except exc.DBAPIError as error:
             raise translated(error) from error
 
@@ -421,9 +359,9 @@ class MySqlEngine:
 
     def __init__(self, url: URL, check: Check, *, pool: Pool, oldest_write_s: float) -> None:
         self._oldest_write_s = oldest_write_s
-        self._inserts = _Inserts()
         self._reads = self._engine(url, check, pool, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
         self._writes = self._engine(url, check, pool, isolation_level="READ COMMITTED")
+        self._inserts = BulkInserts(self._writes.dialect)
 
     @staticmethod
     def _engine(url: URL, check: Check, pool: Pool, **options: Any) -> AsyncEngine:
@@ -437,7 +375,7 @@ class MySqlEngine:
             pool_recycle=1800,
             connect_args={
                 "charset": "utf8mb4",
-                "conv": {**conversions, _Blob: _blob_literal},
+                "conv": {**conversions, Blob: blob_literal},
                 "init_command": f"SET SESSION innodb_lock_wait_timeout={LOCK_WAIT_S}, time_zone='+00:00', sql_mode='"
                 "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
             },
