@@ -2,27 +2,17 @@
 
 from functools import lru_cache
 
-from application.access import MATRIX, TENANT, Because, Deny, Reach, Resource, decide, reach, roles_for
+from application.access import TENANT, Because, Deny, Reach, Resource, decide, reach, roles_for
 from application.edge.exchange import current_exchange
 from application.edge.refusal import Forbidden, NotThere, OwnRecord
 from chassis.principal import Principal
 
 
 def allow(action: str, resource: Resource = TENANT, *, missing: str = "NOT_FOUND") -> None:
-    """Let the caller go on. Raises Forbidden, OwnRecord, or NotThere with the reason `missing` for what is hidden.
-
-    What every employee may read of the company as a whole, a role that is limited to a part of it may read too.
-    """
+    """Let the caller go on. Raises Forbidden, OwnRecord, or NotThere with the reason `missing` for what is hidden."""
     decision = decide(current_exchange().caller, action, resource)
     if isinstance(decision, Deny):
-        if decision.hidden and resource is TENANT and "any" in MATRIX[action].get("employee", ()):
-            return
         raise refusal_of(decision, missing)
-
-
-def may(action: str, resource: Resource) -> bool:
-    """Whether the caller may."""
-    return not isinstance(decide(current_exchange().caller, action, resource), Deny)
 
 
 def refusal_of(decision: Deny, missing: str) -> Exception:
