@@ -1,12 +1,13 @@
 """Tables as CSV (RFC 4180) that spreadsheets open without running anything."""
 
+import csv
+import io
 from collections.abc import AsyncIterator, Iterable
 
 from starlette.responses import StreamingResponse
 
 BOM = "\ufeff"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_QUOTED = ('"', ",", "\n", "\r")
 
 
 class CsvResponse(StreamingResponse):
@@ -24,13 +25,11 @@ class CsvResponse(StreamingResponse):
 
 def text_cell(text: str) -> str:
     """A cell of text; what a spreadsheet would run as a formula begins with an apostrophe."""
-    if text.startswith(_FORMULA):
-        text = f"'{text}"
-    if any(mark in text for mark in _QUOTED):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def csv_line(cells: Iterable[str]) -> str:
-    """One line of cells that are written already."""
-    return ",".join(cells) + "\r\n"
+    """One line, its cells quoted where they need it."""
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
