@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from application.edge.operation import Operation, operation_of
+from application.edge.operation import Operation, operation_of, response_of
 from application.edge.refusal import AmbiguousRequest
 
 MAX_PARAMETERS = 100
@@ -47,12 +47,11 @@ class Endpoint:
         self._body = _body_of(route)
         self._providers = _providers_of(route)
         self._response_name = route.dependant.response_param_name
-        answers = inspect.signature(route.endpoint).return_annotation
         self._result: TypeAdapter[Any] | None = None  # None where the endpoint makes the response itself
-        if not (isinstance(answers, type) and issubclass(answers, Response)):
+        if response_of(route.endpoint) is None:
             if route.response_field is None:
                 raise TypeError(f"{self.operation.name} does not declare what it returns")
-            self._result = TypeAdapter(answers)
+            self._result = TypeAdapter(inspect.signature(route.endpoint).return_annotation)
 
     @property
     def has_body(self) -> bool:

@@ -1,9 +1,12 @@
 """What the edge must know of one REST operation beside its route: name, access, importance, limits."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from starlette.responses import Response
 
 
 class Criticality(Enum):
@@ -51,3 +54,9 @@ def declare(endpoint: Callable[..., Any], operation: Operation) -> None:
 def operation_of(endpoint: Callable[..., Any]) -> Operation:
     """What was declared of `endpoint`. Raises KeyError where nothing was: such a route must not be served."""
     return _OPERATIONS[endpoint]
+
+
+def response_of(endpoint: Callable[..., Any]) -> type[Response] | None:
+    """The kind of response that `endpoint` makes itself; None where it answers with a value."""
+    answers = inspect.signature(endpoint).return_annotation
+    return answers if isinstance(answers, type) and issubclass(answers, Response) else None

@@ -1,13 +1,12 @@
 """How a service declares its REST operations: route, access, importance and limits in one place."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
-from application.edge.operation import Criticality, IfMatch, Operation, declare
+from application.edge.operation import Criticality, IfMatch, Operation, declare, response_of
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
@@ -63,8 +62,6 @@ class Routes:
         def register(endpoint: EndpointT) -> EndpointT:
             name = f"{self.service}.{endpoint.__name__}"
             declare(endpoint, Operation(name, action, criticality, if_match, body_bytes, keyed and method != "GET"))
-            answers = inspect.signature(endpoint).return_annotation
-            own = isinstance(answers, type) and issubclass(answers, Response)
             self.router.add_api_route(
                 path,
                 endpoint,
@@ -73,7 +70,7 @@ class Routes:
                 operation_id=endpoint.__name__,
                 name=name,
                 tags=[tag],
-                response_class=answers if own else JSONResponse,
+                response_class=response_of(endpoint) or JSONResponse,
             )
             return endpoint
 

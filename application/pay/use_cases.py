@@ -18,7 +18,7 @@ from application.edge.pages import DatedQuery, Page, PageQuery
 from application.edge.refusal import Refusal
 from application.edge.table import CsvResponse
 from application.edge.tenants import Tenants
-from application.edge.wire import from_enum, from_instant, to_date, to_enum
+from application.edge.wire import from_enum, from_instant, optional_id, to_date, to_enum
 from application.pay import codec, schemas
 from application.pay.calculation import RunCalculation, payroll_process
 from application.pay.register import Register
@@ -523,7 +523,7 @@ class Pay:
         return schemas.VariancePage.model_construct(
             data=[codec.employee_variance_view(each) for each in answer.employees],
             next_cursor=answer.next_page_token or None,
-            previous_run_id=UUID(answer.previous_run_id) if answer.previous_run_id else None,
+            previous_run_id=optional_id(answer.previous_run_id),
         )
 
     async def register(self, run_id: UUID, query: schemas.RegisterQuery) -> CsvResponse:
