@@ -26,6 +26,8 @@ from kernel.money import Money
 
 AT_A_TIME = 5  # payslips compared before the loop is given back
 
+_Bases = dict[RunId, tuple[Plan, Header]]  # what all payslips of a run were computed with
+
 
 class Reports:
     """Answers ListVariances and ListRegisterRows.
@@ -42,22 +44,23 @@ class Reports:
         tenant, run_id = current_call().tenant_id, RunId(UUID(request.run_id))
         after, limit = after_employee(request.page_token), page_size(request.page_size)
 
-        async def read(view: PayrollReading) -> tuple[reports.PairsPage, dict[RunId, Plan]]:
+        async def read(view: PayrollReading) -> tuple[reports.PairsPage, _Bases]:
             page = await reports.pairs(run_id, after, limit, view)
-            plans = {}
+            bases = {}
             for state in (page.run, page.previous):
                 if state is not None and state.header:
                     source = await self._calculations.source_of(tenant, state, view)
-                    plans[state.id] = await asyncio.to_thread(source.plan)
-            return page, plans
+                    header = Header.of_document(orjson.loads(state.header))
+                    bases[state.id] = (await asyncio.to_thread(source.plan), header)
+            return page, bases
 
-        page, plans = await self._queries.run(read)
+        page, bases = await self._queries.run(read)
         answer = pb.ListVariancesResponse(
             previous_run_id="" if page.previous is None else str(page.previous.id),
             next_page_token="" if page.following is None else to_token(str(page.following)),
         )
         for number, pair in enumerate(page.pairs, start=1):
-            lines = _variances(page, pair, plans)
+            lines = _variances(page, pair, bases)
             if lines:
                 answer.employees.append(_employee(page.run.currency, pair, lines))
             if not number % AT_A_TIME:
@@ -117,9 +120,9 @@ def after_employee(page_token: str) -> EmployeeId | None:
     return EmployeeId(codec.uuid_from(str(token[0]), "page_token")) if token is not None else None
 
 
-def _variances(page: reports.PairsPage, pair: Pair, plans: dict[RunId, Plan]) -> tuple[LineVariance, ...]:
-    before = _compared(page.previous, pair.before, plans)
-    after = _compared(page.run, pair.after, plans)
+def _variances(page: reports.PairsPage, pair: Pair, bases: _Bases) -> tuple[LineVariance, ...]:
+    before = _compared(page.previous, pair.before, bases)
+    after = _compared(page.run, pair.after, bases)
     if before is not None and after is not None:
         return compare(before, after)
     if after is not None:
@@ -129,11 +132,10 @@ def _variances(page: reports.PairsPage, pair: Pair, plans: dict[RunId, Plan]) ->
     return all_of(before, VarianceReason.BLOCKED if pair.blocked else VarianceReason.LEFT, gone=True)
 
 
-def _compared(run: RunState | None, payslip: Payslip | None, plans: dict[RunId, Plan]) -> ComparedPayslip | None:
+def _compared(run: RunState | None, payslip: Payslip | None, bases: _Bases) -> ComparedPayslip | None:
     if run is None or payslip is None:
         return None
-    header = Header.of_document(orjson.loads(run.header))
-    return ComparedPayslip(plans[run.id], header, orjson.loads(payslip.inputs), orjson.loads(payslip.lines))
+    return ComparedPayslip(*bases[run.id], orjson.loads(payslip.inputs), orjson.loads(payslip.lines))
 
 
 def _employee(currency: str, pair: Pair, lines: tuple[LineVariance, ...]) -> pb.EmployeeVariance:

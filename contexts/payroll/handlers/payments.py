@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from contexts.payroll.domain.errors import PaymentNotDue
-from contexts.payroll.domain.payment import Payment, PaymentStatus
+from contexts.payroll.domain.payment import PaymentStatus
 from contexts.payroll.domain.payroll_run import TOLD_EMPLOYEES, RunId
 from contexts.payroll.handlers.runs import view_of
 from contexts.payroll.repository.port import PayrollWork, RunView
@@ -44,17 +44,10 @@ async def record_payments(cmd: RecordPayments, work: PayrollWork) -> RunView:
         if payment.status is not cmd.outcome
     ]
     if changed:
-        before = {payment.employee_id: payment.status for payment in found.values()}
+        settled = cmd.outcome is PaymentStatus.SETTLED
+        before = sum(found[payment.employee_id].status is PaymentStatus.SETTLED for payment in changed)
         await work.payments.record(changed, work.now())
-        run.payments_recorded(_settled(changed) - _were_settled(changed, before), len(changed))
+        run.payments_recorded(len(changed) * settled - before, len(changed))
         await work.runs.save(run)
     work.note(f"payroll_run/{cmd.run_id}", cmd.reason or None)
     return await view_of(run.state, work)
-
-
-def _settled(payments: Sequence[Payment]) -> int:
-    return sum(payment.status is PaymentStatus.SETTLED for payment in payments)
-
-
-def _were_settled(payments: Sequence[Payment], before: dict[EmployeeId, PaymentStatus]) -> int:
-    return sum(before[payment.employee_id] is PaymentStatus.SETTLED for payment in payments)

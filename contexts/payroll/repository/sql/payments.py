@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from chassis.database import Tx, select, update
+from chassis.database import Tx, delete, select
 from contexts.payroll.domain.payment import Payment, PaymentStatus
 from contexts.payroll.domain.payroll_run import RunId, RunState
 from contexts.payroll.domain.payslip import PayslipId
@@ -78,16 +78,21 @@ class SqlPayments:
         return found
 
     async def record(self, payments: Sequence[Payment], now: datetime) -> None:
-        for payment in payments:
-            changed = {"status": payment.status.value, "reason": payment.reason, "changed_time": now}
-            known = update(tables.payment).where(
-                _payment.run_id == payment.run_id, _payment.employee_id == payment.employee_id
-            )
-            if not await self._tx.execute(known.values(changed)):
-                row = {
+        for part in parts(payments):
+            rows = [
+                {
                     "run_id": payment.run_id,
                     "employee_id": payment.employee_id,
                     "payment_id": payment.id,
-                    **changed,
+                    "status": payment.status.value,
+                    "reason": payment.reason,
+                    "changed_time": now,
                 }
-                await self._tx.insert(tables.payment, row)
+                for payment in part
+            ]
+            before = delete(tables.payment).where(
+                _payment.run_id.in_({payment.run_id for payment in part}),
+                _payment.employee_id.in_([payment.employee_id for payment in part]),
+            )
+            await self._tx.execute(before)
+            await self._tx.insert(tables.payment, rows)
