@@ -1,6 +1,6 @@
 """Assembles the FastAPI application from its services, and runs it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -65,6 +65,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.people = People(organization, tenants, relations)
     app.state.time = Time(attendance, relations, Rosters(organization, attendance))
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
+    app.state.admission = gate.admission
     app.state.readiness = Readiness()
     app.state.readiness.add("keys", _knows_keys(keys))
     return app
@@ -105,10 +106,15 @@ async def _ready(request: Request) -> Response:
 class Processes:
     """What follows published events in this process; of many replicas the feeds' leases choose who works."""
 
-    def __init__(self, client_of: Callable[[str], Client], fast_path: FastPath) -> None:
+    def __init__(
+        self, client_of: Callable[[str], Client], fast_path: FastPath, lull: Callable[[float], Awaitable[None]]
+    ) -> None:
+        """`lull(at_most_s)` waits until this process serves nobody who waits."""
         organization, attendance, payroll = (client_of(name) for name in ("organization", "attendance", "payroll"))
         worker_id = f"pay-{uuid4().hex[:12]}"
-        self._runs = CalculateRuns(RunCalculation(Calls(organization), Calls(attendance), Calls(payroll), worker_id))
+        self._runs = CalculateRuns(
+            RunCalculation(Calls(organization), Calls(attendance), Calls(payroll), worker_id, lull)
+        )
         self._consumers: tuple[Consumer, ...] = (
             roster_consumer(organization, Rosters(organization, attendance), fast_path),
             calculation_consumer(payroll, self._runs, fast_path),
@@ -130,7 +136,8 @@ async def serve(settings: Settings, listener: Listener) -> Running:
     """Serve the REST interface until stopped. Raises KeyFileProblem, SettingsProblem, OSError for a port taken."""
     channels = Channels(settings, Signer.open(settings))
     fast_path = fast_path_of(settings)
-    processes = Processes(channels.to, fast_path)
+    app = create_app(settings, channels.to)
+    processes = Processes(channels.to, fast_path, app.state.admission.lull)
 
     async def close() -> None:
         await processes.stop()
@@ -138,7 +145,7 @@ async def serve(settings: Settings, listener: Listener) -> Running:
         await channels.close()
 
     try:
-        running = await serve_http(create_app(settings, channels.to), listener, settings, name=NAME, lifespan=False)
+        running = await serve_http(app, listener, settings, name=NAME, lifespan=False)
     except BaseException:
         await close()
         raise

@@ -27,7 +27,7 @@ async def open_database(settings: Settings, context: str, metadata: sa.MetaData,
         settings.database_url(context),
         metadata,
         pool=Pool(settings.pool_size, settings.pool_overflow, settings.pool_timeout_s),
-        oldest_write_s=max(settings.server_settle_margin_s - CLOCK_DIFFERENCE_S, 0.5),
+        oldest_write_s=settings.server_settle_margin_s - CLOCK_DIFFERENCE_S,
     )
     try:
         async with asyncio.timeout(FIRST_ANSWER_S):

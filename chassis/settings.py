@@ -15,6 +15,7 @@ T = TypeVar("T")
 PREFIX = "MUSTER_"
 SERVICE_SUFFIXES = ("DATABASE_URL", "ADDRESS", "LISTEN")
 SCHEMES = ("sqlite", "mysql+asyncmy", "mariadb+asyncmy")
+LEAST_SETTLE_MARGIN_S = 1.5  # the difference of clocks that readiness allows (1 s), and half a second to write in
 
 
 class SettingsProblem(Exception):
@@ -138,7 +139,9 @@ class _Reader:
             keyring_path=self._take("KEYRING_PATH", Path, None, "a file"),
             assertion_key_path=self._take("ASSERTION_KEY_PATH", Path, None, "a file"),
             assertion_jwks_path=self._take("ASSERTION_JWKS_PATH", Path, None, "a file"),
-            server_settle_margin_s=self._seconds("SETTLE_MARGIN_S", default.server_settle_margin_s, 0, 60),
+            server_settle_margin_s=self._seconds(
+                "SETTLE_MARGIN_S", default.server_settle_margin_s, LEAST_SETTLE_MARGIN_S, 60
+            ),
             request_deadline_s=self._seconds("REQUEST_DEADLINE_S", default.request_deadline_s, 0.1, 300),
             longest_deadline_s=self._seconds("LONGEST_DEADLINE_S", default.longest_deadline_s, 0.1, 300),
             pool_size=self._count("POOL_SIZE", default.pool_size, 1, 200),

@@ -1,6 +1,7 @@
 """The gate of every operation: admission, token, one meaning, strict body, idempotency; then the endpoint."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -54,6 +55,9 @@ class Admission:
 
     def __init__(self, places: int) -> None:
         self.in_flight = 0
+        self._waited_for = 0  # in flight, and somebody waits for the answer now
+        self._lull = asyncio.Event()
+        self._lull.set()
         self._limits = {
             Criticality.CRITICAL: places + max(places // 10, 1),
             Criticality.NORMAL: places,
@@ -65,10 +69,23 @@ class Admission:
         if self.in_flight >= self._limits[criticality]:
             raise Overloaded("too many requests are being served; try again", headers={"Retry-After": "1"})
         self.in_flight += 1
+        if criticality is not Criticality.DEFERRABLE:
+            self._waited_for += 1
+            self._lull.clear()
 
-    def leave(self) -> None:
+    def leave(self, criticality: Criticality) -> None:
         """Give the place back."""
         self.in_flight -= 1
+        if criticality is not Criticality.DEFERRABLE:
+            self._waited_for -= 1
+            if not self._waited_for:
+                self._lull.set()
+
+    async def lull(self, at_most_s: float) -> None:
+        """Wait while requests that are not deferrable are served, at most so long: background work gives way."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._lull.wait()
 
 
 class Gate:
@@ -87,7 +104,8 @@ class Gate:
     ) -> Response:
         """The endpoint's answer. Raises Refusal, InvalidInput, and what the endpoint raises."""
         operation = exchange.operation = endpoint.operation
-        self.admission.enter(operation.criticality)
+        admission = self.admission
+        admission.enter(operation.criticality)
         try:
             if operation.action is not None:
                 exchange.principal = await self.authenticator.principal(_bearer(exchange.received))
@@ -102,7 +120,7 @@ class Gate:
                 _identify(exchange, operation, scope["path"], body)
             return await endpoint.serve(scope, path, body, bool(raw))
         finally:
-            self.admission.leave()
+            admission.leave(operation.criticality)
 
 
 def _bearer(received: Mapping[str, str]) -> str:

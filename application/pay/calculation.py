@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 500
 AT_A_TIME = 50  # people whose facts are made in one go, some 2 ms
+GIVE_WAY_S = 0.1  # that these few people wait at most for requests that somebody waits for
 IN_FLIGHT = 2  # chunks that payroll has at once; with the page that is read meanwhile, three in memory
 TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
@@ -56,7 +57,15 @@ class RunCalculation:
     Invariants: it keeps nothing; what is done stands in payroll, so any process may go on where another one stopped.
     """
 
-    def __init__(self, organization: Calls, attendance: Calls, payroll: Calls, worker_id: str) -> None:
+    def __init__(
+        self,
+        organization: Calls,
+        attendance: Calls,
+        payroll: Calls,
+        worker_id: str,
+        lull: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        """`lull(at_most_s)` waits until this process serves nobody who waits; None where a run need not give way."""
         self._organization = organization
         self._attendance = attendance
         self._payroll = payroll
@@ -64,6 +73,7 @@ class RunCalculation:
         self._timesheets = attendance.client.stub(timesheet_pb2_grpc.TimesheetServiceStub)
         self._runs = payroll.client.stub(payroll_run_pb2_grpc.PayrollRunServiceStub)
         self._worker_id = worker_id
+        self._lull = lull
 
     async def claim(self, tenant_id: TenantId, run_id: UUID) -> payroll_run_pb2.ClaimCalculationResponse | None:
         """The claimed run; None where there is nothing to claim (done, void, or another worker has it).
@@ -178,7 +188,7 @@ class RunCalculation:
                 return
             answer = await _patiently(partial(self._slice, caller, claim, cursor, asked))
             totals = await self._totals(caller, claim, [employee.employee_id for employee in answer.employees])
-            facts = await _facts(answer.employees, totals, first_day, end_day, run.country)
+            facts = await _facts(answer.employees, totals, first_day, end_day, run.country, self._lull)
             cursor = (asked[-1] if asked[-1] != named[-1] else "") if named else answer.next_after_employee_id
             if facts or not cursor:
                 yield Page(last_id, facts, not cursor)
@@ -246,10 +256,13 @@ async def _facts(
     first_day: date,
     end_day: date,
     country: str,
+    lull: Callable[[float], Awaitable[None]] | None = None,
 ) -> list[employee_facts_pb2.EmployeeFacts]:
     """Everybody's facts, a few people at a time, so that other requests are not kept waiting."""
-    made = []
+    made: list[employee_facts_pb2.EmployeeFacts] = []
     for start in range(0, len(employees), AT_A_TIME):
+        if lull is not None:
+            await lull(GIVE_WAY_S)
         made += [
             employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, country)
             for employee in employees[start : start + AT_A_TIME]

@@ -49,7 +49,7 @@ def test_every_problem_is_told_at_once_with_its_variable_and_what_to_do() -> Non
         Settings.read(
             {
                 "MUSTER_POOL_SIZE": "many",
-                "MUSTER_SETTLE_MARGIN_S": "-1",
+                "MUSTER_SETTLE_MARGIN_S": "1.4",
                 "MUSTER_ORGANISATION_ADDRESS": "10.0.0.1:5001",
                 "MUSTER_ORGANIZATION_DATABASE_URL": "postgres://amy:hunter2@db/x",
                 "MUSTER_ATTENDANCE_ADDRESS": "10.0.0.1:0",
@@ -65,6 +65,7 @@ def test_every_problem_is_told_at_once_with_its_variable_and_what_to_do() -> Non
     assert len(problems) == 9
     assert any(one.startswith("MUSTER_POOL_SIZE ") and "a whole number from 1 to 200" in one for one in problems)
     assert any(one.startswith("MUSTER_ORGANISATION_ADDRESS ") and "organization, attendance" in one for one in problems)
+    assert any(one.startswith("MUSTER_SETTLE_MARGIN_S ") and "seconds from 1.5 to 60" in one for one in problems)
     assert any(one.startswith("MUSTER_COLOUR is not a setting") for one in problems)
     assert "hunter2" not in str(caught.value)
 

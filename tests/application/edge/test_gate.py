@@ -409,6 +409,29 @@ async def test_too_much_at_once_is_refused_and_the_important_goes_first() -> Non
     assert app.state.gate.admission.in_flight == 0
 
 
+async def test_background_work_gives_way_while_somebody_waits_for_an_answer() -> None:
+    waiting.clear()
+    app = the_app(places=4)
+    lull = app.state.gate.admission.lull
+    async with a_client(app) as client:
+        report = asyncio.create_task(client.get("/v1/reports", headers=OWNER))
+        await asyncio.sleep(0.05)
+        await asyncio.wait_for(lull(10.0), 0.5)  # nobody waits for a report
+
+        request = asyncio.create_task(client.get("/v1/things/wait", headers=OWNER))
+        await asyncio.sleep(0.05)
+        background = asyncio.create_task(lull(10.0))
+        gave_up = asyncio.create_task(lull(0.01))
+        await asyncio.sleep(0.1)
+        still_waiting, tired = not background.done(), gave_up.done()
+        waiting.set()
+        await asyncio.gather(report, request)
+        await asyncio.wait_for(background, 0.5)
+
+    assert still_waiting
+    assert tired
+
+
 def test_the_title_is_the_reason_in_words() -> None:
     from application.edge.problem import problem_response
 

@@ -11,7 +11,7 @@ from muster.attendance.v1 import timesheet_pb2
 from muster.organization.v1 import employee_pb2
 from muster.payroll.v1 import payroll_run_pb2
 
-from application.pay.calculation import IN_FLIGHT, RunCalculation
+from application.pay.calculation import GIVE_WAY_S, IN_FLIGHT, RunCalculation
 from chassis.principal import Principal
 from chassis.rpc.error_map import RemoteError
 from kernel.errors import Kind
@@ -138,3 +138,25 @@ async def test_a_chunk_that_cannot_be_stored_ends_the_work_with_the_reason() -> 
 
     assert told.value.reason == "CHUNK_OUT_OF_ORDER"
     assert payroll.stored == []
+
+
+async def test_a_calculation_gives_way_to_people_who_wait_a_little_while_for_every_few_payslips() -> None:
+    sources = Sources(pages=3)
+    payroll = Payroll(1, sources)
+    asked: list[float] = []
+    answered = asyncio.Event()
+
+    async def lull(at_most_s: float) -> None:
+        asked.append(at_most_s)
+        await answered.wait()
+
+    calculation = RunCalculation(sources, sources, payroll, "worker", lull)  # type: ignore[arg-type]
+    run = asyncio.create_task(calculation.carry_on(TENANT, a_claim()))
+    await asyncio.sleep(0.05)
+    meanwhile = list(payroll.stored)
+    answered.set()
+    await run
+
+    assert meanwhile == []
+    assert payroll.stored == [1, 2, 3]
+    assert asked == [GIVE_WAY_S] * 3
