@@ -88,7 +88,7 @@ async def transfer_employee(employee_id: EmployeeId, body: schemas.TransferBody,
     "/v1/employees/{employee_id}/promotions", "employee.promote", tag="employees", status=201, if_match=IfMatch.REQUIRED
 )
 async def promote_employee(employee_id: EmployeeId, body: schemas.PromotionBody, people: Uses) -> schemas.EmployeeView:
-    """Change facts of the assignment and the compensation together from a date on."""
+    """Raise position, grade and pay in one change from a date on; the history names it PROMOTION."""
     return await people.promote(employee_id, body)
 
 

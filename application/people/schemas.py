@@ -36,6 +36,8 @@ ChangeKind = Literal[
     "HIRE",
     "REHIRE",
     "TRANSFER",
+    "PROMOTION",
+    "MANAGER",
     "COMPENSATION",
     "STATUTORY_PROFILE",
     "PERSON",
@@ -309,11 +311,13 @@ class TransferBody(Body):
 
 
 class PromotionBody(Body):
-    """Facts of the assignment and the compensation change together from a date on."""
+    """Position, grade and pay rise together from a date on."""
 
     effective_date: Annotated[CivilDate, Field(description="First day on which it holds.")]
     assignment: Annotated[AssignmentChangeBody, Field(description="What changes.")]
-    compensation: Annotated[CompensationBody, Field(description="The new contractual pay.")]
+    compensation: Annotated[
+        CompensationBody | None, Field(description="The new contractual pay; not given where it stays.")
+    ] = None
     reason: Reason = "PROMOTION"
 
 

@@ -177,36 +177,34 @@ class People:
 
     async def transfer(self, employee_id: UUID, body: schemas.TransferBody) -> schemas.EmployeeView:
         """Change facts of the assignment from a date on."""
-        return await self._transfer(
-            "employee.transfer", employee_id, body, codec.to_assignment_change(body.assignment), None
-        )
-
-    async def promote(self, employee_id: UUID, body: schemas.PromotionBody) -> schemas.EmployeeView:
-        """Change facts of the assignment and the compensation together."""
-        change = codec.to_assignment_change(body.assignment)
-        return await self._transfer("employee.promote", employee_id, body, change, body.compensation)
-
-    async def change_manager(self, employee_id: UUID, body: schemas.ManagerChangeBody) -> schemas.EmployeeView:
-        """Change the manager from a date on."""
-        change = wire.AssignmentChange(manager_id=str(body.manager_id or ""))
-        return await self._transfer("employee.change_manager", employee_id, body, change, None)
-
-    async def _transfer(
-        self,
-        action: str,
-        employee_id: UUID,
-        body: schemas.TransferBody | schemas.PromotionBody | schemas.ManagerChangeBody,
-        change: wire.AssignmentChange,
-        compensation: schemas.CompensationBody | None,
-    ) -> schemas.EmployeeView:
         request = wire.TransferEmployeeRequest(
             employee_id=str(employee_id),
             effective_date=to_date(body.effective_date),
-            assignment=change,
-            compensation=codec.to_compensation(compensation),
+            assignment=codec.to_assignment_change(body.assignment),
             reason=body.reason,
         )
-        return await self._change(action, employee_id, self._employees.TransferEmployee, request)
+        return await self._change("employee.transfer", employee_id, self._employees.TransferEmployee, request)
+
+    async def promote(self, employee_id: UUID, body: schemas.PromotionBody) -> schemas.EmployeeView:
+        """Raise position, grade and pay together."""
+        request = wire.PromoteEmployeeRequest(
+            employee_id=str(employee_id),
+            effective_date=to_date(body.effective_date),
+            assignment=codec.to_assignment_change(body.assignment),
+            compensation=codec.to_compensation(body.compensation),
+            reason=body.reason,
+        )
+        return await self._change("employee.promote", employee_id, self._employees.PromoteEmployee, request)
+
+    async def change_manager(self, employee_id: UUID, body: schemas.ManagerChangeBody) -> schemas.EmployeeView:
+        """Change the manager from a date on."""
+        request = wire.ChangeManagerRequest(
+            employee_id=str(employee_id),
+            effective_date=to_date(body.effective_date),
+            manager_id=str(body.manager_id or ""),
+            reason=body.reason,
+        )
+        return await self._change("employee.change_manager", employee_id, self._employees.ChangeManager, request)
 
     async def change_compensation(
         self, employee_id: UUID, body: schemas.CompensationChangeBody

@@ -94,9 +94,10 @@ async def test_a_promotion_changes_job_and_pay_on_one_day(firm: Staffed) -> None
     assert (day["assignment"]["position"], day["compensation"]) == ("LEAD", LEAD)
     assert (eve["assignment"]["grade"], day["assignment"]["grade"]) == (None, "P7")
     promotion = (await li.history())["data"][-1]
-    assert (promotion["reason"], set(promotion["fields"])) == ("PROMOTION", {"position", "grade", "compensation"})
+    assert (promotion["kind"], set(promotion["fields"])) == ("PROMOTION", {"position", "grade", "compensation"})
     boss = await a_person(firm, "SEES-NO-PAY")
     await li.done("manager-changes", effective_date="2026-02-01", manager_id=boss.id)
+    assert (await li.history())["data"][-1]["kind"] == "MANAGER"
     manager = await firm.company.sign_in("manager", boss.id)
     seen = body_of(await manager.get(li.path, params={"as_of": "2027-01-01"}))
     told = body_of(await manager.get(f"{li.path}/history"))["data"][1]["fields"]

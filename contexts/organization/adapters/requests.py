@@ -31,8 +31,10 @@ from contexts.organization.handlers.change import (
     CancelEmployeeChange,
     ChangeBankAccounts,
     ChangeCompensation,
+    ChangeReportingLine,
     ChangeStatutoryProfile,
     CorrectEmployee,
+    PromoteEmployee,
     Target,
     TerminateEmployee,
     TransferEmployee,
@@ -191,6 +193,22 @@ def transfer_from(request: pb.TransferEmployeeRequest) -> TransferEmployee:
         _assignment_change_from(request.assignment),
         compensation_from(request.compensation) if request.HasField("compensation") else None,
     )
+
+
+def promotion_from(request: pb.PromoteEmployeeRequest) -> PromoteEmployee:
+    """Raises DateOutOfRange, FactOutOfRange."""
+    return PromoteEmployee(
+        _target(request),
+        date_from(request.effective_date, "effective_date"),
+        _assignment_change_from(request.assignment),
+        compensation_from(request.compensation) if request.HasField("compensation") else None,
+    )
+
+
+def manager_change_from(request: pb.ChangeManagerRequest) -> ChangeReportingLine:
+    """Raises DateOutOfRange."""
+    day = date_from(request.effective_date, "effective_date")
+    return ChangeReportingLine(_target(request), day, optional_id(request.manager_id))
 
 
 def _pay_fields(message: Any) -> dict[str, FieldValue]:

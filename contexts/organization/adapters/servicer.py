@@ -92,6 +92,16 @@ class EmployeeServicer(employee_pb2_grpc.EmployeeServiceServicer):
         cmd = requests.transfer_from(request)
         return await self._changed(lambda uow: change.transfer_employee(cmd, uow), pb.TransferEmployeeResponse)
 
+    async def PromoteEmployee(self, request: pb.PromoteEmployeeRequest, context: Any) -> pb.PromoteEmployeeResponse:
+        """See the proto."""
+        cmd = requests.promotion_from(request)
+        return await self._changed(lambda uow: change.promote_employee(cmd, uow), pb.PromoteEmployeeResponse)
+
+    async def ChangeManager(self, request: pb.ChangeManagerRequest, context: Any) -> pb.ChangeManagerResponse:
+        """See the proto."""
+        cmd = requests.manager_change_from(request)
+        return await self._changed(lambda uow: change.change_manager(cmd, uow), pb.ChangeManagerResponse)
+
     async def ChangeCompensation(
         self, request: pb.ChangeCompensationRequest, context: Any
     ) -> pb.ChangeCompensationResponse:

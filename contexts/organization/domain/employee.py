@@ -46,7 +46,15 @@ from kernel.ids import EmployeeId, Version
 
 MAX_CHANGES = 2000
 ONE_DAY = timedelta(days=1)
-IN_EMPLOYMENT = frozenset({ChangeKind.TRANSFER, ChangeKind.COMPENSATION, ChangeKind.STATUTORY_PROFILE})
+IN_EMPLOYMENT = frozenset(
+    {
+        ChangeKind.TRANSFER,
+        ChangeKind.PROMOTION,
+        ChangeKind.MANAGER,
+        ChangeKind.COMPENSATION,
+        ChangeKind.STATUTORY_PROFILE,
+    }
+)
 NEVER_RECORDED, NOTHING_FOLLOWS = Version(0), Projection()
 
 
@@ -124,9 +132,36 @@ class Employee(AggregateRoot[EmployeeState]):
 
         Raises NotEmployed, NothingChanges, ManagerCycle.
         """
+        self._reassign(ChangeKind.TRANSFER, effective_date, assignment, compensation, recording)
+
+    def promote(
+        self,
+        effective_date: date,
+        assignment: Mapping[str, FieldValue],
+        compensation: Compensation | None,
+        recording: Recording,
+    ) -> None:
+        """Raise position or grade, and the compensation where given, in one change.
+
+        Raises NotEmployed, NothingChanges, ManagerCycle.
+        """
+        self._reassign(ChangeKind.PROMOTION, effective_date, assignment, compensation, recording)
+
+    def change_manager(self, effective_date: date, manager_id: EmployeeId | None, recording: Recording) -> None:
+        """Report to somebody else, or to nobody. Raises NotEmployed, NothingChanges, ManagerCycle."""
+        self._reassign(ChangeKind.MANAGER, effective_date, {"manager_id": manager_id}, None, recording)
+
+    def _reassign(
+        self,
+        kind: ChangeKind,
+        effective_date: date,
+        assignment: Mapping[str, FieldValue],
+        compensation: Compensation | None,
+        recording: Recording,
+    ) -> None:
         fields = dict(assignment) if compensation is None else dict(assignment) | {"compensation": compensation}
         event = EmployeeTransferred(self.state.id, recording.change_id, effective_date, tuple(sorted(fields)))
-        self._record(ChangeKind.TRANSFER, effective_date, fields, recording, event)
+        self._record(kind, effective_date, fields, recording, event)
 
     def change_compensation(self, effective_date: date, fields: Mapping[str, FieldValue], recording: Recording) -> None:
         """Change compensation or allowances. Raises NotEmployed, NothingChanges."""

@@ -33,7 +33,7 @@ class EmployeeRehired:
 
 @dataclass(frozen=True, slots=True)
 class EmployeeTransferred:
-    """Facts of the assignment changed from a date on."""
+    """Facts of the assignment changed from a date on: by a transfer, a promotion or a change of the manager."""
 
     employee_id: EmployeeId
     change_id: UUID

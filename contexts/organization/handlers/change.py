@@ -33,6 +33,25 @@ class TransferEmployee:
 
 
 @dataclass(frozen=True, slots=True)
+class PromoteEmployee:
+    """Raise position or grade, and the compensation where given."""
+
+    target: Target
+    effective_date: date
+    assignment: Mapping[str, FieldValue]
+    compensation: Compensation | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReportingLine:
+    """Report to another manager, or to none."""
+
+    target: Target
+    effective_date: date
+    manager_id: EmployeeId | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeCompensation:
     """Change compensation and allowances: fields as `Change` names them."""
 
@@ -112,6 +131,24 @@ async def transfer_employee(cmd: TransferEmployee, uow: Unit) -> tuple[EmployeeS
 
     def verb(employee: Employee, recording: Recording) -> None:
         employee.transfer(cmd.effective_date, cmd.assignment, cmd.compensation, recording)
+
+    return await _changed(cmd.target, uow, verb), cmd.effective_date
+
+
+async def promote_employee(cmd: PromoteEmployee, uow: Unit) -> tuple[EmployeeState, date]:
+    """Raises EmployeeNotFound, Stale, NotEmployed, NothingChanges, EntryNotValid, ManagerNotFound, ManagerCycle."""
+
+    def verb(employee: Employee, recording: Recording) -> None:
+        employee.promote(cmd.effective_date, cmd.assignment, cmd.compensation, recording)
+
+    return await _changed(cmd.target, uow, verb), cmd.effective_date
+
+
+async def change_manager(cmd: ChangeReportingLine, uow: Unit) -> tuple[EmployeeState, date]:
+    """Raises EmployeeNotFound, Stale, NotEmployed, NothingChanges, ManagerNotFound, ManagerCycle."""
+
+    def verb(employee: Employee, recording: Recording) -> None:
+        employee.change_manager(cmd.effective_date, cmd.manager_id, recording)
 
     return await _changed(cmd.target, uow, verb), cmd.effective_date
 

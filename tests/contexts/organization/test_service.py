@@ -312,7 +312,7 @@ async def test_every_verb_works_over_the_wire(organization: Organization) -> Non
             effective_date=day("2026-07-01"),
             assignment=pb.AssignmentChange(department="OPS", manager_id=boss, fte="0.50"),
             compensation=pb.Compensation(amount="12000", currency="CNY", unit=pb.PAY_UNIT_MONTH),
-            reason="PROMOTION",
+            reason="REORGANISATION",
         ),
     )
     await organization(
@@ -409,6 +409,45 @@ async def test_every_verb_works_over_the_wire(organization: Organization) -> Non
     assert history.changes[4].fields["phone"] == ""
     last = corrected.employee.employment
     assert (last.end_date, last.end_reason) == (day("2026-11-25"), pb.END_REASON_RETIREMENT)
+
+
+async def test_a_promotion_and_a_change_of_the_manager_are_named_so_in_the_history(
+    organization: Organization,
+) -> None:
+    id = (await organization.hire("E1")).employee_id
+    boss = (await organization.hire("E0")).employee_id
+    employees = organization.employees
+
+    promoted = await organization(
+        employees.PromoteEmployee,
+        pb.PromoteEmployeeRequest(
+            employee_id=id,
+            etag="1",
+            effective_date=day("2026-07-01"),
+            assignment=pb.AssignmentChange(grade="P7"),
+            compensation=pb.Compensation(amount="30000", currency="CNY", unit=pb.PAY_UNIT_MONTH),
+        ),
+    )
+    moved, alone = [
+        await organization(
+            employees.ChangeManager,
+            pb.ChangeManagerRequest(employee_id=id, effective_date=day("2026-07-01"), manager_id=manager),
+        )
+        for manager in (boss, "")
+    ]
+
+    history = await organization(employees.GetEmployeeHistory, pb.GetEmployeeHistoryRequest(employee_id=id))
+    assert [each.kind for each in history.changes] == [
+        pb.CHANGE_KIND_HIRE,
+        pb.CHANGE_KIND_PROMOTION,
+        pb.CHANGE_KIND_MANAGER,
+        pb.CHANGE_KIND_MANAGER,
+    ]
+    assert promoted.employee.work.compensation.amount == "30000.00"
+    assert (promoted.employee.work.assignment.grade, moved.employee.work.assignment.grade) == ("P7", "P7")
+    assert [each.employee.work.assignment.manager_id for each in (moved, alone)] == [boss, ""]
+    nobody = pb.ChangeManagerRequest(employee_id=id, effective_date=day("2026-07-01"), manager_id=str(uuid4()))
+    assert await refused(organization(employees.ChangeManager, nobody)) == ("MANAGER_NOT_FOUND", ["manager_id"])
 
 
 async def test_a_batch_hires_many_and_tells_each_result(organization: Organization) -> None:

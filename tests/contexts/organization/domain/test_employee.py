@@ -23,9 +23,10 @@ from contexts.organization.domain.errors import (
     SpellsOverlap,
 )
 from contexts.organization.domain.events import EmployeeCorrected, EmployeeTerminated, EmployeeTransferred
-from contexts.organization.domain.history import ALLOWANCE, END_REASON, STATUTORY, fold, known_at
+from contexts.organization.domain.history import ALLOWANCE, END_REASON, STATUTORY, ChangeKind, fold, known_at
 from contexts.organization.domain.values import BEGINNING, EmployeeStatus, EndReason, Spell
 from kernel.errors import DomainError
+from kernel.ids import EmployeeId
 from kernel.period import FOREVER
 from tests.support.organization import FIRST_DAY, START, a_recording, an_employee, monthly, some_work
 
@@ -80,14 +81,52 @@ def test_a_change_holds_until_the_next_change_of_the_same_field() -> None:
 
 def test_a_promotion_changes_position_and_pay_in_one_change() -> None:
     employee = an_employee()
-    recording = a_recording(reason="PROMOTION")
+    recording = a_recording(reason="ANNUAL_REVIEW")
 
-    employee.transfer(JULY, {"position": "LEAD"}, monthly("30000.00"), recording)
+    employee.promote(JULY, {"position": "LEAD", "grade": "P7"}, monthly("30000.00"), recording)
 
     assert employee.pull_events() == (
-        EmployeeTransferred(employee.state.id, recording.change_id, JULY, ("compensation", "position")),
+        EmployeeTransferred(employee.state.id, recording.change_id, JULY, ("compensation", "grade", "position")),
     )
     assert amount_on(employee, JULY) == "30000.00"
+    assert employee.state.changes[-1].kind is ChangeKind.PROMOTION
+
+
+def test_a_promotion_may_leave_the_pay_as_it_is() -> None:
+    employee = an_employee()
+
+    employee.promote(JULY, {"position": "LEAD"}, None, a_recording())
+
+    assert amount_on(employee, JULY) == "20000.00"
+    with pytest.raises(NothingChanges):
+        employee.promote(JULY, {"position": "LEAD"}, None, a_recording())
+    with pytest.raises(NotEmployed):
+        employee.promote(FIRST_DAY - timedelta(days=1), {"position": "LEAD"}, None, a_recording())
+
+
+def test_a_change_of_the_manager_stands_in_the_history_as_one() -> None:
+    employee, boss = an_employee(), EmployeeId(uuid4())
+
+    employee.change_manager(JULY, boss, a_recording())
+
+    assert employee.state.changes[-1].kind is ChangeKind.MANAGER
+    with pytest.raises(NothingChanges):
+        employee.change_manager(AUGUST, boss, a_recording())
+    with pytest.raises(ManagerCycle):
+        employee.change_manager(AUGUST, employee.state.id, a_recording())
+
+
+def test_a_correction_of_a_promotion_stands_in_its_place_until_it_is_called_off() -> None:
+    employee = an_employee()
+    employee.promote(JULY, {"position": "LEAD"}, monthly("30000.00"), a_recording())
+    promotion = employee.state.changes[-1]
+
+    employee.correct(promotion.change_id, AUGUST, {"compensation": monthly("28000.00")}, a_recording())
+    corrected = [amount_on(employee, day) for day in (JULY, AUGUST)]
+    employee.cancel(employee.state.changes[-1].change_id, a_recording())
+
+    assert corrected == ["20000.00", "28000.00"]
+    assert [amount_on(employee, day) for day in (JULY, AUGUST)] == ["30000.00", "30000.00"]
 
 
 def test_nothing_changes_before_the_first_day() -> None:

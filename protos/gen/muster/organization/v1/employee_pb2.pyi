@@ -231,7 +231,7 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     CHANGE_KIND_REHIRE: _ChangeKind.ValueType  # 2
     """A rehire."""
     CHANGE_KIND_TRANSFER: _ChangeKind.ValueType  # 3
-    """A transfer or promotion."""
+    """A transfer."""
     CHANGE_KIND_COMPENSATION: _ChangeKind.ValueType  # 4
     """A change of compensation or allowances."""
     CHANGE_KIND_STATUTORY_PROFILE: _ChangeKind.ValueType  # 5
@@ -246,6 +246,10 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     """A correction of an earlier change."""
     CHANGE_KIND_CANCELLATION: _ChangeKind.ValueType  # 10
     """A cancellation of an earlier change."""
+    CHANGE_KIND_PROMOTION: _ChangeKind.ValueType  # 11
+    """A promotion."""
+    CHANGE_KIND_MANAGER: _ChangeKind.ValueType  # 12
+    """A change of the manager."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
     """What a recorded change was."""
@@ -257,7 +261,7 @@ CHANGE_KIND_HIRE: ChangeKind.ValueType  # 1
 CHANGE_KIND_REHIRE: ChangeKind.ValueType  # 2
 """A rehire."""
 CHANGE_KIND_TRANSFER: ChangeKind.ValueType  # 3
-"""A transfer or promotion."""
+"""A transfer."""
 CHANGE_KIND_COMPENSATION: ChangeKind.ValueType  # 4
 """A change of compensation or allowances."""
 CHANGE_KIND_STATUTORY_PROFILE: ChangeKind.ValueType  # 5
@@ -272,6 +276,10 @@ CHANGE_KIND_CORRECTION: ChangeKind.ValueType  # 9
 """A correction of an earlier change."""
 CHANGE_KIND_CANCELLATION: ChangeKind.ValueType  # 10
 """A cancellation of an earlier change."""
+CHANGE_KIND_PROMOTION: ChangeKind.ValueType  # 11
+"""A promotion."""
+CHANGE_KIND_MANAGER: ChangeKind.ValueType  # 12
+"""A change of the manager."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 class _EmployeeSort:
@@ -1179,7 +1187,7 @@ class TransferEmployeeRequest(_message.Message):
     etag: _builtins.str
     """Version that the caller saw, "" = not checked."""
     reason: _builtins.str
-    """Why, for the audit: "PROMOTION"."""
+    """Why, for the audit: "REORGANISATION"."""
     @_builtins.property
     def effective_date(self) -> _date_pb2.Date:
         """First day on which it holds, inside a spell."""
@@ -1190,7 +1198,7 @@ class TransferEmployeeRequest(_message.Message):
 
     @_builtins.property
     def compensation(self) -> Global___Compensation:
-        """The new compensation of a promotion, not set where it stays."""
+        """The new compensation, not set where it stays."""
 
     def __init__(
         self,
@@ -1234,6 +1242,150 @@ class TransferEmployeeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TransferEmployeeResponse: _TypeAlias = TransferEmployeeResponse  # noqa: Y015
+
+@_typing.final
+class PromoteEmployeeRequest(_message.Message):
+    """Request of PromoteEmployee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    COMPENSATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID; the same request is done once."""
+    employee_id: _builtins.str
+    """The employee."""
+    etag: _builtins.str
+    """Version that the caller saw, "" = not checked."""
+    reason: _builtins.str
+    """Why, for the audit: "ANNUAL_REVIEW"."""
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """First day on which it holds, inside a spell."""
+
+    @_builtins.property
+    def assignment(self) -> Global___AssignmentChange:
+        """What changes: the position, the grade, and whatever goes with them."""
+
+    @_builtins.property
+    def compensation(self) -> Global___Compensation:
+        """The new compensation, not set where it stays."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        assignment: Global___AssignmentChange | None = ...,
+        compensation: Global___Compensation | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "compensation", b"compensation", "effective_date", b"effective_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "compensation", b"compensation", "effective_date", b"effective_date", "employee_id", b"employee_id", "etag", b"etag", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteEmployeeRequest: _TypeAlias = PromoteEmployeeRequest  # noqa: Y015
+
+@_typing.final
+class PromoteEmployeeResponse(_message.Message):
+    """Response of PromoteEmployee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def employee(self) -> Global___Employee:
+        """As of the effective date."""
+
+    def __init__(
+        self,
+        *,
+        employee: Global___Employee | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["employee", b"employee"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee", b"employee"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteEmployeeResponse: _TypeAlias = PromoteEmployeeResponse  # noqa: Y015
+
+@_typing.final
+class ChangeManagerRequest(_message.Message):
+    """Request of ChangeManager."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    MANAGER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID; the same request is done once."""
+    employee_id: _builtins.str
+    """The employee."""
+    etag: _builtins.str
+    """Version that the caller saw, "" = not checked."""
+    manager_id: _builtins.str
+    """The new manager (UUID of an employee), "" for none."""
+    reason: _builtins.str
+    """Why, for the audit: "REORGANISATION"."""
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """First day on which it holds, inside a spell."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        manager_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_date", b"effective_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_date", b"effective_date", "employee_id", b"employee_id", "etag", b"etag", "manager_id", b"manager_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeManagerRequest: _TypeAlias = ChangeManagerRequest  # noqa: Y015
+
+@_typing.final
+class ChangeManagerResponse(_message.Message):
+    """Response of ChangeManager."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def employee(self) -> Global___Employee:
+        """As of the effective date."""
+
+    def __init__(
+        self,
+        *,
+        employee: Global___Employee | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["employee", b"employee"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee", b"employee"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeManagerResponse: _TypeAlias = ChangeManagerResponse  # noqa: Y015
 
 @_typing.final
 class AllowanceChange(_message.Message):

@@ -58,6 +58,16 @@ class EmployeeServiceStub:
                 request_serializer=muster_dot_organization_dot_v1_dot_employee__pb2.TransferEmployeeRequest.SerializeToString,
                 response_deserializer=muster_dot_organization_dot_v1_dot_employee__pb2.TransferEmployeeResponse.FromString,
                 _registered_method=True)
+        self.PromoteEmployee = channel.unary_unary(
+                '/muster.organization.v1.EmployeeService/PromoteEmployee',
+                request_serializer=muster_dot_organization_dot_v1_dot_employee__pb2.PromoteEmployeeRequest.SerializeToString,
+                response_deserializer=muster_dot_organization_dot_v1_dot_employee__pb2.PromoteEmployeeResponse.FromString,
+                _registered_method=True)
+        self.ChangeManager = channel.unary_unary(
+                '/muster.organization.v1.EmployeeService/ChangeManager',
+                request_serializer=muster_dot_organization_dot_v1_dot_employee__pb2.ChangeManagerRequest.SerializeToString,
+                response_deserializer=muster_dot_organization_dot_v1_dot_employee__pb2.ChangeManagerResponse.FromString,
+                _registered_method=True)
         self.ChangeCompensation = channel.unary_unary(
                 '/muster.organization.v1.EmployeeService/ChangeCompensation',
                 request_serializer=muster_dot_organization_dot_v1_dot_employee__pb2.ChangeCompensationRequest.SerializeToString,
@@ -165,7 +175,23 @@ class EmployeeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TransferEmployee(self, request, context):
-        """Changes the named facts of the assignment from a date on, and the compensation where given (a promotion). Stays ACTIVE.
+        """Changes the named facts of the assignment from a date on, and the compensation where given. Stays ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PromoteEmployee(self, request, context):
+        """Changes position, grade or other named facts of the assignment, and the pay where given, in one change from a date on.
+        Stays ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeManager(self, request, context):
+        """Changes who the employee reports to from a date on. Stays ACTIVE. FAILED_PRECONDITION (MANAGER_CYCLE) where somebody
+        would come to report to themselves, directly or through others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -299,6 +325,16 @@ def add_EmployeeServiceServicer_to_server(servicer, server):
                     servicer.TransferEmployee,
                     request_deserializer=muster_dot_organization_dot_v1_dot_employee__pb2.TransferEmployeeRequest.FromString,
                     response_serializer=muster_dot_organization_dot_v1_dot_employee__pb2.TransferEmployeeResponse.SerializeToString,
+            ),
+            'PromoteEmployee': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteEmployee,
+                    request_deserializer=muster_dot_organization_dot_v1_dot_employee__pb2.PromoteEmployeeRequest.FromString,
+                    response_serializer=muster_dot_organization_dot_v1_dot_employee__pb2.PromoteEmployeeResponse.SerializeToString,
+            ),
+            'ChangeManager': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeManager,
+                    request_deserializer=muster_dot_organization_dot_v1_dot_employee__pb2.ChangeManagerRequest.FromString,
+                    response_serializer=muster_dot_organization_dot_v1_dot_employee__pb2.ChangeManagerResponse.SerializeToString,
             ),
             'ChangeCompensation': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeCompensation,
@@ -488,6 +524,60 @@ class EmployeeService:
             '/muster.organization.v1.EmployeeService/TransferEmployee',
             muster_dot_organization_dot_v1_dot_employee__pb2.TransferEmployeeRequest.SerializeToString,
             muster_dot_organization_dot_v1_dot_employee__pb2.TransferEmployeeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteEmployee(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.organization.v1.EmployeeService/PromoteEmployee',
+            muster_dot_organization_dot_v1_dot_employee__pb2.PromoteEmployeeRequest.SerializeToString,
+            muster_dot_organization_dot_v1_dot_employee__pb2.PromoteEmployeeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeManager(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.organization.v1.EmployeeService/ChangeManager',
+            muster_dot_organization_dot_v1_dot_employee__pb2.ChangeManagerRequest.SerializeToString,
+            muster_dot_organization_dot_v1_dot_employee__pb2.ChangeManagerResponse.FromString,
             options,
             channel_credentials,
             insecure,

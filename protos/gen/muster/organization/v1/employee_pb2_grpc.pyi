@@ -46,7 +46,15 @@ class EmployeeServiceStub:
     RehireEmployee: _grpc.UnaryUnaryMultiCallable[_employee_pb2.RehireEmployeeRequest, _employee_pb2.RehireEmployeeResponse]
     """Opens a new spell of a TERMINATED employee, who keeps id and number; PENDING before the hire date, then ACTIVE."""
     TransferEmployee: _grpc.UnaryUnaryMultiCallable[_employee_pb2.TransferEmployeeRequest, _employee_pb2.TransferEmployeeResponse]
-    """Changes the named facts of the assignment from a date on, and the compensation where given (a promotion). Stays ACTIVE."""
+    """Changes the named facts of the assignment from a date on, and the compensation where given. Stays ACTIVE."""
+    PromoteEmployee: _grpc.UnaryUnaryMultiCallable[_employee_pb2.PromoteEmployeeRequest, _employee_pb2.PromoteEmployeeResponse]
+    """Changes position, grade or other named facts of the assignment, and the pay where given, in one change from a date on.
+    Stays ACTIVE.
+    """
+    ChangeManager: _grpc.UnaryUnaryMultiCallable[_employee_pb2.ChangeManagerRequest, _employee_pb2.ChangeManagerResponse]
+    """Changes who the employee reports to from a date on. Stays ACTIVE. FAILED_PRECONDITION (MANAGER_CYCLE) where somebody
+    would come to report to themselves, directly or through others.
+    """
     ChangeCompensation: _grpc.UnaryUnaryMultiCallable[_employee_pb2.ChangeCompensationRequest, _employee_pb2.ChangeCompensationResponse]
     """Changes the compensation, or allowances, from a date on. Stays ACTIVE."""
     ChangeStatutoryProfile: _grpc.UnaryUnaryMultiCallable[_employee_pb2.ChangeStatutoryProfileRequest, _employee_pb2.ChangeStatutoryProfileResponse]
@@ -98,7 +106,15 @@ class EmployeeServiceAsyncStub(EmployeeServiceStub):
     RehireEmployee: _aio.UnaryUnaryMultiCallable[_employee_pb2.RehireEmployeeRequest, _employee_pb2.RehireEmployeeResponse]  # type: ignore[assignment]
     """Opens a new spell of a TERMINATED employee, who keeps id and number; PENDING before the hire date, then ACTIVE."""
     TransferEmployee: _aio.UnaryUnaryMultiCallable[_employee_pb2.TransferEmployeeRequest, _employee_pb2.TransferEmployeeResponse]  # type: ignore[assignment]
-    """Changes the named facts of the assignment from a date on, and the compensation where given (a promotion). Stays ACTIVE."""
+    """Changes the named facts of the assignment from a date on, and the compensation where given. Stays ACTIVE."""
+    PromoteEmployee: _aio.UnaryUnaryMultiCallable[_employee_pb2.PromoteEmployeeRequest, _employee_pb2.PromoteEmployeeResponse]  # type: ignore[assignment]
+    """Changes position, grade or other named facts of the assignment, and the pay where given, in one change from a date on.
+    Stays ACTIVE.
+    """
+    ChangeManager: _aio.UnaryUnaryMultiCallable[_employee_pb2.ChangeManagerRequest, _employee_pb2.ChangeManagerResponse]  # type: ignore[assignment]
+    """Changes who the employee reports to from a date on. Stays ACTIVE. FAILED_PRECONDITION (MANAGER_CYCLE) where somebody
+    would come to report to themselves, directly or through others.
+    """
     ChangeCompensation: _aio.UnaryUnaryMultiCallable[_employee_pb2.ChangeCompensationRequest, _employee_pb2.ChangeCompensationResponse]  # type: ignore[assignment]
     """Changes the compensation, or allowances, from a date on. Stays ACTIVE."""
     ChangeStatutoryProfile: _aio.UnaryUnaryMultiCallable[_employee_pb2.ChangeStatutoryProfileRequest, _employee_pb2.ChangeStatutoryProfileResponse]  # type: ignore[assignment]
@@ -171,7 +187,27 @@ class EmployeeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _employee_pb2.TransferEmployeeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_employee_pb2.TransferEmployeeResponse, _abc.Awaitable[_employee_pb2.TransferEmployeeResponse]]:
-        """Changes the named facts of the assignment from a date on, and the compensation where given (a promotion). Stays ACTIVE."""
+        """Changes the named facts of the assignment from a date on, and the compensation where given. Stays ACTIVE."""
+
+    @_abc_1.abstractmethod
+    def PromoteEmployee(
+        self,
+        request: _employee_pb2.PromoteEmployeeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_employee_pb2.PromoteEmployeeResponse, _abc.Awaitable[_employee_pb2.PromoteEmployeeResponse]]:
+        """Changes position, grade or other named facts of the assignment, and the pay where given, in one change from a date on.
+        Stays ACTIVE.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeManager(
+        self,
+        request: _employee_pb2.ChangeManagerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_employee_pb2.ChangeManagerResponse, _abc.Awaitable[_employee_pb2.ChangeManagerResponse]]:
+        """Changes who the employee reports to from a date on. Stays ACTIVE. FAILED_PRECONDITION (MANAGER_CYCLE) where somebody
+        would come to report to themselves, directly or through others.
+        """
 
     @_abc_1.abstractmethod
     def ChangeCompensation(
