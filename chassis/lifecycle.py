@@ -236,9 +236,9 @@ class Lifecycle:
 
 def spare_garbage_collection() -> None:
     """What a process has loaded stays for its life: the collector need not look through it again and again."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    gc.enable()
 
 
 async def serve_http(
