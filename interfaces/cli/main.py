@@ -88,7 +88,7 @@ async def identity_client(data: Path) -> "AsyncIterator[Client]":
 
 
 def collect_later() -> None:
-    """What a service loads is no garbage: collecting waits until it is up (`spare_garbage_collection`), a fifth less."""
+    """What a service loads is no garbage: collecting waits until it is up (`spare_garbage_collection`)."""
     gc.disable()
 
 
