@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import datetime
 from decimal import Decimal
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
@@ -47,11 +46,6 @@ log = structlog.get_logger(__name__)
 
 TURN_S = 0.005  # the loop is given back at least so often while a chunk is calculated inline
 MAX_PLANS = 64  # compiled plans that a process keeps
-
-
-def instant_text(instant: datetime) -> str:
-    """An instant as stored documents write it: UTC with microseconds."""
-    return f"{instant:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 class Own(NamedTuple):

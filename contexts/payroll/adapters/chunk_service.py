@@ -16,11 +16,11 @@ from chassis import audit
 from chassis.database import Contention, Database, Tx
 from chassis.principal import Call, current_call
 from chassis.unit_of_work import MAX_TRIES, UnitOfWork
-from contexts.payroll.adapters.calculation import Calculator, Job, Own, PlanSource, instant_text
+from contexts.payroll.adapters.calculation import Calculator, Job, Own, PlanSource
 from contexts.payroll.adapters.facts import employee_of
 from contexts.payroll.domain.errors import RunFenced, RunNotCalculating
 from contexts.payroll.domain.payroll_run import RunId, RunState, RunStatus
-from contexts.payroll.domain.payslip import ChunkResult, without_places
+from contexts.payroll.domain.payslip import ChunkResult, instant_text, without_places
 from contexts.payroll.handlers.chunks import ChunkStored, InputsMoved, StoreChunk, store_chunk
 from contexts.payroll.handlers.runs import components_of
 from contexts.payroll.repository.documents import line_amounts

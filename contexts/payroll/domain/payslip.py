@@ -168,6 +168,11 @@ class StalePayslip:
     left_to_retro: bool
 
 
+def instant_text(instant: datetime) -> str:
+    """An instant as stored documents write it: UTC with microseconds."""
+    return f"{instant:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
 def frozen_inputs(
     facts: bytes, inputs: Sequence[TakenInput], known_at: str, prior: Mapping[str, Any] | None, encode: Encode
 ) -> bytes:

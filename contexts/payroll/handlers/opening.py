@@ -24,6 +24,7 @@ from contexts.payroll.domain.payslip import (
     StoredChunk,
     content_hash,
     frozen_inputs,
+    instant_text,
     results_hash,
 )
 from contexts.payroll.handlers.catalog import group_of, period_of
@@ -105,7 +106,7 @@ def _payslip(
     encode: Encode,
 ) -> CalculatedPayslip:
     facts = opening_facts(balance, cmd.source, header, statutory_of(header.country))
-    inputs = frozen_inputs(encode(facts), (), f"{now:%Y-%m-%dT%H:%M:%S.%fZ}", None, encode)
+    inputs = frozen_inputs(encode(facts), (), instant_text(now), None, encode)
     year_to_date = opening_year_to_date(header, facts, encode)
     return CalculatedPayslip(
         balance.employee_id,
