@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -111,6 +111,8 @@ class Engine(Protocol):
     def writing(self, deadline: float | None) -> contextlib.AbstractAsyncContextManager[Connection]: ...
 
     async def now(self) -> datetime: ...
+
+    async def settled(self) -> datetime: ...
 
     async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None: ...
 
@@ -250,6 +252,9 @@ class _SqliteConnection:
         self._connection.close()
 
 
+_BEFORE = timedelta(microseconds=1)
+
+
 class SqliteEngine:
     """One file: readers that never wait for the writer (WAL), and one writer at a time (BEGIN IMMEDIATE)."""
 
@@ -264,6 +269,7 @@ class SqliteEngine:
         self._read_turns, self._write_turns = _Turns(SQLITE_READERS), _Turns(1)
         self._idle: list[_SqliteConnection] = []
         self._writer: _SqliteConnection | None = None
+        self._writing_since: datetime | None = None
 
     @staticmethod
     def _engine(url: URL, check: Check, *, query_only: bool, synchronous: str) -> sa.Engine:
@@ -304,6 +310,7 @@ class SqliteEngine:
                 self._writer = self._connection(self._writes)
             connection = self._writer
             started = time.monotonic()
+            self._writing_since = datetime.now(UTC)
             try:
                 await connection.call(connection.begin)
                 yield connection
@@ -313,9 +320,14 @@ class SqliteEngine:
                 raise translated(error) from error
             finally:
                 connection.rollback()
+                self._writing_since = None
 
     async def now(self) -> datetime:
         return datetime.now(UTC)
+
+    async def settled(self) -> datetime:
+        # What is being written has the times of its own turn, and is not to be read before it is committed.
+        return datetime.now(UTC) if self._writing_since is None else self._writing_since - _BEFORE
 
     async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
         async with self.writing(None) as connection:
@@ -461,6 +473,9 @@ class MySqlEngine:
         async with self._connected(self._reads, None) as connection:
             value: datetime = (await connection.execute(sa.text("SELECT UTC_TIMESTAMP(6)"))).scalar_one()
             return value.replace(tzinfo=UTC)
+
+    async def settled(self) -> datetime:
+        return await self.now()
 
     async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
         async with self._connected(self._writes, None) as connection:

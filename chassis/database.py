@@ -275,6 +275,10 @@ class Database:
         """The database's clock in UTC, for leases and the skew check."""
         return await self._engine.now()
 
+    async def settled(self) -> datetime:
+        """What was recorded up to this instant, less `settle_margin_s`, is committed: no later write adds to it."""
+        return await self._engine.settled()
+
     async def run_schema(self, work: Callable[[sa.Connection], None]) -> None:
         """Run synchronous schema work (migrations) on a connection past the tenant guard."""
         await self._engine.run_sync(work)

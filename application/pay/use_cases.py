@@ -1,6 +1,7 @@
 """What pay can be asked: the payroll catalog, inputs, runs and their payslips."""
 
 import asyncio
+import hashlib
 from math import ceil
 from uuid import UUID, uuid4
 
@@ -18,17 +19,15 @@ from application.edge.pages import DatedQuery, Page, PageQuery
 from application.edge.refusal import Refusal
 from application.edge.table import CsvResponse
 from application.edge.tenants import Tenants
-from application.edge.wire import from_enum, from_instant, optional_id, to_date, to_enum
+from application.edge.wire import from_instant, optional_id, to_date, to_enum
 from application.pay import codec, schemas
 from application.pay.calculation import RunCalculation, payroll_process
+from application.pay.changes import CHANGES_PAGE, MOST_CHANGES, Changes
 from application.pay.register import Register
 from application.people.relations import Relations
-from chassis.principal import Principal
 from chassis.rpc.channels import Client
 from kernel.ids import derived_id
 
-MOST_CHANGED = 100_000  # changed employees that one approval looks at; more is a new calculation
-CHANGES_PAGE = 1000
 SETTLED_LEEWAY_S = 0.05
 CALL_LEEWAY_S = 2.0  # what the calls after the wait may need
 
@@ -55,6 +54,7 @@ class Pay:
         self._tenants = tenants
         self._relations = relations
         self.calculation = RunCalculation(self._people, self._time, self._calls, f"pay-{uuid4().hex[:12]}")
+        self._changes = Changes(self._people, self._time)
 
     # ---- catalog ----
 
@@ -322,69 +322,20 @@ class Pay:
     async def _refresh(self, run: wire.PayrollRun) -> None:
         """Tell payroll what changed at the sources since the facts were read. Repeating it changes nothing."""
         caller = payroll_process(current_exchange().caller.tenant_id)
-        seen = {position.source: position.position for position in run.source_positions}
         now = await self.calculation.frontier(caller, run.pay_group)
-        changes = {
-            **await self._changed_time(caller, run, seen.get("attendance", 0)),
-            **await self._changed_people(caller, run, seen.get("organization", 0)),
-        }
-        ordered = sorted(changes.items())
-        for start in range(0, len(ordered), CHANGES_PAGE):
-            part = ordered[start : start + CHANGES_PAGE]
+        changes = await self._changes.of(caller, run)
+        whole = len(changes) < MOST_CHANGES  # else the next approval goes on from the same positions
+        for start in range(0, len(changes), CHANGES_PAGE):
+            last = start + CHANGES_PAGE >= len(changes)
+            request = wire.RefreshInputsRequest(
+                run_id=run.run_id,
+                changes=changes[start : start + CHANGES_PAGE],
+                source_positions=now if whole and last else (),
+            )
+            said = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
             await self._calls.write_as(
-                caller,
-                self._runs.RefreshInputs,
-                wire.RefreshInputsRequest(
-                    run_id=run.run_id,
-                    changes=[wire.InputChange(employee_id=employee, reason=reason) for employee, reason in part],
-                    source_positions=now if start + CHANGES_PAGE >= len(ordered) else (),
-                ),
-                derived_id(run.run_id, run.etag, start, *(f"{each.source}{each.position}" for each in now)),
+                caller, self._runs.RefreshInputs, request, derived_id(run.run_id, run.etag, said)
             )
-
-    async def _changed_people(self, caller: Principal, run: wire.PayrollRun, position: int) -> dict[str, str]:
-        found: dict[str, str] = {}
-        token = ""
-        while len(found) < MOST_CHANGED:
-            answer = await self._people.read_as(
-                caller,
-                self._employees.ListChangedSince,
-                employee_pb2.ListChangedSinceRequest(
-                    pay_group=run.pay_group,
-                    period_start=run.start_date,
-                    period_end=run.end_date,
-                    position=position,
-                    page_size=CHANGES_PAGE,
-                    page_token=token,
-                ),
-            )
-            found.update((changed.employee_id, _reason(changed)) for changed in answer.employees)
-            token = answer.next_page_token
-            if not token:
-                break
-        return found
-
-    async def _changed_time(self, caller: Principal, run: wire.PayrollRun, position: int) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for period in run.time_periods or [run.period]:
-            token = ""
-            while len(found) < MOST_CHANGED:
-                answer = await self._time.read_as(
-                    caller,
-                    self._timesheets.ListChangedSince,
-                    timesheet_pb2.ListChangedSinceRequest(
-                        pay_group=run.pay_group,
-                        period=period,
-                        feed_position=position,
-                        page_size=CHANGES_PAGE,
-                        page_token=token,
-                    ),
-                )
-                found.update((changed.employee_id, changed.reason) for changed in answer.employees)
-                token = answer.next_page_token
-                if not token:
-                    break
-        return found
 
     async def finalize(self, run_id: UUID) -> schemas.RunView:
         """Make the approved run final."""
@@ -540,9 +491,3 @@ class Pay:
     def _versioned(run: wire.PayrollRun) -> schemas.RunView:
         current_exchange().has_version(run.etag)
         return codec.run_view(run)
-
-
-def _reason(changed: employee_pb2.ChangedEmployee) -> str:
-    """The last kind of change as payroll's reason: COMPENSATION_CHANGED."""
-    kind = from_enum(employee_pb2.ChangeKind, "CHANGE_KIND_", changed.kinds[-1]) if changed.kinds else None
-    return f"{kind or 'EMPLOYEE'}_CHANGED"

@@ -64,7 +64,7 @@ def sql_work(planners: Planners) -> Callable[[Tx, Call, Clock], SqlAttendanceWor
 
 def sql_readings(planners: Planners, database: Database) -> Callable[[Tx], SqlReadings]:
     """How readings are opened."""
-    return lambda tx: SqlReadings(tx, planners, ProtoTotals(), database.now, database.settle_margin_s)
+    return lambda tx: SqlReadings(tx, planners, ProtoTotals(), database.settled, database.settle_margin_s)
 
 
 class Container:

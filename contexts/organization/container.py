@@ -85,7 +85,7 @@ def sql_unit(cipher: FieldCipher) -> Callable[[Tx, Call, Clock], SqlUnit]:
 
 def sql_view(cipher: FieldCipher, database: Database, settle_margin_s: float) -> Callable[[Tx], SqlView]:
     """How a view is opened."""
-    return lambda tx: SqlView(tx, cipher, database.now, settle_margin_s)
+    return lambda tx: SqlView(tx, cipher, database.settled, settle_margin_s)
 
 
 class Container:

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -240,6 +240,19 @@ async def test_a_named_lock_is_held_by_one_transaction_at_a_time(database: Datab
             inside.clear()
 
     await asyncio.gather(*(enter() for _ in range(12)))
+
+
+async def test_what_is_settled_is_older_than_anything_that_is_still_being_written(database: Database) -> None:
+    margin = timedelta(seconds=database.settle_margin_s)
+    before = await database.settled() - margin
+
+    async with database.write(OURS) as tx:
+        stamped = datetime.now(UTC)
+        await tx.insert(BADGE, badge("A"))
+        meanwhile = await database.settled() - margin
+    after = await database.settled()
+
+    assert before <= meanwhile < stamped <= after
 
 
 async def test_a_cancelled_write_leaves_nothing_and_the_next_writer_goes_on(database: Database) -> None:

@@ -280,6 +280,7 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
                     reason=_CHANGE_REASONS[change.event],
                     feed_position=change.position,
                     timesheet_id=str(change.timesheet_id),
+                    record_time=codec.instant_to_proto(change.record_time),
                 )
                 for change in page
             ],

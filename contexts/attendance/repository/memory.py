@@ -275,7 +275,9 @@ class MemoryReadings:
                 continue
             state = self._rows.timesheets[saved.aggregate_id]
             if state.period.name == period and state.grounds.last.pay_group == pay_group:
-                latest[state.employee_id] = Change(state.employee_id, state.id, f"{name}Event", index)
+                before = latest.get(state.employee_id)
+                time = state.record_time if before is None else max(before.record_time, state.record_time)
+                latest[state.employee_id] = Change(state.employee_id, state.id, f"{name}Event", index, time)
         return [latest[id] for id in sorted(latest) if after is None or id > after][:limit]
 
     async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:

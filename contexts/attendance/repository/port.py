@@ -191,6 +191,7 @@ class Change(NamedTuple):
     timesheet_id: UUID
     event: str  # name of the published event, such as TimesheetLockedEvent
     position: int  # of the event in the feed, 0 where it has none yet
+    record_time: datetime  # of the latest change of the employee's timesheets in the period
 
 
 class Readings(Protocol):

@@ -63,6 +63,7 @@ _changes = (
         outbox,
         timesheet.c.employee_id,
         timesheet.c.timesheet_id,
+        timesheet.c.record_time,
         outbox.c.type,
         outbox.c.position,
         outbox.c.aggregate_version,
@@ -175,7 +176,9 @@ class SqlReadings:
         for row in rows:
             employee_id = EmployeeId(row["employee_id"])
             event = row["type"].rpartition(".")[2]
-            latest[employee_id] = Change(employee_id, row["timesheet_id"], event, row["position"] or 0)
+            before = latest.get(employee_id)
+            time = row["record_time"] if before is None else max(before.record_time, row["record_time"])
+            latest[employee_id] = Change(employee_id, row["timesheet_id"], event, row["position"] or 0, time)
         found = list(latest.values())
         if len(rows) == room and len(found) > 1:
             found.pop()

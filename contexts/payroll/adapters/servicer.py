@@ -314,7 +314,14 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         """See the proto."""
         cmd = runs.RefreshInputs(
             RunId(UUID(request.run_id)),
-            {EmployeeId(UUID(change.employee_id)): change.reason for change in request.changes},
+            [
+                runs.InputChange(
+                    EmployeeId(UUID(change.employee_id)),
+                    change.reason,
+                    codec.optional_instant_from(change, "record_time"),
+                )
+                for change in request.changes
+            ],
             codec.positions_from(request.source_positions),
         )
         answer = await self._commands.run(

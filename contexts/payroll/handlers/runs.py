@@ -65,11 +65,20 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class InputChange:
+    """Facts of an employee changed; `record_time` is None where nobody knows when that was recorded."""
+
+    employee_id: EmployeeId
+    reason: str
+    record_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshInputs:
     """What changed in the sources since the run's positions."""
 
     run_id: RunId
-    reasons: Mapping[EmployeeId, str]
+    changes: Sequence[InputChange]
     positions: Mapping[str, int]
 
 
@@ -145,8 +154,7 @@ async def refresh_inputs(cmd: RefreshInputs, work: PayrollWork) -> tuple[RunView
     """Mark payslips stale whose facts changed; how many were not stale before. Raises RunStatusWrong."""
     run = await work.runs.get(cmd.run_id)
     run.must_be_open_for_changes()
-    # Opening balances were brought in: no fact of a source changes them.
-    touched = cmd.reasons if run.state.kind is not RunKind.OPENING else {}
+    touched = await _unknown(run.state, cmd.changes, work)
     newly = await work.payslips.mark_stale(run.state, touched) if touched else 0
     if cmd.positions:
         await work.runs.move_positions(cmd.run_id, cmd.positions)
@@ -155,6 +163,21 @@ async def refresh_inputs(cmd: RefreshInputs, work: PayrollWork) -> tuple[RunView
         await work.runs.save(run)
     work.note(f"payroll_run/{cmd.run_id}")
     return await view_of(run.state, work), newly
+
+
+async def _unknown(state: RunState, changes: Sequence[InputChange], work: PayrollWork) -> dict[EmployeeId, str]:
+    """The reason of each employee with a change that the run's facts do not hold.
+
+    A change is told again once its event has a position in the feed: what was read as known then has it already.
+    """
+    if state.kind is RunKind.OPENING or state.input_cutoff is None:
+        return {}  # opening balances were brought in: no fact of a source changes them
+    known_at = await work.payslips.recalculated(state, [change.employee_id for change in changes])
+    return {
+        change.employee_id: change.reason
+        for change in changes
+        if change.record_time is None or change.record_time > known_at.get(change.employee_id, state.input_cutoff)
+    }
 
 
 async def defer_employees(

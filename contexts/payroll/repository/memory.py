@@ -83,6 +83,7 @@ class Rows:
     ranges: list[PaidRange] = field(default_factory=list)
     blockers: dict[tuple[Attempt, EmployeeId], tuple[Blocker, ...]] = field(default_factory=dict)
     stale: dict[tuple[Attempt, EmployeeId], StalePayslip] = field(default_factory=dict)
+    recalculated: dict[tuple[Attempt, EmployeeId], datetime] = field(default_factory=dict)
     totals: dict[Attempt, dict[str, ComponentSum]] = field(default_factory=dict)
     inputs: dict[PayInputId, PayInputState] = field(default_factory=dict)
     payments: dict[tuple[RunId, EmployeeId], Payment] = field(default_factory=dict)
@@ -353,6 +354,7 @@ class MemoryPayslips:
             self._rows.payslips.pop((attempt, employee), None)
             self._rows.blockers.pop((attempt, employee), None)
             self._rows.stale.pop((attempt, employee), None)
+            self._rows.recalculated[attempt, employee] = known_at
             if self._rows.slots.get((run.slot, employee)) == run.id:
                 del self._rows.slots[run.slot, employee]
         self._rows.ranges[:] = [
@@ -461,6 +463,10 @@ class MemoryPayslips:
     async def leave_to_retro(self, run: RunState) -> None:
         for found in await self.stale(run):
             self._rows.stale[_attempt(run), found.employee_id] = replace(found, left_to_retro=True)
+
+    async def recalculated(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, datetime]:
+        found = self._rows.recalculated
+        return {one: found[_attempt(run), one] for one in employees if (_attempt(run), one) in found}
 
     async def purge_old_attempts(self, limit: int) -> int:
         old = [key for key in self._rows.payslips if key[0][1] < self._rows.runs[key[0][0]].attempt][:limit]

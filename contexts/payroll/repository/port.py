@@ -258,6 +258,10 @@ class Payslips(Protocol):
         """Mark all stale payslips as left to retro."""
         ...
 
+    async def recalculated(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, datetime]:
+        """The instant as known at which facts were read, of those who were calculated again since the cut-off."""
+        ...
+
     async def purge_old_attempts(self, limit: int) -> int:
         """Delete at most so many rows of attempts that their runs have left behind; how many."""
         ...

@@ -177,6 +177,17 @@ stale_payslip = Table(
     Column("left_to_retro", Boolean, nullable=False),
 )
 
+# Who was calculated again after the cut-off, also those who have no payslip now.
+recalculation = Table(
+    "recalculation",
+    metadata,
+    tenant_column(),
+    Column("run_id", Id, primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("employee_id", Id, primary_key=True),
+    Column("known_at", Instant, nullable=False),
+)
+
 component_total = Table(
     "component_total",
     metadata,

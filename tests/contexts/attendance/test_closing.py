@@ -516,7 +516,9 @@ async def test_a_change_without_a_position_yet_counts_as_later(store: Store, ten
         changed, _ = await list_changed_since(
             ListChangedSince("CN-MONTHLY", "2026-11", frontier.feed_position, None, 500), readings
         )
+        frontier = await get_frontier("CN-MONTHLY", readings)
     assert [change.employee_id for change in changed] == [entry.employee_id]
+    assert [change.record_time for change in changed] == [frontier.latest_record_time]
 
 
 async def sequence(store: Store) -> None:

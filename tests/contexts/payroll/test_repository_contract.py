@@ -428,7 +428,9 @@ async def test_employees_are_replaced_with_their_slots_marks_and_days(store: Sto
         fresh = a_result(
             [a_payslip(people[0], gross=500)], [CalculatedBlocker(people[1], "NEGATIVE_NET", "look", "-1")]
         )
+        untouched = await work.payslips.recalculated(run.state, people)
         await work.payslips.replace(run.state, [people[2]], fresh, payslip_ids(NOW, 1), NOW)
+        known = await work.payslips.recalculated(run.state, [*people, an_employee(4)])
         results = await work.payslips.results(run.state, None, None)
         after = await work.payslips.stale(run.state)
         others = await work.payslips.defer(run.state, [people[1], people[2]])
@@ -438,6 +440,7 @@ async def test_employees_are_replaced_with_their_slots_marks_and_days(store: Sto
     assert (newly, again, [one.reasons for one in before]) == (2, 0, [("RAISED", "PUNCHED"), ("RAISED",)])
     assert [(one.employee_id, one.gross) for one in results] == [(people[0], 500)]
     assert (after, others, undeferred, deferred) == ([], [people[2]], 0, [people[1]])
+    assert (untouched, known) == ({}, dict.fromkeys(people, NOW))
 
 
 async def test_predecessors_are_those_of_the_latest_final_run(store: Store, tenant: TenantId) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,7 +31,7 @@ from contexts.payroll.repository.sql.runs import SqlRuns
 from contexts.payroll.repository.tables import metadata
 from kernel.clock import Clock
 from kernel.ids import TenantId
-from tests.support.payroll import NOVEMBER, Facts, Payroll, amounts, day_to, facts, in_order, serving
+from tests.support.payroll import NOVEMBER, Facts, Payroll, amounts, day_to, facts, in_order, instant_to, serving
 
 ROOT = Path(__file__).parents[3]
 
@@ -151,6 +151,41 @@ async def test_changed_facts_make_exactly_the_touched_payslips_stale(payroll: Pa
         (str(people[1].employee_id), ["COMPENSATION_CHANGED"])
     ]
     assert approved.status == pb.RUN_STATUS_APPROVED
+
+
+async def test_a_payslip_is_not_stale_by_a_change_that_it_knew(payroll: Payroll) -> None:
+    raised, blocked, gone, other = in_order([facts() for _ in range(4)])
+    run = await payroll.calculated([raised, blocked, gone, other])
+    cutoff = run.input_cutoff.ToDatetime(UTC)
+    recorded, read = cutoff + timedelta(milliseconds=5), cutoff + timedelta(milliseconds=6)
+
+    def refreshing(at: datetime, *people: Facts) -> pb.RefreshInputsRequest:
+        changes = [
+            pb.InputChange(employee_id=str(one.employee_id), reason="COMPENSATION_CHANGED", record_time=instant_to(at))
+            for one in people
+        ]
+        return pb.RefreshInputsRequest(run_id=run.run_id, changes=changes)
+
+    before_the_cutoff = await payroll(payroll.runs.RefreshInputs, refreshing(cutoff, raised, other))
+    first = await payroll(payroll.runs.RefreshInputs, refreshing(recorded, raised, blocked, gone))
+    again = pb.RecalculateEmployeesRequest(
+        run_id=run.run_id,
+        facts=[
+            Facts(raised.employee_id, raised.assignment_id).paid("30000").message,
+            blocked.blocked("TIMESHEET_OPEN").message,
+        ],
+        known_at=instant_to(read),
+        gone_employee_ids=[str(gone.employee_id)],
+    )
+    await payroll(payroll.runs.RecalculateEmployees, again)
+    # Its event has got its position meanwhile, so that it is told once more.
+    second = await payroll(payroll.runs.RefreshInputs, refreshing(recorded, raised, blocked, gone))
+    third = await payroll(payroll.runs.RefreshInputs, refreshing(recorded, other))
+    later = await payroll(payroll.runs.RefreshInputs, refreshing(read + timedelta(microseconds=1), raised, blocked))
+
+    assert (before_the_cutoff.newly_stale_count, first.newly_stale_count) == (0, 3)
+    assert (second.newly_stale_count, second.run.progress.stale) == (0, 0)
+    assert (third.newly_stale_count, later.newly_stale_count) == (1, 2)
 
 
 async def test_recalculating_one_employee_equals_calculating_all_anew(payroll: Payroll) -> None:

@@ -39,6 +39,7 @@ _slot = tables.payslip_slot.c
 _range = tables.payslip_range.c
 _blocker = tables.blocker.c
 _stale = tables.stale_payslip.c
+_again = tables.recalculation.c
 
 MAX_CHUNKS = 10_000
 MAX_STALE = 100_000
@@ -283,7 +284,7 @@ class SqlPayslips:
         ]
         paid = {payslip.employee_id for payslip in result.payslips}
         for part in parts(touched):
-            for table in (tables.payslip, tables.blocker, tables.stale_payslip):
+            for table in (tables.payslip, tables.blocker, tables.stale_payslip, tables.recalculation):
                 await self._tx.execute(delete(table).where(*self._of(table, run), table.c.employee_id.in_(part)))
             await self._tx.execute(
                 delete(tables.payslip_range).where(_range.run_id == run.id, _range.employee_id.in_(part))
@@ -295,6 +296,12 @@ class SqlPayslips:
                         _slot.slot_id == slot_id(run), _slot.run_id == run.id, _slot.employee_id.in_(unpaid)
                     )
                 )
+        again = [
+            {"run_id": run.id, "attempt": run.attempt, "employee_id": employee, "known_at": known_at}
+            for employee in dict.fromkeys(touched)
+        ]
+        if again:
+            await self._tx.insert(tables.recalculation, again)
         await self._insert(run, result, payslip_ids, known_at, careful=True)
 
     def _span(self, table: sa.Table, run: RunState, after: EmployeeId | None, last: EmployeeId | None) -> Any:
@@ -483,9 +490,18 @@ class SqlPayslips:
         left = update(tables.stale_payslip).where(*self._of(tables.stale_payslip, run))
         await self._tx.execute(left.values(left_to_retro=True))
 
+    async def recalculated(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, datetime]:
+        found: dict[EmployeeId, datetime] = {}
+        for part in parts(employees):
+            wanted = select(tables.recalculation).where(
+                *self._of(tables.recalculation, run), _again.employee_id.in_(part)
+            )
+            found.update({EmployeeId(row["employee_id"]): row["known_at"] for row in await self._tx.rows(wanted)})
+        return found
+
     async def purge_old_attempts(self, limit: int) -> int:
         left = limit
-        for table in (tables.payslip, tables.blocker, tables.stale_payslip, tables.run_chunk, tables.component_total):
+        for table in _PARTS:
             last = list(table.primary_key.columns)[3]
             old = (
                 select(table, table.c.run_id, table.c.attempt, last.label("last"))
@@ -507,6 +523,12 @@ class SqlPayslips:
                 break
         return limit - left
 
+
+# What belongs to an attempt, each with its own key after run and attempt.
+_PARTS = (
+    tables.payslip, tables.blocker, tables.stale_payslip, tables.recalculation, tables.run_chunk,
+    tables.component_total,
+)  # fmt: skip
 
 _RANGE = (
     _range.assignment_id, _range.component, _range.start_date, _range.end_date, _range.run_id, _range.attempt,

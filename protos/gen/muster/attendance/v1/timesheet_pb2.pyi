@@ -1863,6 +1863,7 @@ class ChangedEmployee(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FEED_POSITION_FIELD_NUMBER: _builtins.int
     TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
     employee_id: _builtins.str
     """The employee (UUID)."""
     reason: _builtins.str
@@ -1871,6 +1872,10 @@ class ChangedEmployee(_message.Message):
     """Feed position of the latest change."""
     timesheet_id: _builtins.str
     """The timesheet (UUID)."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When the employee's totals were last changed: a read as known then or later knows it (UTC)."""
+
     def __init__(
         self,
         *,
@@ -1878,10 +1883,11 @@ class ChangedEmployee(_message.Message):
         reason: _builtins.str = ...,
         feed_position: _builtins.int = ...,
         timesheet_id: _builtins.str = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "feed_position", b"feed_position", "reason", b"reason", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "feed_position", b"feed_position", "reason", b"reason", "record_time", b"record_time", "timesheet_id", b"timesheet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1080,19 +1080,27 @@ class InputChange(_message.Message):
 
     EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
     employee_id: _builtins.str
     """UUID of the employee."""
     reason: _builtins.str
     """Stable reason: COMPENSATION_CHANGED, TIMESHEET_ADJUSTED, PAY_INPUT_CHANGED, CATALOG_CHANGED and others."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded (UTC). Facts that were read as known then or later hold it already, and it makes no payslip stale
+        that was calculated from them; unset = nobody knows, and it does.
+        """
+
     def __init__(
         self,
         *,
         employee_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "reason", b"reason", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1114,7 +1122,7 @@ class RefreshInputsRequest(_message.Message):
     """UUID of the run."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___InputChange]:
-        """Employees whose facts changed; ones that are not in the run are new to its population."""
+        """Employees whose facts changed, one entry per change; ones that are not in the run are new to its population."""
 
     @_builtins.property
     def source_positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourcePosition]:
