@@ -1,6 +1,6 @@
 """Timesheets, punches and the roster between protos and values."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,14 +14,18 @@ from google.type.date_pb2 import Date
 from muster.attendance.v1 import day_kind_pb2, roster_pb2
 from muster.attendance.v1 import timesheet_pb2 as pb
 
+from contexts.attendance.domain.adjustments import Adjustment, AdjustmentLine
 from contexts.attendance.domain.catalog import DayKind
 from contexts.attendance.domain.evaluation import OccurrenceStatus, Outcome
 from contexts.attendance.domain.punches import Direction, Punch, Source, Stamp
+from contexts.attendance.domain.requests import Asked, Correction, OvertimeRequest, RequestStatus
 from contexts.attendance.domain.roster import Placement, RosterEntry
 from contexts.attendance.domain.spans import Span, instant_of, zone
 from contexts.attendance.domain.timesheet import Absence, Status, TimesheetState
 from contexts.attendance.domain.totals import Bucket, PeriodTotals, Tally
+from contexts.attendance.handlers.adjust_timesheets import AdjustTimesheet
 from contexts.attendance.handlers.close_timesheets import PEOPLE_AT_ONCE, CloseAnswer, CloseTimesheets
+from contexts.attendance.handlers.decide_requests import RequestCorrection, RequestOvertime
 from contexts.attendance.handlers.ensure_roster import RosterAnswer
 from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence, EnterEmployeeAbsence, TimeOff
 from contexts.attendance.handlers.read_timesheets import TimesheetView
@@ -50,6 +54,8 @@ _DIRECTION_FROM = {
     pb.PUNCH_DIRECTION_OUT: Direction.OUT,
 }
 _DIRECTION_TO = {direction: number for number, direction in _DIRECTION_FROM.items()}
+_REQUEST_TO = {status: pb.RequestStatus.Value(f"REQUEST_STATUS_{status.value}") for status in RequestStatus}
+_REQUEST_FROM = {number: status for status, number in _REQUEST_TO.items()}
 _SOURCE_FROM = {pb.PunchSource.Value(f"PUNCH_SOURCE_{source.value}"): source for source in Source}
 _OUTCOME_TO = {outcome: pb.PunchOutcome.Value(f"PUNCH_OUTCOME_{outcome.value}") for outcome in PunchOutcome}
 _OCCURRENCE_TO = {status: pb.OccurrenceStatus.Value(f"OCCURRENCE_STATUS_{status.value}") for status in OccurrenceStatus}
@@ -268,6 +274,99 @@ def cancel_absence_from(request: pb.CancelAbsenceRequest) -> CancelAbsence:
     return CancelAbsence(UUID(request.timesheet_id), seen_from(request.etag), UUID(request.absence_id))
 
 
+def request_correction_from(request: pb.RequestCorrectionRequest) -> RequestCorrection:
+    """The command. Raises InvalidValue."""
+    return RequestCorrection(
+        UUID(request.timesheet_id),
+        seen_from(request.etag),
+        UUID(request.punch_id) if request.punch_id else None,
+        optional_instant(request, "punched_at"),
+        _DIRECTION_FROM[request.direction],
+        request.reason,
+    )
+
+
+def request_overtime_from(request: pb.RequestOvertimeRequest) -> RequestOvertime:
+    """The command. Raises InvalidValue."""
+    day = date_from(request.work_date, "work_date")
+    return RequestOvertime(EmployeeId(UUID(request.employee_id)), day, request.minutes, request.reason)
+
+
+def adjust_from(request: pb.AdjustTimesheetRequest) -> AdjustTimesheet:
+    """The command. Raises InvalidValue."""
+    lines = tuple(
+        AdjustmentLine(
+            line.pay_code, kind_from(line.day_kind), line.minutes, Decimal(line.paid_share) if line.paid_share else None
+        )
+        for line in request.lines
+    )
+    day = date_from(request.work_date, "work_date")
+    return AdjustTimesheet(UUID(request.timesheet_id), seen_from(request.etag), day, lines, request.reason)
+
+
+def request_status_from(number: int) -> RequestStatus | None:
+    """Where requests stand, None where it is unspecified."""
+    return _REQUEST_FROM.get(number)  # type: ignore[call-overload, no-any-return]
+
+
+def _record_to(asked: Asked) -> pb.RequestRecord:
+    return pb.RequestRecord(
+        status=_REQUEST_TO[asked.status],
+        reason=asked.reason,
+        requested_by=asked.by,
+        request_time=instant_to_proto(asked.at),
+        decided_by=asked.decided_by,
+        decision_time=None if asked.decided_at is None else instant_to_proto(asked.decided_at),
+        note=asked.note,
+    )
+
+
+def correction_to_proto(state: TimesheetState, correction: Correction) -> pb.Correction:
+    """A correction."""
+    stamp = correction.stamp
+    return pb.Correction(
+        correction_id=str(correction.id),
+        timesheet_id=str(state.id),
+        employee_id=str(state.employee_id),
+        punch_id=_id(correction.punch_id),
+        punched_at=None if stamp is None else instant_to_proto(stamp.instant),
+        direction=pb.PUNCH_DIRECTION_UNSPECIFIED if stamp is None else _DIRECTION_TO[stamp.direction],
+        record=_record_to(correction.asked),
+    )
+
+
+def overtime_to_proto(state: TimesheetState, request: OvertimeRequest) -> pb.OvertimeRequest:
+    """An overtime request."""
+    return pb.OvertimeRequest(
+        overtime_request_id=str(request.id),
+        timesheet_id=str(state.id),
+        employee_id=str(state.employee_id),
+        work_date=date_to_proto(request.work_date),
+        minutes=request.minutes,
+        record=_record_to(request.asked),
+    )
+
+
+def _adjustment_to(adjustment: Adjustment) -> pb.Adjustment:
+    return pb.Adjustment(
+        adjustment_id=str(adjustment.id),
+        work_date=date_to_proto(adjustment.work_date),
+        lines=[
+            pb.AdjustmentLine(
+                pay_code=line.pay_code,
+                day_kind=_KIND_TO[line.day_kind],
+                minutes=line.minutes,
+                paid_share="" if line.paid_share is None else str(line.paid_share),
+            )
+            for line in adjustment.lines
+        ],
+        reason=adjustment.reason,
+        adjusted_by=adjustment.by,
+        adjustment_time=instant_to_proto(adjustment.at),
+        cause_id=_id(adjustment.cause),
+    )
+
+
 def close_from(request: pb.CloseTimesheetsRequest, after: EmployeeId | None) -> CloseTimesheets:
     """The command. Raises InvalidValue."""
     target = status_from(request.target_status)
@@ -324,8 +423,9 @@ def header_to_proto(state: TimesheetState) -> pb.Timesheet:
 def timesheet_to_proto(view: TimesheetView) -> pb.Timesheet:
     """A timesheet with what came of its occurrences."""
     message = header_to_proto(view.state)
-    message.occurrences.extend(_occurrence_to(outcome) for outcome in view.outcomes)
-    message.absences.extend(_absence_to(absence) for absence in view.state.absences)
+    corrected = {one.id for one in view.state.corrections}
+    message.occurrences.extend(_occurrence_to(outcome, corrected) for outcome in view.outcomes)
+    _details_to(message, view.state)
     message.sums.CopyFrom(_sums_to(view.tally))
     return message
 
@@ -333,10 +433,17 @@ def timesheet_to_proto(view: TimesheetView) -> pb.Timesheet:
 def changed_to_proto(state: TimesheetState) -> pb.Timesheet:
     """A timesheet as a command leaves it: with its absences, and its sums once it is submitted."""
     message = header_to_proto(state)
-    message.absences.extend(_absence_to(absence) for absence in state.absences)
+    _details_to(message, state)
     if state.status is not Status.OPEN:
         message.sums.CopyFrom(_sums_to(state.totals.tally))
     return message
+
+
+def _details_to(message: pb.Timesheet, state: TimesheetState) -> None:
+    message.absences.extend(_absence_to(absence) for absence in state.absences)
+    message.corrections.extend(correction_to_proto(state, one) for one in state.corrections)
+    message.overtime_requests.extend(overtime_to_proto(state, one) for one in state.overtime)
+    message.adjustments.extend(_adjustment_to(one) for one in state.adjustments)
 
 
 def _absence_to(absence: Absence) -> pb.Absence:
@@ -377,7 +484,7 @@ def _intervals(spans: Iterable[Span]) -> list[pb.TimeInterval]:
     ]
 
 
-def _occurrence_to(outcome: Outcome) -> pb.Occurrence:
+def _occurrence_to(outcome: Outcome, corrected: Container[UUID]) -> pb.Occurrence:
     planned, tally = outcome.planned, outcome.tally
     return pb.Occurrence(
         work_date=date_to_proto(outcome.work_date),
@@ -391,6 +498,7 @@ def _occurrence_to(outcome: Outcome) -> pb.Occurrence:
                 punched_at=instant_to_proto(stamp.instant),
                 direction=_DIRECTION_TO[stamp.direction],
                 duplicate_of=_id(outcome.duplicate_of.get(stamp.punch_id)),
+                correction_id=str(stamp.punch_id) if stamp.punch_id in corrected else "",
             )
             for stamp in outcome.stamps
         ],

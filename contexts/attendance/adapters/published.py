@@ -57,6 +57,51 @@ def _step(
     )
 
 
+def _timesheet_adjusted(event: events.TimesheetAdjusted) -> Message:
+    return pb.TimesheetAdjustedEvent(
+        timesheet_id=str(event.timesheet_id),
+        employee_id=str(event.employee_id),
+        period=event.period,
+        work_dates=[date_to_proto(day) for day in event.work_dates],
+    )
+
+
+def _correction_requested(event: events.CorrectionRequested) -> Message:
+    return pb.CorrectionRequestedEvent(
+        timesheet_id=str(event.timesheet_id),
+        employee_id=str(event.employee_id),
+        correction_id=str(event.correction_id),
+    )
+
+
+def _correction_decided(event: events.CorrectionDecided) -> Message:
+    return pb.CorrectionDecidedEvent(
+        timesheet_id=str(event.timesheet_id),
+        employee_id=str(event.employee_id),
+        correction_id=str(event.correction_id),
+        approved=event.approved,
+    )
+
+
+def _overtime_requested(event: events.OvertimeRequested) -> Message:
+    return pb.OvertimeRequestedEvent(
+        timesheet_id=str(event.timesheet_id),
+        employee_id=str(event.employee_id),
+        overtime_request_id=str(event.overtime_request_id),
+        work_date=date_to_proto(event.work_date),
+    )
+
+
+def _overtime_decided(event: events.OvertimeDecided) -> Message:
+    return pb.OvertimeDecidedEvent(
+        timesheet_id=str(event.timesheet_id),
+        employee_id=str(event.employee_id),
+        overtime_request_id=str(event.overtime_request_id),
+        work_date=date_to_proto(event.work_date),
+        approved=event.approved,
+    )
+
+
 def _catalog_published(event: events.TimeCatalogPublished) -> Message:
     return pb.TimeCatalogPublishedEvent(
         catalog_version=event.catalog_version,
@@ -75,6 +120,11 @@ _PUBLISHED: Mapping[type, Callable[[Any], Message]] = {
     events.TimesheetApproved: _step(pb.TimesheetApprovedEvent),
     events.TimesheetReopened: _step(pb.TimesheetReopenedEvent),
     events.TimesheetLocked: _step(pb.TimesheetLockedEvent),
+    events.TimesheetAdjusted: _timesheet_adjusted,
+    events.CorrectionRequested: _correction_requested,
+    events.CorrectionDecided: _correction_decided,
+    events.OvertimeRequested: _overtime_requested,
+    events.OvertimeDecided: _overtime_decided,
     events.TimeCatalogPublished: _catalog_published,
 }
 

@@ -27,19 +27,23 @@ from contexts.attendance.domain.catalog import (
 )
 from contexts.attendance.domain.errors import RosterUnknown
 from contexts.attendance.domain.periods import TimeCalendar
+from contexts.attendance.domain.requests import Correction, OvertimeRequest
 from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import TimesheetState
 from contexts.attendance.handlers import (
+    adjust_timesheets,
     close_timesheets,
+    decide_requests,
     ensure_roster,
     enter_absences,
     publish_catalog,
+    read_requests,
     read_timesheets,
     read_totals,
     record_punches,
 )
 from contexts.attendance.handlers.work import AttendanceWork
-from contexts.attendance.repository.port import ListKey, Readings, TimesheetFilter
+from contexts.attendance.repository.port import ListKey, Readings, RequestFilter, RequestKind, TimesheetFilter
 from kernel.clock import Clock
 from kernel.errors import DomainError, InvalidValue
 from kernel.ids import AssignmentId, EmployeeId
@@ -55,6 +59,7 @@ _CHANGE_REASONS = {
     "TimesheetApprovedEvent": "TIMESHEET_APPROVED",
     "TimesheetReopenedEvent": "TIMESHEET_REOPENED",
     "TimesheetLockedEvent": "TIMESHEET_LOCKED",
+    "TimesheetAdjustedEvent": "TIMESHEET_ADJUSTED",
 }
 
 
@@ -196,6 +201,124 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
         )
         return pb.FindTimesheetResponse(timesheet=codec.timesheet_to_proto(view))
 
+    # ------------------------------------------------------------------------------------------ requests
+
+    async def RequestCorrection(
+        self, request: pb.RequestCorrectionRequest, context: Any
+    ) -> pb.RequestCorrectionResponse:
+        """See the proto."""
+        cmd = codec.request_correction_from(request)
+        answer = await self._commands.run(
+            lambda work: decide_requests.request_correction(cmd, work),
+            lambda done: pb.RequestCorrectionResponse(
+                correction=_correction(done[1], done[0]), etag=str(done[1].version)
+            ),
+        )
+        return cast(pb.RequestCorrectionResponse, answer)
+
+    async def ApproveCorrection(
+        self, request: pb.ApproveCorrectionRequest, context: Any
+    ) -> pb.ApproveCorrectionResponse:
+        """See the proto."""
+        return await self._correct(UUID(request.correction_id), True, request.note, pb.ApproveCorrectionResponse)
+
+    async def DeclineCorrection(
+        self, request: pb.DeclineCorrectionRequest, context: Any
+    ) -> pb.DeclineCorrectionResponse:
+        """See the proto."""
+        return await self._correct(UUID(request.correction_id), False, request.note, pb.DeclineCorrectionResponse)
+
+    async def _correct(self, id: UUID, approved: bool, note: str, response: Callable[..., M]) -> M:
+        cmd = decide_requests.DecideRequest(id, approved, note)
+        answer = await self._commands.run(
+            lambda work: decide_requests.decide_correction(cmd, work),
+            lambda state: response(correction=_correction(state, id), etag=str(state.version)),
+        )
+        return cast(M, answer)
+
+    async def GetCorrection(self, request: pb.GetCorrectionRequest, context: Any) -> pb.GetCorrectionResponse:
+        """See the proto."""
+        id = UUID(request.correction_id)
+        state, _ = await self._read(lambda readings: read_requests.get_request(RequestKind.CORRECTION, id, readings))
+        return pb.GetCorrectionResponse(correction=_correction(state, id))
+
+    async def ListCorrections(self, request: pb.ListCorrectionsRequest, context: Any) -> pb.ListCorrectionsResponse:
+        """See the proto."""
+        page, token = await self._requests(RequestKind.CORRECTION, request)
+        return pb.ListCorrectionsResponse(
+            corrections=[_correction(state, held.id) for state, held in page], next_page_token=token
+        )
+
+    async def _requests(
+        self, kind: RequestKind, request: pb.ListCorrectionsRequest | pb.ListOvertimeRequestsRequest
+    ) -> tuple[list[read_requests.Held], str]:
+        wanted = RequestFilter(
+            kind,
+            codec.request_status_from(request.status),
+            tuple(EmployeeId(UUID(id)) for id in request.employee_ids),
+            request.department,
+        )
+        after, size = _after(request.page_token), page_size(request.page_size)
+        page, last = await self._read(lambda readings: read_requests.list_requests(wanted, after, size, readings))
+        return page, "" if last is None else to_token(str(last))
+
+    async def RequestOvertime(self, request: pb.RequestOvertimeRequest, context: Any) -> pb.RequestOvertimeResponse:
+        """See the proto."""
+        cmd = codec.request_overtime_from(request)
+        answer = await self._commands.run(
+            lambda work: decide_requests.request_overtime(cmd, work),
+            lambda done: pb.RequestOvertimeResponse(
+                overtime_request=_overtime(done[1], done[0]), etag=str(done[1].version)
+            ),
+        )
+        return cast(pb.RequestOvertimeResponse, answer)
+
+    async def ApproveOvertime(self, request: pb.ApproveOvertimeRequest, context: Any) -> pb.ApproveOvertimeResponse:
+        """See the proto."""
+        id, minutes = UUID(request.overtime_request_id), request.minutes or None
+        cmd = decide_requests.DecideRequest(id, True, request.note, minutes)
+        return await self._overtime(cmd, pb.ApproveOvertimeResponse)
+
+    async def DeclineOvertime(self, request: pb.DeclineOvertimeRequest, context: Any) -> pb.DeclineOvertimeResponse:
+        """See the proto."""
+        cmd = decide_requests.DecideRequest(UUID(request.overtime_request_id), False, request.note)
+        return await self._overtime(cmd, pb.DeclineOvertimeResponse)
+
+    async def _overtime(self, cmd: decide_requests.DecideRequest, response: Callable[..., M]) -> M:
+        answer = await self._commands.run(
+            lambda work: decide_requests.decide_overtime(cmd, work),
+            lambda state: response(overtime_request=_overtime(state, cmd.request_id), etag=str(state.version)),
+        )
+        return cast(M, answer)
+
+    async def GetOvertimeRequest(
+        self, request: pb.GetOvertimeRequestRequest, context: Any
+    ) -> pb.GetOvertimeRequestResponse:
+        """See the proto."""
+        id = UUID(request.overtime_request_id)
+        state, _ = await self._read(lambda readings: read_requests.get_request(RequestKind.OVERTIME, id, readings))
+        return pb.GetOvertimeRequestResponse(overtime_request=_overtime(state, id))
+
+    async def ListOvertimeRequests(
+        self, request: pb.ListOvertimeRequestsRequest, context: Any
+    ) -> pb.ListOvertimeRequestsResponse:
+        """See the proto."""
+        page, token = await self._requests(RequestKind.OVERTIME, request)
+        return pb.ListOvertimeRequestsResponse(
+            overtime_requests=[_overtime(state, held.id) for state, held in page], next_page_token=token
+        )
+
+    async def AdjustTimesheet(self, request: pb.AdjustTimesheetRequest, context: Any) -> pb.AdjustTimesheetResponse:
+        """See the proto."""
+        cmd = codec.adjust_from(request)
+        answer = await self._commands.run(
+            lambda work: adjust_timesheets.adjust_timesheet(cmd, work),
+            lambda done: pb.AdjustTimesheetResponse(
+                adjustment_id=str(done[0]), timesheet=codec.changed_to_proto(done[1])
+            ),
+        )
+        return cast(pb.AdjustTimesheetResponse, answer)
+
     # ------------------------------------------------------------------------------------------ many
 
     async def CloseTimesheets(self, request: pb.CloseTimesheetsRequest, context: Any) -> pb.CloseTimesheetsResponse:
@@ -286,6 +409,18 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
             ],
             next_page_token="" if last is None else to_token(str(last)),
         )
+
+
+def _correction(state: TimesheetState, id: UUID) -> pb.Correction:
+    found = read_requests.request_in(state, RequestKind.CORRECTION, id)
+    assert isinstance(found, Correction)
+    return codec.correction_to_proto(state, found)
+
+
+def _overtime(state: TimesheetState, id: UUID) -> pb.OvertimeRequest:
+    found = read_requests.request_in(state, RequestKind.OVERTIME, id)
+    assert isinstance(found, OvertimeRequest)
+    return codec.overtime_to_proto(state, found)
 
 
 def _change(request: Any, reason: str = "") -> close_timesheets.ChangeTimesheet:

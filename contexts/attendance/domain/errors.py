@@ -22,7 +22,7 @@ class NotPlaced(DomainError):
 
 
 class TimesheetNotOpen(DomainError):
-    """Only an open timesheet takes punches and absences."""
+    """Only an open timesheet takes punches, absences and what was approved of requests."""
 
     kind, reason = Kind.RULE, "TIMESHEET_NOT_OPEN"
 
@@ -133,3 +133,63 @@ class NotSettled(DomainError):
     """Facts of that instant may still be arriving."""
 
     kind, reason = Kind.RULE, "NOT_SETTLED"
+
+
+class PunchNotFound(DomainError):
+    """The timesheet holds no such punch."""
+
+    kind, reason = Kind.NOT_FOUND, "PUNCH_NOT_FOUND"
+
+
+class CorrectionNotFound(DomainError):
+    """No correction answers to that."""
+
+    kind, reason = Kind.NOT_FOUND, "CORRECTION_NOT_FOUND"
+
+
+class CorrectionExists(DomainError):
+    """Another correction of that punch is asked for or was approved."""
+
+    kind, reason = Kind.CONFLICT, "CORRECTION_EXISTS"
+
+
+class CorrectionOutsidePeriod(DomainError):
+    """The corrected time is not one of the timesheet's period, or has not come yet."""
+
+    kind, reason = Kind.INVALID, "CORRECTION_OUTSIDE_PERIOD"
+
+
+class OvertimeRequestNotFound(DomainError):
+    """No overtime request answers to that."""
+
+    kind, reason = Kind.NOT_FOUND, "OVERTIME_REQUEST_NOT_FOUND"
+
+
+class RequestDecided(DomainError):
+    """A decision is final."""
+
+    kind, reason = Kind.RULE, "REQUEST_DECIDED"
+
+
+class RequestLimit(DomainError):
+    """The timesheet holds as many requests or adjustments as a period can."""
+
+    kind, reason = Kind.RULE, "REQUEST_LIMIT"
+
+
+class WorkDateOutsidePeriod(DomainError):
+    """The work date is not one of the timesheet's period."""
+
+    kind, reason = Kind.INVALID, "WORK_DATE_OUTSIDE_PERIOD"
+
+
+class AdjustmentUnbalanced(DomainError):
+    """An adjustment renames owed minutes; it makes and destroys none."""
+
+    kind, reason = Kind.INVALID, "ADJUSTMENT_UNBALANCED"
+
+
+class AdjustmentBelowZero(DomainError):
+    """More would be taken away than there is."""
+
+    kind, reason = Kind.INVALID, "ADJUSTMENT_BELOW_ZERO"

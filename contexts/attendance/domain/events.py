@@ -94,3 +94,53 @@ class TimeCatalogPublished:
     kind: str
     code: str
     effective_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionRequested:
+    """Somebody asked for a punch to be corrected."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    correction_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionDecided:
+    """A correction was approved or declined."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    correction_id: UUID
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OvertimeRequested:
+    """Somebody asked for overtime to be counted."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    overtime_request_id: UUID
+    work_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class OvertimeDecided:
+    """Overtime was approved or declined."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    overtime_request_id: UUID
+    work_date: date
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimesheetAdjusted:
+    """A locked timesheet's totals of these work dates changed."""
+
+    timesheet_id: UUID
+    employee_id: EmployeeId
+    period: str
+    work_dates: tuple[date, ...]

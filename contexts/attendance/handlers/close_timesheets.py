@@ -7,7 +7,6 @@ from datetime import date
 from uuid import UUID
 
 from contexts.attendance.domain.errors import OpenOccurrence, PeriodUnknown
-from contexts.attendance.domain.evaluation import evaluate
 from contexts.attendance.domain.periods import widest_span
 from contexts.attendance.domain.planning import Planner
 from contexts.attendance.domain.punches import Stamp
@@ -17,6 +16,7 @@ from contexts.attendance.domain.timesheet import (
     Status,
     Timesheet,
     TimesheetState,
+    evaluated,
     grounds_for,
 )
 from contexts.attendance.handlers.open_timesheets import open_timesheets
@@ -88,8 +88,7 @@ def current_grounds(state: TimesheetState, entry: RosterEntry, planner: Planner)
 def _submit(timesheet: Timesheet, stamps: Sequence[Stamp], planner: Planner, work: AttendanceWork) -> None:
     state = timesheet.state
     plan = planner.plan(state.grounds.placements, state.period.span)
-    outcomes = evaluate(plan, stamps, state.excuses(), state.grounds.calendar.debounce_seconds)
-    timesheet.submit(outcomes, plan, work.actor, work.now())
+    timesheet.submit(evaluated(state, plan, stamps), plan, work.actor, work.now())
 
 
 # ---------------------------------------------------------------------------------------------- in bulk

@@ -5,16 +5,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from contexts.attendance.domain.errors import NotPlaced, RosterUnknown
-from contexts.attendance.domain.timesheet import Absence, Timesheet, TimesheetState, grounds_for
-from contexts.attendance.handlers.open_timesheets import open_timesheets
+from contexts.attendance.domain.timesheet import Absence, Timesheet, TimesheetState
+from contexts.attendance.handlers.open_timesheets import keep, timesheet_on
 from contexts.attendance.handlers.work import AttendanceWork
-from contexts.attendance.repository.port import TimesheetKey
 from kernel.errors import InvalidValue
 from kernel.ids import EmployeeId, Version
 from kernel.period import Period
-
-AHEAD_MAX = timedelta(days=731)  # leave is planned a year ahead; a timesheet further off would come of a wrong year
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +63,10 @@ async def enter_employee_absence(cmd: EnterEmployeeAbsence, work: AttendanceWork
 
     Raises RosterUnknown, NotPlaced too, and InvalidValue for a day more than two years ahead.
     """
-    day = cmd.time_off.start_date
-    entries, planner = await work.roster.with_planner({cmd.employee_id})
-    entry = entries.get(cmd.employee_id)
-    if entry is None:
-        raise RosterUnknown("the employee is not on the roster yet; ensure the roster, then try again")
-    placement = entry.on(day)
-    if placement is None:
-        raise NotPlaced(
-            "the employee has no assignment on that day; check the date, or ensure the roster", field="start_date"
-        )
-    if day - work.now().date() > AHEAD_MAX:
-        raise InvalidValue("the day is more than two years ahead; check the year", field="start_date")
-    calendar = planner.calendar(placement, day)
-    period = calendar.period_of(day)
-    grounds = grounds_for(entry, placement.assignment_id, calendar, period, planner.catalog.version)
-    assert grounds is not None, "the placement lies in the period"
-    key = TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)
-    timesheets, new = await open_timesheets({key: grounds}, work)
-    absence_id = _enter(cmd.time_off, timesheets[key], work)
-    if key in new:
-        await work.timesheets.add([timesheets[key]])
-    else:
-        await work.timesheets.save([timesheets[key]])
-    return absence_id, timesheets[key].state
+    timesheet, is_new = await timesheet_on(cmd.employee_id, cmd.time_off.start_date, "start_date", work)
+    absence_id = _enter(cmd.time_off, timesheet, work)
+    await keep(timesheet, is_new, work)
+    return absence_id, timesheet.state
 
 
 async def cancel_absence(cmd: CancelAbsence, work: AttendanceWork) -> TimesheetState:

@@ -1,10 +1,16 @@
 """Timesheets that somebody asks for: those that are there, and new ones for the rest."""
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 
-from contexts.attendance.domain.timesheet import Grounds, Timesheet
+from contexts.attendance.domain.errors import NotPlaced, RosterUnknown
+from contexts.attendance.domain.timesheet import Grounds, Timesheet, grounds_for
 from contexts.attendance.handlers.work import AttendanceWork
 from contexts.attendance.repository.port import TimesheetKey
+from kernel.errors import InvalidValue
+from kernel.ids import EmployeeId
+
+AHEAD_MAX = timedelta(days=731)  # time is planned a year ahead; a timesheet further off would come of a wrong year
 
 
 async def open_timesheets(
@@ -22,3 +28,35 @@ async def open_timesheets(
     for key, grounds in wanted.items():
         found[key].stand_on(grounds)
     return {key: found[key] for key in sorted(found)}, new
+
+
+async def timesheet_on(employee_id: EmployeeId, day: date, field: str, work: AttendanceWork) -> tuple[Timesheet, bool]:
+    """The timesheet in whose period an employee's day lies, and whether it is new and not kept yet.
+
+    `field` is the input that named the day. Raises RosterUnknown, NotPlaced, and InvalidValue for a day more than two
+    years ahead.
+    """
+    entries, planner = await work.roster.with_planner({employee_id})
+    entry = entries.get(employee_id)
+    if entry is None:
+        raise RosterUnknown("the employee is not on the roster yet; ensure the roster, then try again")
+    placement = entry.on(day)
+    if placement is None:
+        raise NotPlaced("the employee has no assignment on that day; check the date, or ensure the roster", field=field)
+    if day - work.now().date() > AHEAD_MAX:
+        raise InvalidValue("the day is more than two years ahead; check the year", field=field)
+    calendar = planner.calendar(placement, day)
+    period = calendar.period_of(day)
+    grounds = grounds_for(entry, placement.assignment_id, calendar, period, planner.catalog.version)
+    assert grounds is not None, "the placement lies in the period"
+    key = TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)
+    timesheets, new = await open_timesheets({key: grounds}, work)
+    return timesheets[key], key in new
+
+
+async def keep(timesheet: Timesheet, is_new: bool, work: AttendanceWork) -> None:
+    """Keep what a verb made of it."""
+    if is_new:
+        await work.timesheets.add([timesheet])
+    else:
+        await work.timesheets.save([timesheet])

@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from contexts.attendance.domain.errors import TimesheetNotFound
-from contexts.attendance.domain.evaluation import Outcome, evaluate
-from contexts.attendance.domain.timesheet import Status, TimesheetState
+from contexts.attendance.domain.evaluation import Outcome
+from contexts.attendance.domain.timesheet import Status, TimesheetState, evaluated
 from contexts.attendance.domain.totals import Tally, sums
 from contexts.attendance.handlers.close_timesheets import current_grounds
 from contexts.attendance.repository.port import Readings
@@ -57,12 +57,7 @@ async def _viewed(state: TimesheetState, readings: Readings, now: datetime) -> T
     else:
         planner = await readings.planner(state.grounds.catalog_version)
     plan = planner.plan(state.grounds.placements, state.period.span)
-    outcomes = evaluate(
-        plan,
-        await readings.stamps(state.id),
-        state.excuses(),
-        state.grounds.calendar.debounce_seconds,
-        now if state.status is Status.OPEN else None,
-    )
+    now_if_open = now if state.status is Status.OPEN else None
+    outcomes = evaluated(state, plan, await readings.stamps(state.id), now_if_open)
     tally = sums(outcome.tally for outcome in outcomes) if state.status is Status.OPEN else state.totals.tally
     return TimesheetView(state, outcomes, tally)

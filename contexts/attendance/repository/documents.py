@@ -1,13 +1,14 @@
 """Values as stored JSON, and back."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from contexts.attendance.domain.adjustments import Adjustment, AdjustmentLine
 from contexts.attendance.domain.catalog import (
     CalendarDay,
     DayKind,
@@ -23,6 +24,8 @@ from contexts.attendance.domain.catalog import (
     WorkSchedule,
 )
 from contexts.attendance.domain.periods import Frequency, TimeCalendar
+from contexts.attendance.domain.punches import Direction, Stamp
+from contexts.attendance.domain.requests import Asked, Correction, OvertimeRequest, RequestStatus
 from contexts.attendance.domain.roster import Placement
 from contexts.attendance.domain.rounding import PunchRounding, RoundingMode
 from contexts.attendance.domain.timesheet import Absence, Grounds, TimesheetState
@@ -83,6 +86,59 @@ def _absence_from(row: Sequence[Any]) -> Absence:
     return Absence(UUID(absence_id), code, _span_from(span), minutes, Decimal(paid_share))
 
 
+def _asked_to(asked: Asked) -> list[Any]:
+    return [
+        asked.reason, asked.by, asked.at, asked.status.value, asked.decided_by, asked.decided_at, asked.note,
+    ]  # fmt: skip
+
+
+def _asked_from(row: Sequence[Any]) -> Asked:
+    reason, by, at, status, decided_by, decided_at, note = row
+    return Asked(
+        reason, by, datetime.fromisoformat(at), RequestStatus(status), decided_by,
+        None if decided_at is None else datetime.fromisoformat(decided_at), note,
+    )  # fmt: skip
+
+
+def _correction_to(correction: Correction) -> list[Any]:
+    stamp = correction.stamp
+    held = None if stamp is None else [stamp.instant, stamp.direction.value]
+    return [correction.id, correction.punch_id, held, _asked_to(correction.asked)]
+
+
+def _correction_from(row: Sequence[Any]) -> Correction:
+    id, punch_id, held, asked = UUID(row[0]), row[1], row[2], row[3]
+    stamp = None if held is None else Stamp(datetime.fromisoformat(held[0]), Direction(held[1]), id)
+    return Correction(id, UUID(punch_id) if punch_id else None, stamp, _asked_from(asked))
+
+
+def _overtime_to(request: OvertimeRequest) -> list[Any]:
+    return [request.id, request.work_date, request.minutes, _asked_to(request.asked)]
+
+
+def _overtime_from(row: Sequence[Any]) -> OvertimeRequest:
+    return OvertimeRequest(UUID(row[0]), date.fromisoformat(row[1]), row[2], _asked_from(row[3]))
+
+
+def _adjustment_to(adjustment: Adjustment) -> list[Any]:
+    lines = [[line.pay_code, line.day_kind.value, line.minutes, line.paid_share] for line in adjustment.lines]
+    return [
+        adjustment.id, adjustment.work_date, lines, adjustment.reason, adjustment.by, adjustment.at, adjustment.cause,
+    ]  # fmt: skip
+
+
+def _adjustment_from(row: Sequence[Any]) -> Adjustment:
+    id, work_date, lines, reason, by, at, cause = row
+    return Adjustment(
+        UUID(id), date.fromisoformat(work_date),
+        tuple(
+            AdjustmentLine(code, DayKind(kind), minutes, None if share is None else Decimal(share))
+            for code, kind, minutes, share in lines
+        ),
+        reason, by, datetime.fromisoformat(at), UUID(cause) if cause else None,
+    )  # fmt: skip
+
+
 def timesheet_to_json(state: TimesheetState) -> bytes:
     """What of a timesheet has no column."""
     grounds = state.grounds
@@ -93,6 +149,9 @@ def timesheet_to_json(state: TimesheetState) -> bytes:
             "roster_version": grounds.roster_version,
             "catalog_version": grounds.catalog_version,
             "absences": [_absence_to(absence) for absence in state.absences],
+            "corrections": [_correction_to(one) for one in state.corrections],
+            "overtime": [_overtime_to(one) for one in state.overtime],
+            "adjustments": [_adjustment_to(one) for one in state.adjustments],
         }
     )
 
@@ -110,6 +169,24 @@ def grounds_from_json(held: dict[str, Any]) -> Grounds:
 def absences_from_json(held: dict[str, Any]) -> tuple[Absence, ...]:
     """The timesheet's absences."""
     return tuple(_absence_from(row) for row in held["absences"])
+
+
+# Timesheets that were stored before these existed have none of them.
+
+
+def corrections_from_json(held: dict[str, Any]) -> tuple[Correction, ...]:
+    """The corrections that were asked for."""
+    return tuple(_correction_from(row) for row in held.get("corrections", ()))
+
+
+def overtime_from_json(held: dict[str, Any]) -> tuple[OvertimeRequest, ...]:
+    """The overtime that was asked for."""
+    return tuple(_overtime_from(row) for row in held.get("overtime", ()))
+
+
+def adjustments_from_json(held: dict[str, Any]) -> tuple[Adjustment, ...]:
+    """What changed after lock."""
+    return tuple(_adjustment_from(row) for row in held.get("adjustments", ()))
 
 
 # ------------------------------------------------------------------------------------------------- the catalog

@@ -19,6 +19,8 @@ from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, Time
 from contexts.attendance.repository.port import (
     Change,
     ListKey,
+    RequestFilter,
+    RequestKind,
     StoredPunch,
     TimesheetFilter,
     TimesheetKey,
@@ -27,13 +29,14 @@ from contexts.attendance.repository.port import (
     catalog_id,
     key_of,
     published_event,
+    requests_in,
 )
 from contexts.attendance.repository.tables import STILL_KNOWN
 from kernel.errors import Stale
 from kernel.ids import EmployeeId, TenantId, Version
 from kernel.period import Period
 
-STEPS = ("TimesheetSubmitted", "TimesheetApproved", "TimesheetReopened", "TimesheetLocked")
+STEPS = ("TimesheetSubmitted", "TimesheetApproved", "TimesheetReopened", "TimesheetLocked", "TimesheetAdjusted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class MemoryTimesheets:
             stored = self._rows.timesheets[one.state.id]
             if stored.version != one.state.version - len(events):
                 raise Stale("a timesheet was changed meanwhile; read it again")
-            if stored.status is not one.state.status:
+            if stored.status is not one.state.status or stored.totals is not one.state.totals:
                 self._record_totals(one.state)
             self._rows.timesheets[one.state.id] = one.state
             self._outbox.add("timesheet", one.state.id, one.state.version, events)
@@ -109,6 +112,10 @@ class MemoryTimesheets:
             if row.state.id == state.id and row.recorded_to == STILL_KNOWN:
                 self._rows.totals[index] = replace(row, recorded_to=state.record_time)
         self._rows.totals.append(TotalsRow(state, STILL_KNOWN, self._codec.encode(state)))
+
+    async def with_request(self, kind: RequestKind, request_id: UUID) -> Timesheet | None:
+        state = _holding(self._rows, kind, request_id)
+        return None if state is None else Timesheet(state)
 
     async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
         return _stamps(self._rows, set(ids))
@@ -133,6 +140,11 @@ class MemoryTimesheets:
                 self._rows.punches[id] = StoredPunch(
                     one.punch, timesheet_id, employee_id, one.work_date, one.duplicate_of
                 )
+
+
+def _holding(rows: Rows, kind: RequestKind, request_id: UUID) -> TimesheetState | None:
+    states = rows.timesheets.values()
+    return next((one for one in states if any(held.id == request_id for held in requests_in(one, kind))), None)
 
 
 def _stamps(rows: Rows, ids: set[UUID]) -> dict[UUID, list[Stamp]]:
@@ -243,6 +255,22 @@ class MemoryReadings:
             and (wanted.updated_since is None or one.record_time > wanted.updated_since)
         }
         return [found[key] for key in sorted(found) if after is None or key > after][:limit]
+
+    async def with_request(self, kind: RequestKind, request_id: UUID) -> TimesheetState | None:
+        return _holding(self._rows, kind, request_id)
+
+    async def requests(
+        self, wanted: RequestFilter, after: UUID | None, limit: int
+    ) -> list[tuple[UUID, TimesheetState]]:
+        found = {
+            request.id: one
+            for one in self._rows.timesheets.values()
+            for request in requests_in(one, wanted.kind)
+            if wanted.status in (None, request.asked.status)
+            and (not wanted.employee_ids or one.employee_id in wanted.employee_ids)
+            and wanted.department in ("", one.grounds.last.department)
+        }
+        return [(id, found[id]) for id in sorted(found) if after is None or id > after][:limit]
 
     async def stamps(self, id: UUID) -> list[Stamp]:
         return _stamps(self._rows, {id}).get(id, [])

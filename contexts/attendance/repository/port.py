@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import Enum
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from contexts.attendance.domain.catalog import CatalogEntry
 from contexts.attendance.domain.events import TimeCatalogPublished
 from contexts.attendance.domain.planning import Planner
 from contexts.attendance.domain.punches import Punch, Stamp
+from contexts.attendance.domain.requests import Correction, OvertimeRequest, RequestStatus
 from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, TimesheetState
 from contexts.attendance.domain.totals import PeriodTotals
@@ -61,6 +63,18 @@ class Window:
     end: datetime
 
 
+class RequestKind(Enum):
+    """What somebody asks for."""
+
+    CORRECTION = "CORRECTION"
+    OVERTIME = "OVERTIME"
+
+
+def requests_in(state: TimesheetState, kind: RequestKind) -> tuple[Correction, ...] | tuple[OvertimeRequest, ...]:
+    """The timesheet's requests of a kind."""
+    return state.corrections if kind is RequestKind.CORRECTION else state.overtime
+
+
 class TotalsCodec(Protocol):
     """How totals are stored: as what reads of them answer."""
 
@@ -93,6 +107,10 @@ class Timesheets(Protocol):
 
     async def save(self, timesheets: Sequence[Timesheet]) -> None:
         """Keep what verbs made of them, with their events. Raises Stale."""
+        ...
+
+    async def with_request(self, kind: RequestKind, request_id: UUID) -> Timesheet | None:
+        """The timesheet that holds a request, None where none does."""
         ...
 
     async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
@@ -176,6 +194,15 @@ class TimesheetFilter(NamedTuple):
     updated_since: datetime | None = None
 
 
+class RequestFilter(NamedTuple):
+    """Which requests to list; empty does not filter."""
+
+    kind: RequestKind
+    status: RequestStatus | None = None
+    employee_ids: tuple[EmployeeId, ...] = ()
+    department: str = ""
+
+
 class ListKey(NamedTuple):
     """Where a page of timesheets ends."""
 
@@ -216,6 +243,16 @@ class Readings(Protocol):
 
     async def listing(self, wanted: TimesheetFilter, after: ListKey | None, limit: int) -> list[TimesheetState]:
         """A page of timesheets without their totals, by employee and period."""
+        ...
+
+    async def with_request(self, kind: RequestKind, request_id: UUID) -> TimesheetState | None:
+        """The timesheet that holds a request, without its totals; None where none does."""
+        ...
+
+    async def requests(
+        self, wanted: RequestFilter, after: UUID | None, limit: int
+    ) -> list[tuple[UUID, TimesheetState]]:
+        """A page of requests by id, each with the timesheet that holds it, without its totals."""
         ...
 
     async def stamps(self, id: UUID) -> list[Stamp]:

@@ -22,15 +22,19 @@ from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import Placed, Status, Timesheet, TimesheetState
 from contexts.attendance.repository.documents import (
     absences_from_json,
+    adjustments_from_json,
+    corrections_from_json,
     definition_from_json,
     definition_to_json,
     grounds_from_json,
+    overtime_from_json,
     placements_from_json,
     placements_to_json,
     timesheet_to_json,
 )
 from contexts.attendance.repository.planners import Planners
 from contexts.attendance.repository.port import (
+    RequestKind,
     StoredPunch,
     TimesheetKey,
     TotalsCodec,
@@ -38,6 +42,7 @@ from contexts.attendance.repository.port import (
     catalog_id,
     key_of,
     published_event,
+    requests_in,
 )
 from contexts.attendance.repository.tables import (
     STILL_KNOWN,
@@ -48,6 +53,7 @@ from contexts.attendance.repository.tables import (
     roster,
     roster_placement,
     timesheet,
+    timesheet_request,
 )
 from kernel.errors import Stale
 from kernel.ids import AssignmentId, EmployeeId, Version
@@ -59,6 +65,25 @@ _INSTANT = timesheet.c.record_time.type
 _ids = sa.bindparam("ids", expanding=True, type_=_ID)
 
 _timesheet = select(timesheet).where(timesheet.c.timesheet_id == sa.bindparam("id", type_=_ID))
+holding_request = (
+    select(timesheet)
+    .join(
+        timesheet_request,
+        sa.and_(
+            timesheet_request.c.tenant_id == timesheet.c.tenant_id,
+            timesheet_request.c.timesheet_id == timesheet.c.timesheet_id,
+        ),
+    )
+    .where(
+        timesheet_request.c.request_id == sa.bindparam("request", type_=_ID),
+        timesheet_request.c.kind == sa.bindparam("kind"),
+    )
+)
+_decided = (
+    update(timesheet_request)
+    .where(timesheet_request.c.request_id == sa.bindparam("of_id", type_=_ID))
+    .values(status=sa.bindparam("to_status"))
+)
 _of_keys = select(timesheet).where(
     timesheet.c.employee_id.in_(_ids), timesheet.c.period.in_(sa.bindparam("periods", expanding=True))
 )
@@ -174,6 +199,9 @@ def state_from(row: RowMapping) -> TimesheetState:
         record_time=row["record_time"],
         punch_count=row["punch_count"],
         absences=absences_from_json(held),
+        corrections=corrections_from_json(held),
+        overtime=overtime_from_json(held),
+        adjustments=adjustments_from_json(held),
         submitted_by=row["submitted_by"],
         approved_by=row["approved_by"],
     )
@@ -264,6 +292,7 @@ class SqlTimesheets:
             self._outbox.add("timesheet", one.state.id, one.state.version, one.pull_events())
             self._loaded[one.state.id] = one.state
         await self._insert_totals([one.state for one in timesheets if one.state.status is not Status.OPEN])
+        await self._keep_requests([row for one in timesheets for row in self._asked(one.state, None)])
 
     @staticmethod
     def _row(state: TimesheetState) -> dict[str, Any]:
@@ -290,20 +319,22 @@ class SqlTimesheets:
         moved: dict[tuple[Any, ...], list[UUID]] = defaultdict(list)
         changed: list[dict[str, Any]] = []
         totalled: list[TimesheetState] = []
+        asked: list[dict[str, Any]] = []
         for one in timesheets:
             events = one.pull_events()
             if not events:
                 continue
             state, loaded = one.state, self._loaded[one.state.id]
-            if state.absences == loaded.absences and state.grounds is loaded.grounds:
+            if state.grounds is loaded.grounds and state.details == loaded.details:
                 gained = (state.version - loaded.version, state.punch_count - loaded.punch_count)
                 moved[(*gained, state.record_time, state.status.value, state.submitted_by, state.approved_by)].append(
                     state.id
                 )
             else:
                 changed.append(self._change(state, loaded.version))
-            if state.status is not loaded.status:
+            if state.status is not loaded.status or state.totals is not loaded.totals:
                 totalled.append(state)
+            asked += self._asked(state, loaded)
             self._outbox.add("timesheet", state.id, state.version, events)
             self._loaded[state.id] = state
         # Every timesheet is locked since it was read, so that those that move alike can share one statement.
@@ -315,6 +346,38 @@ class SqlTimesheets:
         if changed and await self._tx.execute_many(_changed, changed) != len(changed):
             raise Stale("a timesheet was changed meanwhile; read it again")
         await self._replace_totals(totalled)
+        await self._keep_requests(asked)
+
+    @staticmethod
+    def _asked(state: TimesheetState, before: TimesheetState | None) -> list[dict[str, Any]]:
+        """The rows of requests that are new or were decided."""
+        rows: list[dict[str, Any]] = []
+        for kind in RequestKind:
+            requests = requests_in(state, kind)
+            held = {one.id: one for one in requests_in(before, kind)} if before is not None else {}
+            if not requests or (before is not None and requests is requests_in(before, kind)):
+                continue
+            rows += [
+                {
+                    "request_id": one.id,
+                    "kind": kind.value,
+                    "status": one.asked.status.value,
+                    "timesheet_id": state.id,
+                    "employee_id": state.employee_id,
+                    "is_new": one.id not in held,
+                }
+                for one in requests
+                if one != held.get(one.id)
+            ]
+        return rows
+
+    async def _keep_requests(self, rows: Sequence[dict[str, Any]]) -> None:
+        new = [{name: value for name, value in row.items() if name != "is_new"} for row in rows if row["is_new"]]
+        if new:
+            await self._tx.insert(timesheet_request, new)
+        for row in rows:
+            if not row["is_new"]:
+                await self._tx.execute(_decided, {"of_id": row["request_id"], "to_status": row["status"]})
 
     @staticmethod
     def _change(state: TimesheetState, seen: int) -> dict[str, Any]:
@@ -363,6 +426,10 @@ class SqlTimesheets:
         ]
         if rows:
             await self._tx.insert(period_total, rows)
+
+    async def with_request(self, kind: RequestKind, request_id: UUID) -> Timesheet | None:
+        row = await self._tx.row(holding_request, {"request": request_id, "kind": kind.value}, lock=Lock.UPDATE)
+        return (await self._restored([row]))[0] if row is not None else None
 
     async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
         return stamps_from(await self._tx.rows(_stamps, {"ids": ids})) if ids else {}

@@ -14,14 +14,29 @@ from contexts.attendance.domain.punches import Stamp
 from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import TimesheetState
 from contexts.attendance.repository.planners import Planners
-from contexts.attendance.repository.port import Change, ListKey, TimesheetFilter, TotalsCodec
-from contexts.attendance.repository.sql import entry_from, planner_of, stamp_rows, stamps_from, state_from, with_totals
-from contexts.attendance.repository.tables import STILL_KNOWN, period_total, punch, roster, timesheet
+from contexts.attendance.repository.port import (
+    Change,
+    ListKey,
+    RequestFilter,
+    RequestKind,
+    TimesheetFilter,
+    TotalsCodec,
+)
+from contexts.attendance.repository.sql import (
+    entry_from,
+    holding_request,
+    planner_of,
+    stamp_rows,
+    stamps_from,
+    state_from,
+    with_totals,
+)
+from contexts.attendance.repository.tables import STILL_KNOWN, period_total, punch, roster, timesheet, timesheet_request
 from kernel.ids import EmployeeId
 
 # The events that change what payroll reads.
 TOTALS_EVENTS = tuple(
-    f"muster.attendance.v1.Timesheet{step}Event" for step in ("Submitted", "Approved", "Reopened", "Locked")
+    f"muster.attendance.v1.Timesheet{step}Event" for step in ("Submitted", "Approved", "Reopened", "Locked", "Adjusted")
 )
 
 _ID = timesheet.c.timesheet_id.type
@@ -34,6 +49,17 @@ _of_employee = (
         timesheet.c.period == sa.bindparam("of_period"),
     )
     .order_by(timesheet.c.start_date, timesheet.c.timesheet_id)
+)
+_requests = (
+    select(timesheet_request, timesheet_request.c.request_id, timesheet)
+    .join(
+        timesheet,
+        sa.and_(
+            timesheet.c.tenant_id == timesheet_request.c.tenant_id,
+            timesheet.c.timesheet_id == timesheet_request.c.timesheet_id,
+        ),
+    )
+    .order_by(timesheet_request.c.request_id)
 )
 _stamps = stamp_rows.where(punch.c.timesheet_id == sa.bindparam("id", type_=_ID))
 _totals = (
@@ -145,6 +171,25 @@ class SqlReadings:
             )
         rows = await self._tx.rows(query.order_by(held.employee_id, held.period, held.timesheet_id).limit(limit))
         return [state_from(row) for row in rows]
+
+    async def with_request(self, kind: RequestKind, request_id: UUID) -> TimesheetState | None:
+        row = await self._tx.row(holding_request, {"request": request_id, "kind": kind.value})
+        return None if row is None else state_from(row)
+
+    async def requests(
+        self, wanted: RequestFilter, after: UUID | None, limit: int
+    ) -> list[tuple[UUID, TimesheetState]]:
+        held = timesheet_request.c
+        query = _requests.where(held.kind == wanted.kind.value)
+        if wanted.status is not None:
+            query = query.where(held.status == wanted.status.value)
+        if wanted.employee_ids:
+            query = query.where(held.employee_id.in_(wanted.employee_ids))
+        if wanted.department:
+            query = query.where(timesheet.c.department == wanted.department)
+        if after is not None:
+            query = query.where(held.request_id > after)
+        return [(row["request_id"], state_from(row)) for row in await self._tx.rows(query.limit(limit))]
 
     async def stamps(self, id: UUID) -> list[Stamp]:
         return stamps_from(await self._tx.rows(_stamps, {"id": id})).get(id, [])

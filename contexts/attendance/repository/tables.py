@@ -30,7 +30,7 @@ timesheet = Table(
     Column("punch_count", Integer, nullable=False),
     Column("submitted_by", Code(80), nullable=False),
     Column("approved_by", Code(80), nullable=False),
-    Column("document", Document(), nullable=False),  # JSON: grounds and absences
+    Column("document", Document(), nullable=False),  # JSON: grounds, absences, requests, adjustments
     Index("uq_timesheet_period", "tenant_id", "employee_id", "period", "assignment_id", "time_calendar", unique=True),
     Index("ix_timesheet_pay_group", "tenant_id", "pay_group", "period", "employee_id"),
     Index("ix_timesheet_department", "tenant_id", "department", "period", "employee_id"),
@@ -74,6 +74,20 @@ period_total = Table(
     Column("recorded_to", Instant, nullable=False),
     Column("payload", Document(), nullable=False),
     Index("ix_period_total_pay_group", "tenant_id", "pay_group", "recorded_from"),
+)
+
+# Which timesheet holds which request: written with the timesheet, whose document has the rest.
+timesheet_request = Table(
+    "timesheet_request",
+    metadata,
+    tenant_column(),
+    Column("request_id", Id, primary_key=True),
+    Column("kind", Code(10), nullable=False),
+    Column("status", Code(10), nullable=False),
+    Column("timesheet_id", Id, nullable=False),
+    Column("employee_id", Id, nullable=False),
+    Index("ix_timesheet_request_status", "tenant_id", "kind", "status", "request_id"),
+    Index("ix_timesheet_request_employee", "tenant_id", "employee_id", "kind", "request_id"),
 )
 
 roster = Table(

@@ -3,9 +3,11 @@
 isort:skip_file
 What attendance publishes: ids and facts, no personal data."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
@@ -297,6 +299,182 @@ class TimesheetLockedEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TimesheetLockedEvent: _TypeAlias = TimesheetLockedEvent  # noqa: Y015
+
+@_typing.final
+class TimesheetAdjustedEvent(_message.Message):
+    """The totals of a locked timesheet changed: a fact about these work dates came late."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    WORK_DATES_FIELD_NUMBER: _builtins.int
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    period: _builtins.str
+    """Name of the period, which is that of the work dates."""
+    @_builtins.property
+    def work_dates(self) -> _containers.RepeatedCompositeFieldContainer[_date_pb2.Date]:
+        """The work dates, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        timesheet_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        period: _builtins.str = ...,
+        work_dates: _abc.Iterable[_date_pb2.Date] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "period", b"period", "timesheet_id", b"timesheet_id", "work_dates", b"work_dates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimesheetAdjustedEvent: _TypeAlias = TimesheetAdjustedEvent  # noqa: Y015
+
+@_typing.final
+class CorrectionRequestedEvent(_message.Message):
+    """Somebody asked for a punch to be corrected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    correction_id: _builtins.str
+    """The correction (UUID)."""
+    def __init__(
+        self,
+        *,
+        timesheet_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        correction_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_id", b"correction_id", "employee_id", b"employee_id", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectionRequestedEvent: _TypeAlias = CorrectionRequestedEvent  # noqa: Y015
+
+@_typing.final
+class CorrectionDecidedEvent(_message.Message):
+    """A correction was approved or declined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    correction_id: _builtins.str
+    """The correction (UUID)."""
+    approved: _builtins.bool
+    """True where it was approved."""
+    def __init__(
+        self,
+        *,
+        timesheet_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        correction_id: _builtins.str = ...,
+        approved: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "correction_id", b"correction_id", "employee_id", b"employee_id", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectionDecidedEvent: _TypeAlias = CorrectionDecidedEvent  # noqa: Y015
+
+@_typing.final
+class OvertimeRequestedEvent(_message.Message):
+    """Somebody asked for overtime to be counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    OVERTIME_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WORK_DATE_FIELD_NUMBER: _builtins.int
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    overtime_request_id: _builtins.str
+    """The overtime request (UUID)."""
+    @_builtins.property
+    def work_date(self) -> _date_pb2.Date:
+        """The work date."""
+
+    def __init__(
+        self,
+        *,
+        timesheet_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        overtime_request_id: _builtins.str = ...,
+        work_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work_date", b"work_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "overtime_request_id", b"overtime_request_id", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OvertimeRequestedEvent: _TypeAlias = OvertimeRequestedEvent  # noqa: Y015
+
+@_typing.final
+class OvertimeDecidedEvent(_message.Message):
+    """An overtime request was approved or declined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    OVERTIME_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WORK_DATE_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    overtime_request_id: _builtins.str
+    """The overtime request (UUID)."""
+    approved: _builtins.bool
+    """True where it was approved."""
+    @_builtins.property
+    def work_date(self) -> _date_pb2.Date:
+        """The work date."""
+
+    def __init__(
+        self,
+        *,
+        timesheet_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        overtime_request_id: _builtins.str = ...,
+        work_date: _date_pb2.Date | None = ...,
+        approved: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work_date", b"work_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "employee_id", b"employee_id", "overtime_request_id", b"overtime_request_id", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OvertimeDecidedEvent: _TypeAlias = OvertimeDecidedEvent  # noqa: Y015
 
 @_typing.final
 class TimeCatalogPublishedEvent(_message.Message):

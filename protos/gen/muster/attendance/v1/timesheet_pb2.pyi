@@ -186,6 +186,34 @@ OCCURRENCE_STATUS_DAY_OFF: OccurrenceStatus.ValueType  # 7
 """A rest day or holiday without work."""
 Global___OccurrenceStatus: _TypeAlias = OccurrenceStatus  # noqa: Y015
 
+class _RequestStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RequestStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RequestStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REQUEST_STATUS_UNSPECIFIED: _RequestStatus.ValueType  # 0
+    """Not given."""
+    REQUEST_STATUS_REQUESTED: _RequestStatus.ValueType  # 1
+    """Waits for a decision."""
+    REQUEST_STATUS_APPROVED: _RequestStatus.ValueType  # 2
+    """Approved: it counts."""
+    REQUEST_STATUS_DECLINED: _RequestStatus.ValueType  # 3
+    """Declined: nothing changes."""
+
+class RequestStatus(_RequestStatus, metaclass=_RequestStatusEnumTypeWrapper):
+    """Where a request stands; a decision is final."""
+
+REQUEST_STATUS_UNSPECIFIED: RequestStatus.ValueType  # 0
+"""Not given."""
+REQUEST_STATUS_REQUESTED: RequestStatus.ValueType  # 1
+"""Waits for a decision."""
+REQUEST_STATUS_APPROVED: RequestStatus.ValueType  # 2
+"""Approved: it counts."""
+REQUEST_STATUS_DECLINED: RequestStatus.ValueType  # 3
+"""Declined: nothing changes."""
+Global___RequestStatus: _TypeAlias = RequestStatus  # noqa: Y015
+
 @_typing.final
 class Punch(_message.Message):
     """An instant at which somebody came or went."""
@@ -448,12 +476,15 @@ class OccurrencePunch(_message.Message):
     PUNCHED_AT_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
     DUPLICATE_OF_FIELD_NUMBER: _builtins.int
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
     punch_id: _builtins.str
     """The punch (UUID)."""
     direction: Global___PunchDirection.ValueType
     """Which way, as given."""
     duplicate_of: _builtins.str
     """The punch of which it is a duplicate (UUID); empty otherwise."""
+    correction_id: _builtins.str
+    """The approved correction that put it here (UUID); empty for a punch as it was made."""
     @_builtins.property
     def punched_at(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -465,10 +496,11 @@ class OccurrencePunch(_message.Message):
         punched_at: _timestamp_pb2.Timestamp | None = ...,
         direction: Global___PunchDirection.ValueType = ...,
         duplicate_of: _builtins.str = ...,
+        correction_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["punched_at", b"punched_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "duplicate_of", b"duplicate_of", "punch_id", b"punch_id", "punched_at", b"punched_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_id", b"correction_id", "direction", b"direction", "duplicate_of", b"duplicate_of", "punch_id", b"punch_id", "punched_at", b"punched_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -730,6 +762,9 @@ class Timesheet(_message.Message):
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     SUBMITTED_BY_FIELD_NUMBER: _builtins.int
     APPROVED_BY_FIELD_NUMBER: _builtins.int
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    OVERTIME_REQUESTS_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
     timesheet_id: _builtins.str
     """The timesheet (UUID)."""
     employee_id: _builtins.str
@@ -778,6 +813,18 @@ class Timesheet(_message.Message):
     def sums(self) -> Global___PeriodSums:
         """Sums over the occurrences; absent in lists."""
 
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
+        """Corrections that were asked for, oldest first; empty in lists."""
+
+    @_builtins.property
+    def overtime_requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___OvertimeRequest]:
+        """Overtime that was asked for, oldest first; empty in lists."""
+
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adjustment]:
+        """What changed after lock, oldest first; empty in lists."""
+
     def __init__(
         self,
         *,
@@ -799,14 +846,933 @@ class Timesheet(_message.Message):
         catalog_version: _builtins.int = ...,
         submitted_by: _builtins.str = ...,
         approved_by: _builtins.str = ...,
+        corrections: _abc.Iterable[Global___Correction] | None = ...,
+        overtime_requests: _abc.Iterable[Global___OvertimeRequest] | None = ...,
+        adjustments: _abc.Iterable[Global___Adjustment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "record_time", b"record_time", "start_date", b"start_date", "sums", b"sums"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absences", b"absences", "approved_by", b"approved_by", "assignment_id", b"assignment_id", "catalog_version", b"catalog_version", "department", b"department", "employee_id", b"employee_id", "end_date", b"end_date", "etag", b"etag", "occurrences", b"occurrences", "pay_group", b"pay_group", "period", b"period", "record_time", b"record_time", "start_date", b"start_date", "status", b"status", "submitted_by", b"submitted_by", "sums", b"sums", "time_calendar", b"time_calendar", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absences", b"absences", "adjustments", b"adjustments", "approved_by", b"approved_by", "assignment_id", b"assignment_id", "catalog_version", b"catalog_version", "corrections", b"corrections", "department", b"department", "employee_id", b"employee_id", "end_date", b"end_date", "etag", b"etag", "occurrences", b"occurrences", "overtime_requests", b"overtime_requests", "pay_group", b"pay_group", "period", b"period", "record_time", b"record_time", "start_date", b"start_date", "status", b"status", "submitted_by", b"submitted_by", "sums", b"sums", "time_calendar", b"time_calendar", "timesheet_id", b"timesheet_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Timesheet: _TypeAlias = Timesheet  # noqa: Y015
+
+@_typing.final
+class RequestRecord(_message.Message):
+    """What is said of every request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    DECISION_TIME_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    status: Global___RequestStatus.ValueType
+    """Where it stands."""
+    reason: _builtins.str
+    """Why it was asked for."""
+    requested_by: _builtins.str
+    """The principal who asked."""
+    decided_by: _builtins.str
+    """The principal who decided; empty before."""
+    note: _builtins.str
+    """What was said to the decision."""
+    @_builtins.property
+    def request_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    @_builtins.property
+    def decision_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was decided; absent before."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___RequestStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+        requested_by: _builtins.str = ...,
+        request_time: _timestamp_pb2.Timestamp | None = ...,
+        decided_by: _builtins.str = ...,
+        decision_time: _timestamp_pb2.Timestamp | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "request_time", b"request_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_by", b"decided_by", "decision_time", b"decision_time", "note", b"note", "reason", b"reason", "request_time", b"request_time", "requested_by", b"requested_by", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestRecord: _TypeAlias = RequestRecord  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """A punch that was forgotten, is wrong, or should not be there. No punch is overwritten: an approved correction leaves the
+    wrong one out and puts the right one in.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    PUNCH_ID_FIELD_NUMBER: _builtins.int
+    PUNCHED_AT_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    correction_id: _builtins.str
+    """The correction (UUID)."""
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    punch_id: _builtins.str
+    """The punch that is wrong (UUID), or the correction that put it there; empty where one was forgotten."""
+    direction: Global___PunchDirection.ValueType
+    """Which way it should go."""
+    @_builtins.property
+    def punched_at(self) -> _timestamp_pb2.Timestamp:
+        """When it should be; absent where the punch should not be there."""
+
+    @_builtins.property
+    def record(self) -> Global___RequestRecord:
+        """Who asked, why, and who decided."""
+
+    def __init__(
+        self,
+        *,
+        correction_id: _builtins.str = ...,
+        timesheet_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        punch_id: _builtins.str = ...,
+        punched_at: _timestamp_pb2.Timestamp | None = ...,
+        direction: Global___PunchDirection.ValueType = ...,
+        record: Global___RequestRecord | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["punched_at", b"punched_at", "record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_id", b"correction_id", "direction", b"direction", "employee_id", b"employee_id", "punch_id", b"punch_id", "punched_at", b"punched_at", "record", b"record", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
+
+@_typing.final
+class OvertimeRequest(_message.Message):
+    """Minutes of overtime on a work date that somebody asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERTIME_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    WORK_DATE_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    overtime_request_id: _builtins.str
+    """The request (UUID)."""
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    minutes: _builtins.int
+    """Minutes asked for; once approved, those that were approved."""
+    @_builtins.property
+    def work_date(self) -> _date_pb2.Date:
+        """The work date."""
+
+    @_builtins.property
+    def record(self) -> Global___RequestRecord:
+        """Who asked, why, and who decided."""
+
+    def __init__(
+        self,
+        *,
+        overtime_request_id: _builtins.str = ...,
+        timesheet_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        work_date: _date_pb2.Date | None = ...,
+        minutes: _builtins.int = ...,
+        record: Global___RequestRecord | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "work_date", b"work_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "minutes", b"minutes", "overtime_request_id", b"overtime_request_id", "record", b"record", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OvertimeRequest: _TypeAlias = OvertimeRequest  # noqa: Y015
+
+@_typing.final
+class AdjustmentLine(_message.Message):
+    """Minutes more (or, below zero, less) that count alike."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAY_CODE_FIELD_NUMBER: _builtins.int
+    DAY_KIND_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    PAID_SHARE_FIELD_NUMBER: _builtins.int
+    pay_code: _builtins.str
+    """REGULAR, OVERTIME, NIGHT, LATE, EARLY_LEAVE, ABSENT, or the code of an absence."""
+    day_kind: _day_kind_pb2.DayKind.ValueType
+    """Kind of the day on which the minutes fall."""
+    minutes: _builtins.int
+    """Minutes more, or less; not 0."""
+    paid_share: _builtins.str
+    """Share of pay that goes on for an absence, a decimal from 0 to 1; empty for the other pay codes."""
+    def __init__(
+        self,
+        *,
+        pay_code: _builtins.str = ...,
+        day_kind: _day_kind_pb2.DayKind.ValueType = ...,
+        minutes: _builtins.int = ...,
+        paid_share: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_kind", b"day_kind", "minutes", b"minutes", "paid_share", b"paid_share", "pay_code", b"pay_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustmentLine: _TypeAlias = AdjustmentLine  # noqa: Y015
+
+@_typing.final
+class Adjustment(_message.Message):
+    """A change after lock; it keeps its work date and never moves to another period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUSTMENT_ID_FIELD_NUMBER: _builtins.int
+    WORK_DATE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ADJUSTED_BY_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_TIME_FIELD_NUMBER: _builtins.int
+    CAUSE_ID_FIELD_NUMBER: _builtins.int
+    adjustment_id: _builtins.str
+    """The adjustment (UUID)."""
+    reason: _builtins.str
+    """Why."""
+    adjusted_by: _builtins.str
+    """The principal who made it."""
+    cause_id: _builtins.str
+    """The correction or overtime request that it comes of (UUID); empty where somebody entered the lines."""
+    @_builtins.property
+    def work_date(self) -> _date_pb2.Date:
+        """The work date."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdjustmentLine]:
+        """What became more or less."""
+
+    @_builtins.property
+    def adjustment_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        adjustment_id: _builtins.str = ...,
+        work_date: _date_pb2.Date | None = ...,
+        lines: _abc.Iterable[Global___AdjustmentLine] | None = ...,
+        reason: _builtins.str = ...,
+        adjusted_by: _builtins.str = ...,
+        adjustment_time: _timestamp_pb2.Timestamp | None = ...,
+        cause_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment_time", b"adjustment_time", "work_date", b"work_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted_by", b"adjusted_by", "adjustment_id", b"adjustment_id", "adjustment_time", b"adjustment_time", "cause_id", b"cause_id", "lines", b"lines", "reason", b"reason", "work_date", b"work_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Adjustment: _TypeAlias = Adjustment  # noqa: Y015
+
+@_typing.final
+class RequestCorrectionRequest(_message.Message):
+    """Asks for a punch to be corrected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    PUNCH_ID_FIELD_NUMBER: _builtins.int
+    PUNCHED_AT_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    etag: _builtins.str
+    """The etag that was seen; empty is not checked."""
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    punch_id: _builtins.str
+    """The punch that is wrong (UUID), or the correction that put it there; empty where one was forgotten."""
+    direction: Global___PunchDirection.ValueType
+    """Which way it should go."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def punched_at(self) -> _timestamp_pb2.Timestamp:
+        """When it should be, in the period and not ahead; absent where the punch should not be there."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        timesheet_id: _builtins.str = ...,
+        punch_id: _builtins.str = ...,
+        punched_at: _timestamp_pb2.Timestamp | None = ...,
+        direction: Global___PunchDirection.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["punched_at", b"punched_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "etag", b"etag", "punch_id", b"punch_id", "punched_at", b"punched_at", "reason", b"reason", "request_id", b"request_id", "timesheet_id", b"timesheet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestCorrectionRequest: _TypeAlias = RequestCorrectionRequest  # noqa: Y015
+
+@_typing.final
+class RequestCorrectionResponse(_message.Message):
+    """The correction, and the timesheet afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Version of the timesheet."""
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """The correction."""
+
+    def __init__(
+        self,
+        *,
+        correction: Global___Correction | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "etag", b"etag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestCorrectionResponse: _TypeAlias = RequestCorrectionResponse  # noqa: Y015
+
+@_typing.final
+class ApproveCorrectionRequest(_message.Message):
+    """Approves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    correction_id: _builtins.str
+    """The correction (UUID)."""
+    note: _builtins.str
+    """A word to the one who asked."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        correction_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_id", b"correction_id", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCorrectionRequest: _TypeAlias = ApproveCorrectionRequest  # noqa: Y015
+
+@_typing.final
+class ApproveCorrectionResponse(_message.Message):
+    """The correction afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Version of the timesheet."""
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """The correction."""
+
+    def __init__(
+        self,
+        *,
+        correction: Global___Correction | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "etag", b"etag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCorrectionResponse: _TypeAlias = ApproveCorrectionResponse  # noqa: Y015
+
+@_typing.final
+class DeclineCorrectionRequest(_message.Message):
+    """Declines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    correction_id: _builtins.str
+    """The correction (UUID)."""
+    note: _builtins.str
+    """A word to the one who asked."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        correction_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_id", b"correction_id", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineCorrectionRequest: _TypeAlias = DeclineCorrectionRequest  # noqa: Y015
+
+@_typing.final
+class DeclineCorrectionResponse(_message.Message):
+    """The correction afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Version of the timesheet."""
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """The correction."""
+
+    def __init__(
+        self,
+        *,
+        correction: Global___Correction | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "etag", b"etag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineCorrectionResponse: _TypeAlias = DeclineCorrectionResponse  # noqa: Y015
+
+@_typing.final
+class GetCorrectionRequest(_message.Message):
+    """Names a correction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
+    correction_id: _builtins.str
+    """The correction (UUID)."""
+    def __init__(
+        self,
+        *,
+        correction_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_id", b"correction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCorrectionRequest: _TypeAlias = GetCorrectionRequest  # noqa: Y015
+
+@_typing.final
+class GetCorrectionResponse(_message.Message):
+    """The correction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """The correction."""
+
+    def __init__(
+        self,
+        *,
+        correction: Global___Correction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCorrectionResponse: _TypeAlias = GetCorrectionResponse  # noqa: Y015
+
+@_typing.final
+class ListCorrectionsRequest(_message.Message):
+    """Asks for a page; an empty filter does not filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    status: Global___RequestStatus.ValueType
+    """Where they stand."""
+    department: _builtins.str
+    """Department code."""
+    page_size: _builtins.int
+    """How many per page; 0 means 50."""
+    page_token: _builtins.str
+    """Where the page before ended; empty means the start."""
+    @_builtins.property
+    def employee_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whose (UUID)."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___RequestStatus.ValueType = ...,
+        employee_ids: _abc.Iterable[_builtins.str] | None = ...,
+        department: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "employee_ids", b"employee_ids", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorrectionsRequest: _TypeAlias = ListCorrectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListCorrectionsResponse(_message.Message):
+    """A page of corrections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where this page ended; empty on the last one."""
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
+        """The corrections, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        corrections: _abc.Iterable[Global___Correction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrections", b"corrections", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorrectionsResponse: _TypeAlias = ListCorrectionsResponse  # noqa: Y015
+
+@_typing.final
+class RequestOvertimeRequest(_message.Message):
+    """Asks for overtime to be counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    WORK_DATE_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    employee_id: _builtins.str
+    """Whose (UUID)."""
+    minutes: _builtins.int
+    """Minutes."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def work_date(self) -> _date_pb2.Date:
+        """The work date, at most two years ahead; it names the period."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        work_date: _date_pb2.Date | None = ...,
+        minutes: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work_date", b"work_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "minutes", b"minutes", "reason", b"reason", "request_id", b"request_id", "work_date", b"work_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestOvertimeRequest: _TypeAlias = RequestOvertimeRequest  # noqa: Y015
+
+@_typing.final
+class RequestOvertimeResponse(_message.Message):
+    """The request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERTIME_REQUEST_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Version of the timesheet."""
+    @_builtins.property
+    def overtime_request(self) -> Global___OvertimeRequest:
+        """The request."""
+
+    def __init__(
+        self,
+        *,
+        overtime_request: Global___OvertimeRequest | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overtime_request", b"overtime_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "overtime_request", b"overtime_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestOvertimeResponse: _TypeAlias = RequestOvertimeResponse  # noqa: Y015
+
+@_typing.final
+class ApproveOvertimeRequest(_message.Message):
+    """Approves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OVERTIME_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    overtime_request_id: _builtins.str
+    """The request (UUID)."""
+    minutes: _builtins.int
+    """Minutes that are approved, not more than were asked for; 0 means all of them."""
+    note: _builtins.str
+    """A word to the one who asked."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        overtime_request_id: _builtins.str = ...,
+        minutes: _builtins.int = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minutes", b"minutes", "note", b"note", "overtime_request_id", b"overtime_request_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveOvertimeRequest: _TypeAlias = ApproveOvertimeRequest  # noqa: Y015
+
+@_typing.final
+class ApproveOvertimeResponse(_message.Message):
+    """The request afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERTIME_REQUEST_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Version of the timesheet."""
+    @_builtins.property
+    def overtime_request(self) -> Global___OvertimeRequest:
+        """The request."""
+
+    def __init__(
+        self,
+        *,
+        overtime_request: Global___OvertimeRequest | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overtime_request", b"overtime_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "overtime_request", b"overtime_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveOvertimeResponse: _TypeAlias = ApproveOvertimeResponse  # noqa: Y015
+
+@_typing.final
+class DeclineOvertimeRequest(_message.Message):
+    """Declines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OVERTIME_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    overtime_request_id: _builtins.str
+    """The request (UUID)."""
+    note: _builtins.str
+    """A word to the one who asked."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        overtime_request_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "overtime_request_id", b"overtime_request_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineOvertimeRequest: _TypeAlias = DeclineOvertimeRequest  # noqa: Y015
+
+@_typing.final
+class DeclineOvertimeResponse(_message.Message):
+    """The request afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERTIME_REQUEST_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Version of the timesheet."""
+    @_builtins.property
+    def overtime_request(self) -> Global___OvertimeRequest:
+        """The request."""
+
+    def __init__(
+        self,
+        *,
+        overtime_request: Global___OvertimeRequest | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overtime_request", b"overtime_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "overtime_request", b"overtime_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineOvertimeResponse: _TypeAlias = DeclineOvertimeResponse  # noqa: Y015
+
+@_typing.final
+class GetOvertimeRequestRequest(_message.Message):
+    """Names an overtime request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERTIME_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    overtime_request_id: _builtins.str
+    """The request (UUID)."""
+    def __init__(
+        self,
+        *,
+        overtime_request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["overtime_request_id", b"overtime_request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOvertimeRequestRequest: _TypeAlias = GetOvertimeRequestRequest  # noqa: Y015
+
+@_typing.final
+class GetOvertimeRequestResponse(_message.Message):
+    """The request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERTIME_REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def overtime_request(self) -> Global___OvertimeRequest:
+        """The request."""
+
+    def __init__(
+        self,
+        *,
+        overtime_request: Global___OvertimeRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overtime_request", b"overtime_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["overtime_request", b"overtime_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOvertimeRequestResponse: _TypeAlias = GetOvertimeRequestResponse  # noqa: Y015
+
+@_typing.final
+class ListOvertimeRequestsRequest(_message.Message):
+    """Asks for a page; an empty filter does not filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    status: Global___RequestStatus.ValueType
+    """Where they stand."""
+    department: _builtins.str
+    """Department code."""
+    page_size: _builtins.int
+    """How many per page; 0 means 50."""
+    page_token: _builtins.str
+    """Where the page before ended; empty means the start."""
+    @_builtins.property
+    def employee_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whose (UUID)."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___RequestStatus.ValueType = ...,
+        employee_ids: _abc.Iterable[_builtins.str] | None = ...,
+        department: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "employee_ids", b"employee_ids", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOvertimeRequestsRequest: _TypeAlias = ListOvertimeRequestsRequest  # noqa: Y015
+
+@_typing.final
+class ListOvertimeRequestsResponse(_message.Message):
+    """A page of overtime requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERTIME_REQUESTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where this page ended; empty on the last one."""
+    @_builtins.property
+    def overtime_requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___OvertimeRequest]:
+        """The requests, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        overtime_requests: _abc.Iterable[Global___OvertimeRequest] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "overtime_requests", b"overtime_requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOvertimeRequestsResponse: _TypeAlias = ListOvertimeRequestsResponse  # noqa: Y015
+
+@_typing.final
+class AdjustTimesheetRequest(_message.Message):
+    """Changes a locked timesheet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    WORK_DATE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    etag: _builtins.str
+    """The etag that was seen; empty is not checked."""
+    timesheet_id: _builtins.str
+    """The timesheet (UUID)."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def work_date(self) -> _date_pb2.Date:
+        """A work date of the timesheet."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdjustmentLine]:
+        """What becomes more or less. All lines but OVERTIME and NIGHT add up to 0: what is worked more must be missing less."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        timesheet_id: _builtins.str = ...,
+        work_date: _date_pb2.Date | None = ...,
+        lines: _abc.Iterable[Global___AdjustmentLine] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work_date", b"work_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "reason", b"reason", "request_id", b"request_id", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustTimesheetRequest: _TypeAlias = AdjustTimesheetRequest  # noqa: Y015
+
+@_typing.final
+class AdjustTimesheetResponse(_message.Message):
+    """The timesheet afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUSTMENT_ID_FIELD_NUMBER: _builtins.int
+    TIMESHEET_FIELD_NUMBER: _builtins.int
+    adjustment_id: _builtins.str
+    """The adjustment that was made (UUID)."""
+    @_builtins.property
+    def timesheet(self) -> Global___Timesheet:
+        """The timesheet."""
+
+    def __init__(
+        self,
+        *,
+        adjustment_id: _builtins.str = ...,
+        timesheet: Global___Timesheet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timesheet", b"timesheet"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment_id", b"adjustment_id", "timesheet", b"timesheet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustTimesheetResponse: _TypeAlias = AdjustTimesheetResponse  # noqa: Y015
 
 @_typing.final
 class EnterAbsenceRequest(_message.Message):
@@ -1867,7 +2833,9 @@ class ChangedEmployee(_message.Message):
     employee_id: _builtins.str
     """The employee (UUID)."""
     reason: _builtins.str
-    """What happened last: TIMESHEET_SUBMITTED, TIMESHEET_APPROVED, TIMESHEET_REOPENED or TIMESHEET_LOCKED."""
+    """What happened last: TIMESHEET_SUBMITTED, TIMESHEET_APPROVED, TIMESHEET_REOPENED, TIMESHEET_LOCKED or
+    TIMESHEET_ADJUSTED.
+    """
     feed_position: _builtins.int
     """Feed position of the latest change."""
     timesheet_id: _builtins.str

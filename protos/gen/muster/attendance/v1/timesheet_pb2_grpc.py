@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class TimesheetServiceStub:
-    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences.
+    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences, a locked one
+    changes by adjustments only.
     """
 
     def __init__(self, channel):
@@ -85,6 +86,61 @@ class TimesheetServiceStub:
                 request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.CloseTimesheetsRequest.SerializeToString,
                 response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.CloseTimesheetsResponse.FromString,
                 _registered_method=True)
+        self.RequestCorrection = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/RequestCorrection',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestCorrectionRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestCorrectionResponse.FromString,
+                _registered_method=True)
+        self.ApproveCorrection = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/ApproveCorrection',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveCorrectionRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveCorrectionResponse.FromString,
+                _registered_method=True)
+        self.DeclineCorrection = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/DeclineCorrection',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineCorrectionRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineCorrectionResponse.FromString,
+                _registered_method=True)
+        self.GetCorrection = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/GetCorrection',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetCorrectionRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetCorrectionResponse.FromString,
+                _registered_method=True)
+        self.ListCorrections = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/ListCorrections',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListCorrectionsRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListCorrectionsResponse.FromString,
+                _registered_method=True)
+        self.RequestOvertime = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/RequestOvertime',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestOvertimeRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestOvertimeResponse.FromString,
+                _registered_method=True)
+        self.ApproveOvertime = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/ApproveOvertime',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveOvertimeRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveOvertimeResponse.FromString,
+                _registered_method=True)
+        self.DeclineOvertime = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/DeclineOvertime',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineOvertimeRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineOvertimeResponse.FromString,
+                _registered_method=True)
+        self.GetOvertimeRequest = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/GetOvertimeRequest',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetOvertimeRequestRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetOvertimeRequestResponse.FromString,
+                _registered_method=True)
+        self.ListOvertimeRequests = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/ListOvertimeRequests',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListOvertimeRequestsRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListOvertimeRequestsResponse.FromString,
+                _registered_method=True)
+        self.AdjustTimesheet = channel.unary_unary(
+                '/muster.attendance.v1.TimesheetService/AdjustTimesheet',
+                request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.AdjustTimesheetRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.AdjustTimesheetResponse.FromString,
+                _registered_method=True)
         self.GetTimesheet = channel.unary_unary(
                 '/muster.attendance.v1.TimesheetService/GetTimesheet',
                 request_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetTimesheetRequest.SerializeToString,
@@ -118,7 +174,8 @@ class TimesheetServiceStub:
 
 
 class TimesheetServiceServicer:
-    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences.
+    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences, a locked one
+    changes by adjustments only.
     """
 
     def RecordPunch(self, request, context):
@@ -190,6 +247,86 @@ class TimesheetServiceServicer:
     def CloseTimesheets(self, request, context):
         """Takes everybody of a pay group or department to a status, a page of people per call, opening the timesheets that are
         not there yet. One result per person; who cannot be taken there is named with the reason and holds up nobody.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestCorrection(self, request, context):
+        """Asks for a punch of the timesheet to be corrected: one that was forgotten, is wrong, or should not be there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveCorrection(self, request, context):
+        """REQUESTED -> APPROVED, never by the employee whose time it is. The day is computed anew: at once where the timesheet
+        is open, as adjustments where it is locked; one that is submitted or approved has to be reopened first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineCorrection(self, request, context):
+        """REQUESTED -> DECLINED, never by the employee whose time it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCorrection(self, request, context):
+        """One correction. NOT_FOUND with reason CORRECTION_NOT_FOUND where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCorrections(self, request, context):
+        """Corrections by filter, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestOvertime(self, request, context):
+        """Asks for overtime on a work date to be counted, before or after the work; opens the timesheet where there is none.
+        FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveOvertime(self, request, context):
+        """REQUESTED -> APPROVED, for the minutes asked or fewer, never by the employee whose time it is. Where the overtime
+        policy wants approval, worked overtime counts up to the minutes approved. As ApproveCorrection after lock.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineOvertime(self, request, context):
+        """REQUESTED -> DECLINED, never by the employee whose time it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOvertimeRequest(self, request, context):
+        """One overtime request. NOT_FOUND with reason OVERTIME_REQUEST_NOT_FOUND where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOvertimeRequests(self, request, context):
+        """Overtime requests by filter, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdjustTimesheet(self, request, context):
+        """Changes the totals of a locked timesheet on one of its work dates, never by the employee whose time it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -290,6 +427,61 @@ def add_TimesheetServiceServicer_to_server(servicer, server):
                     request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.CloseTimesheetsRequest.FromString,
                     response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.CloseTimesheetsResponse.SerializeToString,
             ),
+            'RequestCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestCorrection,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestCorrectionRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestCorrectionResponse.SerializeToString,
+            ),
+            'ApproveCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveCorrection,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveCorrectionRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveCorrectionResponse.SerializeToString,
+            ),
+            'DeclineCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineCorrection,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineCorrectionRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineCorrectionResponse.SerializeToString,
+            ),
+            'GetCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCorrection,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetCorrectionRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetCorrectionResponse.SerializeToString,
+            ),
+            'ListCorrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCorrections,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListCorrectionsRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListCorrectionsResponse.SerializeToString,
+            ),
+            'RequestOvertime': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestOvertime,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestOvertimeRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestOvertimeResponse.SerializeToString,
+            ),
+            'ApproveOvertime': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveOvertime,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveOvertimeRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveOvertimeResponse.SerializeToString,
+            ),
+            'DeclineOvertime': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineOvertime,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineOvertimeRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineOvertimeResponse.SerializeToString,
+            ),
+            'GetOvertimeRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOvertimeRequest,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetOvertimeRequestRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetOvertimeRequestResponse.SerializeToString,
+            ),
+            'ListOvertimeRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOvertimeRequests,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListOvertimeRequestsRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListOvertimeRequestsResponse.SerializeToString,
+            ),
+            'AdjustTimesheet': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustTimesheet,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.AdjustTimesheetRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.AdjustTimesheetResponse.SerializeToString,
+            ),
             'GetTimesheet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTimesheet,
                     request_deserializer=muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetTimesheetRequest.FromString,
@@ -329,7 +521,8 @@ def add_TimesheetServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TimesheetService:
-    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences.
+    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences, a locked one
+    changes by adjustments only.
     """
 
     @staticmethod
@@ -592,6 +785,303 @@ class TimesheetService:
             '/muster.attendance.v1.TimesheetService/CloseTimesheets',
             muster_dot_attendance_dot_v1_dot_timesheet__pb2.CloseTimesheetsRequest.SerializeToString,
             muster_dot_attendance_dot_v1_dot_timesheet__pb2.CloseTimesheetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/RequestCorrection',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestCorrectionRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestCorrectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/ApproveCorrection',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveCorrectionRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveCorrectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/DeclineCorrection',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineCorrectionRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineCorrectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/GetCorrection',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetCorrectionRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetCorrectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCorrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/ListCorrections',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListCorrectionsRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListCorrectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestOvertime(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/RequestOvertime',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestOvertimeRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.RequestOvertimeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveOvertime(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/ApproveOvertime',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveOvertimeRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ApproveOvertimeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineOvertime(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/DeclineOvertime',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineOvertimeRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.DeclineOvertimeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOvertimeRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/GetOvertimeRequest',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetOvertimeRequestRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.GetOvertimeRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOvertimeRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/ListOvertimeRequests',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListOvertimeRequestsRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.ListOvertimeRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustTimesheet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.TimesheetService/AdjustTimesheet',
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.AdjustTimesheetRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_timesheet__pb2.AdjustTimesheetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TimesheetServiceStub:
-    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences."""
+    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences, a locked one
+    changes by adjustments only.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -60,6 +62,34 @@ class TimesheetServiceStub:
     """Takes everybody of a pay group or department to a status, a page of people per call, opening the timesheets that are
     not there yet. One result per person; who cannot be taken there is named with the reason and holds up nobody.
     """
+    RequestCorrection: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.RequestCorrectionRequest, _timesheet_pb2.RequestCorrectionResponse]
+    """Asks for a punch of the timesheet to be corrected: one that was forgotten, is wrong, or should not be there."""
+    ApproveCorrection: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.ApproveCorrectionRequest, _timesheet_pb2.ApproveCorrectionResponse]
+    """REQUESTED -> APPROVED, never by the employee whose time it is. The day is computed anew: at once where the timesheet
+    is open, as adjustments where it is locked; one that is submitted or approved has to be reopened first.
+    """
+    DeclineCorrection: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.DeclineCorrectionRequest, _timesheet_pb2.DeclineCorrectionResponse]
+    """REQUESTED -> DECLINED, never by the employee whose time it is."""
+    GetCorrection: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.GetCorrectionRequest, _timesheet_pb2.GetCorrectionResponse]
+    """One correction. NOT_FOUND with reason CORRECTION_NOT_FOUND where there is none."""
+    ListCorrections: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.ListCorrectionsRequest, _timesheet_pb2.ListCorrectionsResponse]
+    """Corrections by filter, oldest first."""
+    RequestOvertime: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.RequestOvertimeRequest, _timesheet_pb2.RequestOvertimeResponse]
+    """Asks for overtime on a work date to be counted, before or after the work; opens the timesheet where there is none.
+    FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
+    """
+    ApproveOvertime: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.ApproveOvertimeRequest, _timesheet_pb2.ApproveOvertimeResponse]
+    """REQUESTED -> APPROVED, for the minutes asked or fewer, never by the employee whose time it is. Where the overtime
+    policy wants approval, worked overtime counts up to the minutes approved. As ApproveCorrection after lock.
+    """
+    DeclineOvertime: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.DeclineOvertimeRequest, _timesheet_pb2.DeclineOvertimeResponse]
+    """REQUESTED -> DECLINED, never by the employee whose time it is."""
+    GetOvertimeRequest: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.GetOvertimeRequestRequest, _timesheet_pb2.GetOvertimeRequestResponse]
+    """One overtime request. NOT_FOUND with reason OVERTIME_REQUEST_NOT_FOUND where there is none."""
+    ListOvertimeRequests: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.ListOvertimeRequestsRequest, _timesheet_pb2.ListOvertimeRequestsResponse]
+    """Overtime requests by filter, oldest first."""
+    AdjustTimesheet: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.AdjustTimesheetRequest, _timesheet_pb2.AdjustTimesheetResponse]
+    """Changes the totals of a locked timesheet on one of its work dates, never by the employee whose time it is."""
     GetTimesheet: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.GetTimesheetRequest, _timesheet_pb2.GetTimesheetResponse]
     """One timesheet with its occurrences."""
     FindTimesheet: _grpc.UnaryUnaryMultiCallable[_timesheet_pb2.FindTimesheetRequest, _timesheet_pb2.FindTimesheetResponse]
@@ -75,7 +105,9 @@ class TimesheetServiceStub:
 
 @_typing.type_check_only
 class TimesheetServiceAsyncStub(TimesheetServiceStub):
-    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences."""
+    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences, a locked one
+    changes by adjustments only.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordPunch: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.RecordPunchRequest, _timesheet_pb2.RecordPunchResponse]  # type: ignore[assignment]
@@ -105,6 +137,34 @@ class TimesheetServiceAsyncStub(TimesheetServiceStub):
     """Takes everybody of a pay group or department to a status, a page of people per call, opening the timesheets that are
     not there yet. One result per person; who cannot be taken there is named with the reason and holds up nobody.
     """
+    RequestCorrection: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.RequestCorrectionRequest, _timesheet_pb2.RequestCorrectionResponse]  # type: ignore[assignment]
+    """Asks for a punch of the timesheet to be corrected: one that was forgotten, is wrong, or should not be there."""
+    ApproveCorrection: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.ApproveCorrectionRequest, _timesheet_pb2.ApproveCorrectionResponse]  # type: ignore[assignment]
+    """REQUESTED -> APPROVED, never by the employee whose time it is. The day is computed anew: at once where the timesheet
+    is open, as adjustments where it is locked; one that is submitted or approved has to be reopened first.
+    """
+    DeclineCorrection: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.DeclineCorrectionRequest, _timesheet_pb2.DeclineCorrectionResponse]  # type: ignore[assignment]
+    """REQUESTED -> DECLINED, never by the employee whose time it is."""
+    GetCorrection: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.GetCorrectionRequest, _timesheet_pb2.GetCorrectionResponse]  # type: ignore[assignment]
+    """One correction. NOT_FOUND with reason CORRECTION_NOT_FOUND where there is none."""
+    ListCorrections: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.ListCorrectionsRequest, _timesheet_pb2.ListCorrectionsResponse]  # type: ignore[assignment]
+    """Corrections by filter, oldest first."""
+    RequestOvertime: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.RequestOvertimeRequest, _timesheet_pb2.RequestOvertimeResponse]  # type: ignore[assignment]
+    """Asks for overtime on a work date to be counted, before or after the work; opens the timesheet where there is none.
+    FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
+    """
+    ApproveOvertime: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.ApproveOvertimeRequest, _timesheet_pb2.ApproveOvertimeResponse]  # type: ignore[assignment]
+    """REQUESTED -> APPROVED, for the minutes asked or fewer, never by the employee whose time it is. Where the overtime
+    policy wants approval, worked overtime counts up to the minutes approved. As ApproveCorrection after lock.
+    """
+    DeclineOvertime: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.DeclineOvertimeRequest, _timesheet_pb2.DeclineOvertimeResponse]  # type: ignore[assignment]
+    """REQUESTED -> DECLINED, never by the employee whose time it is."""
+    GetOvertimeRequest: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.GetOvertimeRequestRequest, _timesheet_pb2.GetOvertimeRequestResponse]  # type: ignore[assignment]
+    """One overtime request. NOT_FOUND with reason OVERTIME_REQUEST_NOT_FOUND where there is none."""
+    ListOvertimeRequests: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.ListOvertimeRequestsRequest, _timesheet_pb2.ListOvertimeRequestsResponse]  # type: ignore[assignment]
+    """Overtime requests by filter, oldest first."""
+    AdjustTimesheet: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.AdjustTimesheetRequest, _timesheet_pb2.AdjustTimesheetResponse]  # type: ignore[assignment]
+    """Changes the totals of a locked timesheet on one of its work dates, never by the employee whose time it is."""
     GetTimesheet: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.GetTimesheetRequest, _timesheet_pb2.GetTimesheetResponse]  # type: ignore[assignment]
     """One timesheet with its occurrences."""
     FindTimesheet: _aio.UnaryUnaryMultiCallable[_timesheet_pb2.FindTimesheetRequest, _timesheet_pb2.FindTimesheetResponse]  # type: ignore[assignment]
@@ -119,7 +179,9 @@ class TimesheetServiceAsyncStub(TimesheetServiceStub):
     """Employees of a pay group whose totals of a period changed after a feed position."""
 
 class TimesheetServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences."""
+    """Keeps timesheets. OPEN -> SUBMITTED -> APPROVED -> LOCKED; only an open one takes punches and absences, a locked one
+    changes by adjustments only.
+    """
 
     @_abc_1.abstractmethod
     def RecordPunch(
@@ -207,6 +269,100 @@ class TimesheetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes everybody of a pay group or department to a status, a page of people per call, opening the timesheets that are
         not there yet. One result per person; who cannot be taken there is named with the reason and holds up nobody.
         """
+
+    @_abc_1.abstractmethod
+    def RequestCorrection(
+        self,
+        request: _timesheet_pb2.RequestCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.RequestCorrectionResponse, _abc.Awaitable[_timesheet_pb2.RequestCorrectionResponse]]:
+        """Asks for a punch of the timesheet to be corrected: one that was forgotten, is wrong, or should not be there."""
+
+    @_abc_1.abstractmethod
+    def ApproveCorrection(
+        self,
+        request: _timesheet_pb2.ApproveCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.ApproveCorrectionResponse, _abc.Awaitable[_timesheet_pb2.ApproveCorrectionResponse]]:
+        """REQUESTED -> APPROVED, never by the employee whose time it is. The day is computed anew: at once where the timesheet
+        is open, as adjustments where it is locked; one that is submitted or approved has to be reopened first.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclineCorrection(
+        self,
+        request: _timesheet_pb2.DeclineCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.DeclineCorrectionResponse, _abc.Awaitable[_timesheet_pb2.DeclineCorrectionResponse]]:
+        """REQUESTED -> DECLINED, never by the employee whose time it is."""
+
+    @_abc_1.abstractmethod
+    def GetCorrection(
+        self,
+        request: _timesheet_pb2.GetCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.GetCorrectionResponse, _abc.Awaitable[_timesheet_pb2.GetCorrectionResponse]]:
+        """One correction. NOT_FOUND with reason CORRECTION_NOT_FOUND where there is none."""
+
+    @_abc_1.abstractmethod
+    def ListCorrections(
+        self,
+        request: _timesheet_pb2.ListCorrectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.ListCorrectionsResponse, _abc.Awaitable[_timesheet_pb2.ListCorrectionsResponse]]:
+        """Corrections by filter, oldest first."""
+
+    @_abc_1.abstractmethod
+    def RequestOvertime(
+        self,
+        request: _timesheet_pb2.RequestOvertimeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.RequestOvertimeResponse, _abc.Awaitable[_timesheet_pb2.RequestOvertimeResponse]]:
+        """Asks for overtime on a work date to be counted, before or after the work; opens the timesheet where there is none.
+        FAILED_PRECONDITION with reason ROSTER_UNKNOWN where the employee is not on the roster.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveOvertime(
+        self,
+        request: _timesheet_pb2.ApproveOvertimeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.ApproveOvertimeResponse, _abc.Awaitable[_timesheet_pb2.ApproveOvertimeResponse]]:
+        """REQUESTED -> APPROVED, for the minutes asked or fewer, never by the employee whose time it is. Where the overtime
+        policy wants approval, worked overtime counts up to the minutes approved. As ApproveCorrection after lock.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclineOvertime(
+        self,
+        request: _timesheet_pb2.DeclineOvertimeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.DeclineOvertimeResponse, _abc.Awaitable[_timesheet_pb2.DeclineOvertimeResponse]]:
+        """REQUESTED -> DECLINED, never by the employee whose time it is."""
+
+    @_abc_1.abstractmethod
+    def GetOvertimeRequest(
+        self,
+        request: _timesheet_pb2.GetOvertimeRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.GetOvertimeRequestResponse, _abc.Awaitable[_timesheet_pb2.GetOvertimeRequestResponse]]:
+        """One overtime request. NOT_FOUND with reason OVERTIME_REQUEST_NOT_FOUND where there is none."""
+
+    @_abc_1.abstractmethod
+    def ListOvertimeRequests(
+        self,
+        request: _timesheet_pb2.ListOvertimeRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.ListOvertimeRequestsResponse, _abc.Awaitable[_timesheet_pb2.ListOvertimeRequestsResponse]]:
+        """Overtime requests by filter, oldest first."""
+
+    @_abc_1.abstractmethod
+    def AdjustTimesheet(
+        self,
+        request: _timesheet_pb2.AdjustTimesheetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timesheet_pb2.AdjustTimesheetResponse, _abc.Awaitable[_timesheet_pb2.AdjustTimesheetResponse]]:
+        """Changes the totals of a locked timesheet on one of its work dates, never by the employee whose time it is."""
 
     @_abc_1.abstractmethod
     def GetTimesheet(
