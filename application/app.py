@@ -28,8 +28,10 @@ from application.people.processes import roster_consumer
 from application.people.relations import Relations
 from application.people.routes import routes as people_routes
 from application.people.use_cases import People
+from application.time.requests import Requests
 from application.time.rosters import Rosters
 from application.time.routes import routes as time_routes
+from application.time.teams import Teams
 from application.time.use_cases import Time
 from chassis.assertion import Signer
 from chassis.bus.consumer import Consumer
@@ -63,7 +65,9 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app = Application(operations(), others, gate, deadline_s=settings.request_deadline_s)
     app.state.identity = identity
     app.state.people = People(organization, tenants, relations)
-    app.state.time = Time(attendance, relations, Rosters(organization, attendance))
+    rosters, teams = Rosters(organization, attendance), Teams(organization, relations, tenants)
+    app.state.time = Time(attendance, relations, rosters)
+    app.state.requests = Requests(attendance, relations, rosters, teams)
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
     app.state.admission = gate.admission
     app.state.readiness = Readiness()

@@ -9,6 +9,7 @@ from muster.attendance.v1 import time_catalog_pb2 as catalog
 
 from application.edge.wire import blank, from_date, from_enum, from_instant, optional_id, to_date, to_enum, to_instant
 from application.time import schemas
+from application.time.request_codec import adjustment_view, correction_view, overtime_view
 
 SUMS = tuple(schemas.SumsView.model_fields)
 
@@ -339,6 +340,9 @@ def timesheet_view(timesheet: timesheet_pb2.Timesheet) -> schemas.TimesheetView:
             )
             for absence in timesheet.absences
         ],
+        corrections=[correction_view(one) for one in timesheet.corrections],
+        overtime_requests=[overtime_view(one) for one in timesheet.overtime_requests],
+        adjustments=[adjustment_view(one) for one in timesheet.adjustments],
         sums=_sums_view(timesheet.sums) if timesheet.HasField("sums") else None,
         submitted_by=blank(timesheet.submitted_by),
         approved_by=blank(timesheet.approved_by),
@@ -363,6 +367,7 @@ def _occurrence_view(one: timesheet_pb2.Occurrence) -> schemas.OccurrenceView:
                 punched_at=from_instant(punch.punched_at),
                 direction=from_enum(timesheet_pb2.PunchDirection, "PUNCH_DIRECTION_", punch.direction),
                 duplicate_of=optional_id(punch.duplicate_of),
+                correction_id=optional_id(punch.correction_id),
             )
             for punch in one.punches
         ],

@@ -3,17 +3,23 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 from muster.attendance.v1 import roster_pb2, roster_pb2_grpc
 from muster.organization.v1 import employee_pb2, employee_pb2_grpc
 
 from application.edge.calls import Calls
+from application.edge.exchange import current_exchange
+from application.edge.refusal import NotThere
 from application.edge.wire import from_date, to_date
+from application.people.relations import EMPLOYEE_NOT_FOUND
 from chassis.principal import Principal
 from chassis.rpc.channels import Client
+from chassis.rpc.error_map import RemoteError
 from kernel.ids import TenantId, derived_id
 
 ROLE = "process:roster"
+ROSTER_UNKNOWN = "ROSTER_UNKNOWN"
 PAGE = 500
 
 
@@ -53,6 +59,24 @@ class Rosters:
         request_id = derived_id("ensure_rosters", tenant_id, content)
         answer = await self._attendance.write_as(process, self._rosters.EnsureRosters, request, request_id)
         return {result.employee_id: result for result in answer.results}
+
+    async def write_of(
+        self, employee_id: str | None, calls: Calls, method: Any, request: Any, *, number: str = ""
+    ) -> Any:
+        """The answer of the request's write; who is not on the roster yet is brought there, and it is tried once more.
+
+        Raises RemoteError, NotThere.
+        """
+        try:
+            return await calls.write(method, request)
+        except RemoteError as error:
+            if error.reason != ROSTER_UNKNOWN:
+                raise
+        tenant_id = current_exchange().caller.tenant_id
+        employee_id = employee_id or await self.id_of(tenant_id, number)
+        if employee_id is None or not await self.ensure(tenant_id, [employee_id]):
+            raise NotThere.because(EMPLOYEE_NOT_FOUND)
+        return await calls.write(method, request)
 
     async def pages(self, tenant_id: TenantId) -> AsyncIterator[list[str]]:
         """The ids of everybody of the tenant, 500 at a time. Raises RemoteError."""

@@ -11,6 +11,8 @@ from application.edge.pages import Page
 from application.edge.routes import Routes
 from application.edge.wire import to_date
 from application.time import codec, schemas
+from application.time import request_schemas as asked
+from application.time.requests import Requests
 from application.time.use_cases import Time
 
 BULK_BYTES = 4 * 1024 * 1024
@@ -24,7 +26,16 @@ async def time_of(request: Request) -> Time:
     return found
 
 
+async def requests_of(request: Request) -> Requests:
+    """The use cases of requests."""
+    found: Requests = request.app.state.requests
+    return found
+
+
 Uses = Annotated[Time, Depends(time_of)]
+Asking = Annotated[Requests, Depends(requests_of)]
+CorrectionId = Annotated[Id, Path(description="The correction.")]
+OvertimeRequestId = Annotated[Id, Path(description="The overtime request.")]
 TimesheetId = Annotated[Id, Path(description="The timesheet.")]
 AbsenceId = Annotated[Id, Path(description="The absence.")]
 ClosingId = Annotated[
@@ -136,6 +147,126 @@ async def enter_employee_absence(body: schemas.EmployeeAbsenceBody, time: Uses) 
 async def cancel_absence(timesheet_id: TimesheetId, absence_id: AbsenceId, time: Uses) -> schemas.TimesheetView:
     """Take an absence out of an open timesheet."""
     return await time.cancel_absence(timesheet_id, absence_id)
+
+
+@routes.post(
+    "/v1/timesheets/{timesheet_id}/corrections",
+    "correction.request",
+    tag="attendance",
+    status=201,
+    if_match=IfMatch.OPTIONAL,
+)
+async def request_correction(
+    timesheet_id: TimesheetId, body: asked.CorrectionBody, requests: Asking
+) -> asked.CorrectionView:
+    """Ask for a punch to be corrected: one that was forgotten, is wrong, or should not be there."""
+    return await requests.request_correction(timesheet_id, body)
+
+
+@routes.get("/v1/timesheet-corrections", "timesheet.list", tag="attendance", criticality=Criticality.DEFERRABLE)
+async def list_corrections(
+    query: Annotated[asked.RequestsQuery, Query()], requests: Asking
+) -> Page[asked.CorrectionView]:
+    """A page of corrections, oldest first; with status=REQUESTED those that wait for a decision."""
+    return await requests.list_corrections(query)
+
+
+@routes.get("/v1/timesheet-corrections/{correction_id}", "timesheet.read", tag="attendance")
+async def get_correction(correction_id: CorrectionId, requests: Asking) -> asked.CorrectionView:
+    """One correction."""
+    return await requests.get_correction(correction_id)
+
+
+@routes.post(
+    "/v1/timesheet-corrections/{correction_id}/approve",
+    "correction.decide",
+    tag="attendance",
+    criticality=Criticality.CRITICAL,
+)
+async def approve_correction(
+    correction_id: CorrectionId, requests: Asking, body: asked.DecisionBody | None = None
+) -> asked.CorrectionView:
+    """REQUESTED to APPROVED, never by the employee whose time it is; the day is computed anew.
+
+    A locked timesheet is adjusted, on the same work date; one that is submitted or approved has to be reopened first.
+    """
+    return await requests.approve_correction(correction_id, body or asked.DecisionBody())
+
+
+@routes.post(
+    "/v1/timesheet-corrections/{correction_id}/decline",
+    "correction.decide",
+    tag="attendance",
+    criticality=Criticality.CRITICAL,
+)
+async def decline_correction(
+    correction_id: CorrectionId, requests: Asking, body: asked.DecisionBody | None = None
+) -> asked.CorrectionView:
+    """REQUESTED to DECLINED, never by the employee whose time it is; nothing changes."""
+    return await requests.decline_correction(correction_id, body or asked.DecisionBody())
+
+
+@routes.post("/v1/overtime-requests", "overtime.request", tag="attendance", status=201)
+async def request_overtime(body: asked.OvertimeRequestBody, requests: Asking) -> asked.OvertimeRequestView:
+    """Ask for overtime to be counted, before or after the work.
+
+    Where the overtime policy wants approval, worked overtime counts up to the minutes that were approved.
+    """
+    return await requests.request_overtime(body)
+
+
+@routes.get("/v1/overtime-requests", "timesheet.list", tag="attendance", criticality=Criticality.DEFERRABLE)
+async def list_overtime_requests(
+    query: Annotated[asked.RequestsQuery, Query()], requests: Asking
+) -> Page[asked.OvertimeRequestView]:
+    """A page of overtime requests, oldest first; with status=REQUESTED those that wait for a decision."""
+    return await requests.list_overtime(query)
+
+
+@routes.get("/v1/overtime-requests/{overtime_request_id}", "timesheet.read", tag="attendance")
+async def get_overtime_request(overtime_request_id: OvertimeRequestId, requests: Asking) -> asked.OvertimeRequestView:
+    """One overtime request."""
+    return await requests.get_overtime(overtime_request_id)
+
+
+@routes.post(
+    "/v1/overtime-requests/{overtime_request_id}/approve",
+    "overtime.decide",
+    tag="attendance",
+    criticality=Criticality.CRITICAL,
+)
+async def approve_overtime_request(
+    overtime_request_id: OvertimeRequestId, requests: Asking, body: asked.OvertimeApprovalBody | None = None
+) -> asked.OvertimeRequestView:
+    """REQUESTED to APPROVED, for the minutes asked or fewer, never by the employee whose time it is."""
+    return await requests.approve_overtime(overtime_request_id, body or asked.OvertimeApprovalBody())
+
+
+@routes.post(
+    "/v1/overtime-requests/{overtime_request_id}/decline",
+    "overtime.decide",
+    tag="attendance",
+    criticality=Criticality.CRITICAL,
+)
+async def decline_overtime_request(
+    overtime_request_id: OvertimeRequestId, requests: Asking, body: asked.DecisionBody | None = None
+) -> asked.OvertimeRequestView:
+    """REQUESTED to DECLINED, never by the employee whose time it is; nothing changes."""
+    return await requests.decline_overtime(overtime_request_id, body or asked.DecisionBody())
+
+
+@routes.post(
+    "/v1/timesheets/{timesheet_id}/adjustments",
+    "timesheet.adjust",
+    tag="attendance",
+    status=201,
+    if_match=IfMatch.OPTIONAL,
+)
+async def adjust_timesheet(
+    timesheet_id: TimesheetId, body: asked.AdjustmentBody, requests: Asking
+) -> schemas.TimesheetView:
+    """Change the totals of a locked timesheet on one of its work dates; payroll pays the difference as retro."""
+    return await requests.adjust(timesheet_id, body)
 
 
 @routes.post(

@@ -20,6 +20,7 @@ from application.edge.fields import (
     Zone,
 )
 from application.edge.pages import PageQuery
+from application.time.request_schemas import AdjustmentView, CorrectionView, OvertimeRequestView
 
 DayKind = Literal["WORKDAY", "REST_DAY", "HOLIDAY"]
 Weekday = Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
@@ -392,6 +393,7 @@ class OccurrencePunchView(View):
     punched_at: Annotated[Instant | None, Field(description="When.")]
     direction: Annotated[Direction | None, Field(description="Which way, as given.")]
     duplicate_of: Annotated[Id | None, Field(description="The punch of which it is a duplicate.")]
+    correction_id: Annotated[Id | None, Field(description="The correction that put it here; null as it was made.")]
 
 
 class SumsView(View):
@@ -411,6 +413,7 @@ class SumsView(View):
     absence_minutes: Annotated[int, Field(description="Covered by absences.", ge=0)]
     late_count: Annotated[int, Field(description="Times late.", ge=0)]
     early_leave_count: Annotated[int, Field(description="Times left early.", ge=0)]
+    unapproved_overtime_minutes: Annotated[int, Field(description="Overtime that was not approved.", ge=0)]
 
 
 class OccurrenceView(View):
@@ -470,6 +473,15 @@ class TimesheetView(View):
         list[OccurrenceView], Field(description="One per day, by date; empty in lists.", max_length=400)
     ]
     absences: Annotated[list[AbsenceView], Field(description="By first day; empty in lists.", max_length=400)]
+    corrections: Annotated[
+        list[CorrectionView], Field(description="Corrections that were asked for; empty in lists.", max_length=100)
+    ]
+    overtime_requests: Annotated[
+        list[OvertimeRequestView], Field(description="Overtime that was asked for; empty in lists.", max_length=100)
+    ]
+    adjustments: Annotated[
+        list[AdjustmentView], Field(description="What changed after lock; empty in lists.", max_length=100)
+    ]
     sums: Annotated[SumsView | None, Field(description="Sums over the occurrences; null in lists.")]
     submitted_by: Annotated[str | None, Field(description="Who submitted it.", max_length=80, examples=["019a"])]
     approved_by: Annotated[str | None, Field(description="Who approved it.", max_length=80, examples=["019a"])]

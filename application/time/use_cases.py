@@ -17,13 +17,12 @@ from application.edge.refusal import Forbidden, NotThere
 from application.edge.wire import to_date, to_instant
 from application.people.relations import EMPLOYEE_NOT_FOUND, Relations
 from application.time import codec, schemas
-from application.time.rosters import Rosters
+from application.time.rosters import ROSTER_UNKNOWN, Rosters
 from chassis.rpc.channels import Client
 from chassis.rpc.error_map import RemoteError
 from kernel.errors import Kind
 from kernel.ids import derived_id
 
-ROSTER_UNKNOWN = "ROSTER_UNKNOWN"
 TIMESHEET_NOT_FOUND = "TIMESHEET_NOT_FOUND"
 CLOSING_NOT_FOUND = "CLOSING_NOT_FOUND"
 COUNTED_PAGES = 50  # of 1,000 timesheets each
@@ -89,23 +88,10 @@ class Time:
         else:
             allow("punch.record", missing=EMPLOYEE_NOT_FOUND)
         request = timesheet_pb2.RecordPunchRequest(punch=codec.to_punch(body))
-        answer = await self._write_of(
-            employee_id, self._timesheets.RecordPunch, request, number=body.employee_number or ""
+        answer = await self._rosters.write_of(
+            employee_id, self._calls, self._timesheets.RecordPunch, request, number=body.employee_number or ""
         )
         return codec.punch_view(answer.result)
-
-    async def _write_of(self, employee_id: str | None, method: Any, request: Any, *, number: str = "") -> Any:
-        """The answer of a write; who is not on the roster yet is brought there, and it is tried once more."""
-        try:
-            return await self._calls.write(method, request)
-        except RemoteError as error:
-            if error.reason != ROSTER_UNKNOWN:
-                raise
-        tenant_id = current_exchange().caller.tenant_id
-        employee_id = employee_id or await self._rosters.id_of(tenant_id, number)
-        if employee_id is None or not await self._rosters.ensure(tenant_id, [employee_id]):
-            raise NotThere.because(EMPLOYEE_NOT_FOUND)
-        return await self._calls.write(method, request)
 
     async def import_punches(self, body: schemas.PunchBatchBody) -> schemas.PunchBatchView:
         """Record many punches; those of people not on the roster yet are tried once more."""
@@ -235,7 +221,9 @@ class Time:
             minutes=body.minutes,
             paid_share=body.paid_share,
         )
-        answer = await self._write_of(str(body.employee_id), self._timesheets.EnterEmployeeAbsence, request)
+        answer = await self._rosters.write_of(
+            str(body.employee_id), self._calls, self._timesheets.EnterEmployeeAbsence, request
+        )
         current_exchange().located_at(f"/v1/timesheets/{answer.timesheet.timesheet_id}")
         return self._shown(answer.timesheet)
 

@@ -55,6 +55,10 @@ class Owned:
         open_sheet = body_of(await owner.post("/v1/punches", json=november), 201)["timesheet_id"]
         absence = {"code": "UNPAID", "start_date": "2026-11-20"}
         absent = body_of(await owner.post(f"/v1/timesheets/{open_sheet}/absences", json=absence), 201)
+        forgotten = {"punched_at": "2026-11-02T18:00:00+08:00", "direction": "OUT", "reason": "forgot"}
+        correction = body_of(await owner.post(f"/v1/timesheets/{open_sheet}/corrections", json=forgotten), 201)
+        late = {"employee_id": employee, "work_date": "2026-11-02", "minutes": 60, "reason": "month's end"}
+        overtime = body_of(await owner.post("/v1/overtime-requests", json=late), 201)
         closing = body_of(
             await owner.post("/v1/timesheet-closings", json={"pay_group": "CN-MONTHLY", "period": PERIOD}), 202
         )
@@ -87,6 +91,8 @@ class Owned:
             "change_id": history[0]["id"],
             "timesheet_id": open_sheet,
             "absence_id": absent["absences"][0]["id"],
+            "correction_id": correction["id"],
+            "overtime_request_id": overtime["id"],
             "closing_id": closing["id"],
             "account_id": account["id"],
             "grant_id": granted["grants"][0]["id"],
