@@ -18,6 +18,8 @@ from application.edge.calls import Calls
 from application.edge.gate import Gate
 from application.edge.routes import Routes
 from application.edge.tenants import Tenants
+from application.events.routes import routes as events_routes
+from application.events.use_cases import Events
 from application.identity.routes import routes as identity_routes
 from application.identity.use_cases import Identity
 from application.pay.calculation import RunCalculation
@@ -43,7 +45,8 @@ from chassis.rpc.channels import Channels, Client
 from chassis.settings import Settings
 
 NAME = "application"
-SERVICES: tuple[Routes, ...] = (identity_routes, people_routes, time_routes, pay_routes)
+SERVICES: tuple[Routes, ...] = (identity_routes, people_routes, time_routes, pay_routes, events_routes)
+DATA_SERVICES = ("identity", "organization", "attendance", "payroll")
 LOOPS_GRACE_S = 2.0
 
 
@@ -70,6 +73,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.requests = Requests(attendance, relations, rosters, teams)
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
     app.state.admission = gate.admission
+    app.state.events = Events({name: client_of(name) for name in DATA_SERVICES})
     app.state.readiness = Readiness()
     app.state.readiness.add("keys", _knows_keys(keys))
     return app

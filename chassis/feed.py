@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from chassis.database import Database, Lock, SystemScope, SystemTx
 from chassis.paging import from_token, page_size, to_token
 from chassis.principal import Call, current_call
 from chassis.tables import consumer, feed_head, outbox, parked
+from chassis.unit_of_work import Commands, UnitOfWork
 from kernel.clock import Clock
 from kernel.errors import DomainError, Kind
 
@@ -226,6 +227,7 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
     def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
         self._clock = clock or SystemClock()
+        self._commands = Commands(database, UnitOfWork, lambda event: None, self._clock)
 
     @property
     def registration(self) -> tuple[Callable[[Any, Any], None], object]:
@@ -326,19 +328,27 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
         return answer
 
     async def Replay(self, request: event_feed_pb2.ReplayRequest, context: Any) -> event_feed_pb2.ReplayResponse:
-        """Hand a parked event out again. Raises EventNotParked."""
+        """Hand a parked event out again; what a tenant asks for is a command of it. Raises EventNotParked."""
         call = current_call()
         now = await self._database.now()
-        statement = sa.update(parked).where(*self._parked(call, request.consumer, request.event_id))
-        async with self._database.system(_SCOPE, call.deadline) as tx:
-            if not await tx.execute(statement.values(replay_time=now)):
-                raise EventNotParked("this consumer has not set that event aside", field="event_id")
-        return event_feed_pb2.ReplayResponse()
+        if call.tenant_id == ALL_TENANTS:
+            async with self._database.system(_SCOPE, call.deadline) as system:
+                if not await system.execute(sa.update(parked).where(_key(request)).values(replay_time=now)):
+                    raise _not_parked()
+            return event_feed_pb2.ReplayResponse()
+
+        async def replay(unit: UnitOfWork) -> None:
+            if not await unit.tx.execute(unit.tx.update(parked).where(_key(request)).values(replay_time=now)):
+                raise _not_parked()
+            unit.note(f"event/{request.event_id}", f"replay for {request.consumer}")
+
+        done = await self._commands.run(replay, lambda _: event_feed_pb2.ReplayResponse())
+        return cast(event_feed_pb2.ReplayResponse, done)
 
     async def Resolve(self, request: event_feed_pb2.ResolveRequest, context: Any) -> event_feed_pb2.ResolveResponse:
         """The replayed event was applied."""
         call = _process_call()
-        statement = sa.delete(parked).where(*self._parked(call, request.consumer, request.event_id))
+        statement = sa.delete(parked).where(_key(request))
         async with self._database.system(_SCOPE, call.deadline) as tx:
             await tx.execute(statement)
         return event_feed_pb2.ResolveResponse()
@@ -350,13 +360,6 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
         async with self._database.system(_SCOPE, call.deadline) as tx:
             await tx.execute(sa.update(consumer).where(mine).values(lease_owner=None, lease_until=None))
         return event_feed_pb2.ReleaseResponse()
-
-    @staticmethod
-    def _parked(call: Call, name: str, event_id: str) -> Iterable[sa.ColumnElement[bool]]:
-        yield parked.c.consumer == name
-        yield parked.c.event_id == UUID(event_id)
-        if call.tenant_id != ALL_TENANTS:
-            yield parked.c.tenant_id == call.tenant_id
 
     async def _hold(self, call: Call, name: str, worker_id: str) -> bool:
         """Take or extend the lease; a write only where half of it has passed."""
@@ -381,6 +384,14 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
                 return False
             await tx.execute(sa.update(consumer).where(consumer.c.name == name).values(**lease))
         return True
+
+
+def _key(request: event_feed_pb2.ReplayRequest | event_feed_pb2.ResolveRequest) -> sa.ColumnElement[bool]:
+    return (parked.c.consumer == request.consumer) & (parked.c.event_id == UUID(request.event_id))
+
+
+def _not_parked() -> EventNotParked:
+    return EventNotParked("this consumer has not set that event aside", field="event_id")
 
 
 def _process_call() -> Call:

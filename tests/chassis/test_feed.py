@@ -19,7 +19,7 @@ from chassis.bus.consumer import feed_principal
 from chassis.bus.in_process import InProcessFastPath
 from chassis.feed import AheadOfFeed, EventNotParked, FeedNeedsProcess, LeaseLost, Sequencer, purge
 from chassis.principal import Call, Principal, serving
-from chassis.tables import consumer, lock_row, outbox
+from chassis.tables import audit, consumer, lock_row, outbox
 from kernel.ids import TenantId
 from tests.chassis.bus.publisher import SCOPE, TENANT, Publisher, a_publisher
 
@@ -37,9 +37,10 @@ async def publisher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
         yield made
 
 
-def calling(principal: Principal | None = None) -> Any:
+def calling(principal: Principal | None = None, request_id: UUID | None = None) -> Any:
     deadline = asyncio.get_running_loop().time() + 10
-    return serving(Call(principal or feed_principal("pay"), "test", None, None, deadline))
+    fingerprint = None if request_id is None else bytes(32)
+    return serving(Call(principal or feed_principal("pay"), "test", request_id, fingerprint, deadline))
 
 
 async def read(publisher: Publisher, worker: str = "w1", name: str = "pay.run", limit: int = 0) -> Any:
@@ -265,8 +266,33 @@ async def test_parked_events_are_paged_and_shown_to_their_tenant_only(publisher:
     theirs = [one.entry for one in (await parked_events(publisher)).parked_events if one.entry.tenant_id == str(OTHER)]
     assert len(seen) == len(set(seen)) == 5
     assert len(theirs) == 2
-    with calling(amy), pytest.raises(EventNotParked):
+    with calling(amy, uuid4()), pytest.raises(EventNotParked):
         await publisher.feed.Replay(feed_pb2.ReplayRequest(consumer="pay.run", event_id=theirs[0].event_id), None)
+
+
+async def test_a_replay_that_a_tenant_asks_for_is_done_once_and_noted(publisher: Publisher) -> None:
+    await publisher.commit(1, 1)
+    await publisher.sequencer.sequence()
+    entry = (await read(publisher)).entries[0]
+    await park(publisher, entry)
+    amy, request_id = Principal(TENANT, "amy", frozenset({"owner"})), uuid4()
+    request = feed_pb2.ReplayRequest(consumer="pay.run", event_id=entry.event_id)
+
+    with calling(amy, request_id):
+        first = await publisher.feed.Replay(request, None)
+    with calling():
+        await publisher.feed.Resolve(feed_pb2.ResolveRequest(consumer="pay.run", event_id=entry.event_id), None)
+    with calling(amy, request_id):
+        again = await publisher.feed.Replay(request, None)
+    with calling(amy, uuid4()), pytest.raises(EventNotParked):
+        await publisher.feed.Replay(request, None)
+
+    async with publisher.database.system_read(SCOPE) as tx:
+        [noted] = await tx.rows(sa.select(audit))
+    assert first == again
+    assert (noted["actor"], noted["subject"], noted["reason"]) == (
+        "amy", f"event/{entry.event_id}", "replay for pay.run",
+    )  # fmt: skip
 
 
 async def test_old_events_go_once_every_live_consumer_has_them(publisher: Publisher) -> None:

@@ -12,6 +12,7 @@ from tests.e2e.company import PERIOD, Staffed, define, hire_body, punches_of, st
 from tests.e2e.examples import Operation, example_of, operations_of
 from tests.e2e.tenants import Company, a_company, body_of
 from tests.support.deployment import Deployment
+from tests.support.parking import park_an_event_of
 
 NO_ID = re.compile(r"/v1/(token|token/refresh|me|org-chart)$|/.well-known/jwks.json$")
 KINDS = {
@@ -78,6 +79,7 @@ class Owned:
         payslip = body_of(await preparer.get(f"/v1/payroll-runs/{run['id']}/payslips"))["data"][0]
         lines = body_of(await preparer.get(f"/v1/payslips/{payslip['id']}"))["lines"]
         self.line = lines[0]["code"]
+        parked = await park_an_event_of(self.acme.company, employee)
         bonus = {
             "employee_id": employee,
             "pay_group": "CN-MONTHLY",
@@ -99,6 +101,7 @@ class Owned:
             "run_id": run["id"],
             "payslip_id": payslip["id"],
             "pay_input_id": pay_input["id"],
+            "work_item_id": f"organization.{parked.consumer}.{parked.event_id}",
             "manager_id": self.acme.ids["E0001"],
         }
         assert sheet["id"] != open_sheet

@@ -356,19 +356,23 @@ class ReplayRequest(_message.Message):
 
     CONSUMER_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """The consumer that parked it."""
     event_id: _builtins.str
     """UUID of the event."""
+    request_id: _builtins.str
+    """UUID; the same request is done once. Needed where one tenant asks, empty from a process that acts for all tenants."""
     def __init__(
         self,
         *,
         consumer: _builtins.str = ...,
         event_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "event_id", b"event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "event_id", b"event_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

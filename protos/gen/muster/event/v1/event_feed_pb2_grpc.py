@@ -118,8 +118,9 @@ class EventFeedServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Replay(self, request, context):
-        """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND when the
-        consumer has not parked it.
+        """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND
+        (EVENT_NOT_PARKED) when the consumer has not parked it. A request of one tenant is remembered by its request_id and
+        noted for the audit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,8 +51,9 @@ class EventFeedServiceStub:
     ListParked: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ListParkedRequest, _event_feed_pb2.ListParkedResponse]
     """The events that a consumer has set aside and that were not replayed since, oldest position first."""
     Replay: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ReplayRequest, _event_feed_pb2.ReplayResponse]
-    """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND when the
-    consumer has not parked it.
+    """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND
+    (EVENT_NOT_PARKED) when the consumer has not parked it. A request of one tenant is remembered by its request_id and
+    noted for the audit.
     """
     Resolve: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ResolveRequest, _event_feed_pb2.ResolveResponse]
     """Ends a replay that was applied: the event is no longer parked. An event that is not parked is success."""
@@ -80,8 +81,9 @@ class EventFeedServiceAsyncStub(EventFeedServiceStub):
     ListParked: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ListParkedRequest, _event_feed_pb2.ListParkedResponse]  # type: ignore[assignment]
     """The events that a consumer has set aside and that were not replayed since, oldest position first."""
     Replay: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ReplayRequest, _event_feed_pb2.ReplayResponse]  # type: ignore[assignment]
-    """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND when the
-    consumer has not parked it.
+    """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND
+    (EVENT_NOT_PARKED) when the consumer has not parked it. A request of one tenant is remembered by its request_id and
+    noted for the audit.
     """
     Resolve: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ResolveRequest, _event_feed_pb2.ResolveResponse]  # type: ignore[assignment]
     """Ends a replay that was applied: the event is no longer parked. An event that is not parked is success."""
@@ -142,8 +144,9 @@ class EventFeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_feed_pb2.ReplayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_feed_pb2.ReplayResponse, _abc.Awaitable[_event_feed_pb2.ReplayResponse]]:
-        """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND when the
-        consumer has not parked it.
+        """Hands a parked event to its consumer once more: the next Read gives it before newer entries. NOT_FOUND
+        (EVENT_NOT_PARKED) when the consumer has not parked it. A request of one tenant is remembered by its request_id and
+        noted for the audit.
         """
 
     @_abc_1.abstractmethod

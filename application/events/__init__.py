@@ -1,0 +1,1 @@
+"""Published events, as far as people deal with them: work that parked, and its replay."""

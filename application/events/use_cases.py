@@ -1,0 +1,117 @@
+"""What can be asked about events: which work parked, and to try it again."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from google.protobuf.message import DecodeError
+from muster.event.v1 import event_feed_pb2 as wire
+from muster.event.v1 import event_feed_pb2_grpc
+
+from application.edge.authorize import allow
+from application.edge.calls import Calls
+from application.edge.pages import Page
+from application.edge.refusal import NotThere
+from application.edge.wire import from_instant, optional_id
+from application.events import schemas
+from chassis.bus.consumer import event_of
+from chassis.rpc.channels import Client
+from kernel.errors import InvalidValue
+
+NOT_PARKED = "EVENT_NOT_PARKED"
+UNEXPECTED = "FAILED_UNEXPECTEDLY"
+ID_LENGTH = 36
+
+
+class Events:
+    """The use cases of published events.
+
+    Invariants: a tenant sees and replays its own only; a page holds what parked at one service after the other, oldest
+    first, and asks at most each of them once.
+    """
+
+    def __init__(self, clients: Mapping[str, Client]) -> None:
+        """`clients`: the data services by name, in the order of the list."""
+        self._calls = {name: Calls(client) for name, client in clients.items()}
+        self._feeds = {name: client.stub(event_feed_pb2_grpc.EventFeedServiceStub) for name, client in clients.items()}
+
+    async def work_items(self, query: schemas.WorkItemsQuery) -> Page[schemas.WorkItemView]:
+        """A page of the work that parked."""
+        allow("work_item.read")
+        names = [name for name in self._feeds if query.service in (None, name)]
+        at, token = self._place(query.cursor, names)
+        found: list[schemas.WorkItemView] = []
+        for index in range(at, len(names)):
+            name = names[index]
+            request = wire.ListParkedRequest(
+                consumer=query.step or "", page_size=query.limit - len(found), page_token=token
+            )
+            answer = await self._calls[name].read(self._feeds[name].ListParked, request)
+            found += [work_item_view(name, one) for one in answer.parked_events]
+            token = answer.next_page_token
+            if token:
+                return _page(found, f"{name}.{token}")
+            if len(found) == query.limit:
+                return _page(found, f"{names[index + 1]}." if index + 1 < len(names) else None)
+        return _page(found, None)
+
+    async def replay(self, work_item_id: str) -> schemas.WorkItemReplayView:
+        """Hand the event to its step once more."""
+        allow("work_item.mend")
+        service, _, rest = work_item_id.partition(".")
+        feed = self._feeds.get(service)
+        if feed is None:
+            raise NotThere.because(NOT_PARKED)
+        step, event_id = rest[: -ID_LENGTH - 1], rest[-ID_LENGTH:]
+        await self._calls[service].write(feed.Replay, wire.ReplayRequest(consumer=step, event_id=event_id))
+        return schemas.WorkItemReplayView.model_construct(id=work_item_id, status="REPLAYING")
+
+    @staticmethod
+    def _place(cursor: str, names: list[str]) -> tuple[int, str]:
+        if not cursor:
+            return 0, ""
+        name, _, token = cursor.partition(".")
+        if name not in names:
+            raise InvalidValue("this cursor belongs to another search: begin without one", field="cursor")
+        return names.index(name), token
+
+
+def _page(found: list[schemas.WorkItemView], cursor: str | None) -> Page[schemas.WorkItemView]:
+    return Page[schemas.WorkItemView].model_construct(data=found, next_cursor=cursor)
+
+
+def work_item_view(service: str, parked: wire.ParkedEvent) -> schemas.WorkItemView:
+    """A parked event as the person who mends it sees it."""
+    entry = parked.entry
+    reason, detail = why(parked)
+    return schemas.WorkItemView.model_construct(
+        id=f"{service}.{parked.consumer}.{entry.event_id}",
+        service=service,
+        step=parked.consumer,
+        event=entry.type.rpartition(".")[2],
+        subject=entry.aggregate_type,
+        subject_id=UUID(entry.aggregate_id),
+        employee_id=optional_id(_employee_of(entry)),
+        reason=reason,
+        detail=detail,
+        attempts=parked.attempts,
+        occurred_at=from_instant(entry.occurred_time),
+        parked_at=from_instant(parked.parked_time),
+    )
+
+
+def why(parked: wire.ParkedEvent) -> tuple[str, str]:
+    """The reason's code and the words beside it, of "step: REASON: words" as consumers tell it."""
+    told = parked.reason.removeprefix(f"{parked.consumer}: ")
+    code, separator, words = told.partition(": ")
+    if separator and code.isascii() and code.replace("_", "").isalnum() and code == code.upper():
+        return code, words
+    return UNEXPECTED, told
+
+
+def _employee_of(entry: wire.Entry) -> str:
+    if entry.aggregate_type == "employee":
+        return entry.aggregate_id
+    try:
+        return str(getattr(event_of(entry), "employee_id", ""))
+    except (KeyError, DecodeError):
+        return ""  # of a newer publisher
