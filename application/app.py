@@ -30,6 +30,8 @@ from application.people.processes import roster_consumer
 from application.people.relations import Relations
 from application.people.routes import routes as people_routes
 from application.people.use_cases import People
+from application.self_service.routes import routes as self_service_routes
+from application.self_service.use_cases import SelfService
 from application.time.requests import Requests
 from application.time.rosters import Rosters
 from application.time.routes import routes as time_routes
@@ -45,7 +47,14 @@ from chassis.rpc.channels import Channels, Client
 from chassis.settings import Settings
 
 NAME = "application"
-SERVICES: tuple[Routes, ...] = (identity_routes, people_routes, time_routes, pay_routes, events_routes)
+SERVICES: tuple[Routes, ...] = (
+    identity_routes,
+    self_service_routes,
+    people_routes,
+    time_routes,
+    pay_routes,
+    events_routes,
+)
 DATA_SERVICES = ("identity", "organization", "attendance", "payroll")
 LOOPS_GRACE_S = 2.0
 
@@ -56,7 +65,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     payroll, identity_client = client_of("payroll"), client_of("identity")
     tenants = Tenants(identity_client)
     relations = Relations(organization, tenants)
-    identity = Identity(identity_client, tenants, relations)
+    identity = Identity(identity_client, relations)
     keys = PublishedKeys(identity.keys)
     verifier = TokenVerifier(keys, issuer=settings.token_issuer)
     others = [
@@ -73,6 +82,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.requests = Requests(attendance, relations, rosters, teams)
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
     app.state.admission = gate.admission
+    app.state.self_service = SelfService(organization, tenants, app.state.time, app.state.pay)
     app.state.events = Events({name: client_of(name) for name in DATA_SERVICES})
     app.state.readiness = Readiness()
     app.state.readiness.add("keys", _knows_keys(keys))

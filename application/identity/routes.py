@@ -47,12 +47,6 @@ async def get_jwks(identity: Uses) -> schemas.JwksView:
     return await identity.jwks()
 
 
-@routes.get("/v1/me", "me.read", tag="self-service")
-async def get_me(identity: Uses) -> schemas.MeView:
-    """The caller, as the token says, and their company."""
-    return await identity.me()
-
-
 @routes.post("/v1/accounts", "account.create", tag="identity", status=201)
 async def create_account(body: schemas.AccountBody, identity: Uses) -> schemas.AccountView:
     """Create an account; it may do nothing until it is granted a role."""

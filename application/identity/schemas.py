@@ -174,17 +174,6 @@ class TenantView(View):
     currency: Annotated[str, Field(description="ISO 4217 code.", max_length=3, examples=["CNY"])]
 
 
-class MeView(View):
-    """The caller, as the token says."""
-
-    account_id: Annotated[str, Field(description="The account; `sub` of the token.", max_length=80, examples=["019a"])]
-    roles: Annotated[
-        list[str], Field(description="Roles, those limited to a part with `@`.", max_length=50, examples=[["hr_admin"]])
-    ]
-    employee_id: Annotated[Id | None, Field(description="The employee that the account is.")]
-    tenant: Annotated[TenantView, Field(description="The company.")]
-
-
 class JwkView(View):
     """A public key (RFC 7517)."""
 

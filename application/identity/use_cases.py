@@ -13,7 +13,6 @@ from application.edge.calls import Calls
 from application.edge.exchange import current_exchange
 from application.edge.pages import Page
 from application.edge.refusal import Overloaded, SignInRefused
-from application.edge.tenants import Tenants
 from application.edge.wire import blank, from_date, from_enum, from_instant, optional_id, to_date
 from application.identity import schemas
 from application.people.relations import Relations
@@ -37,11 +36,10 @@ class Identity:
     Invariants: a refused sign-in is one answer, whatever was wrong; passwords and tokens are never logged.
     """
 
-    def __init__(self, identity: Client, tenants: Tenants, relations: Relations) -> None:
+    def __init__(self, identity: Client, relations: Relations) -> None:
         self._calls = Calls(identity)
         self._accounts = identity.stub(account_pb2_grpc.AccountServiceStub)
         self._keys = identity.stub(signing_key_pb2_grpc.SigningKeyServiceStub)
-        self._tenants = tenants
         self._relations = relations
 
     async def sign_in(self, body: schemas.TokenBody) -> schemas.TokenView:
@@ -74,25 +72,6 @@ class Identity:
         """The issuer's public keys as a key set."""
         return schemas.JwksView.model_construct(
             keys=[schemas.JwkView.model_construct(kid=key["kid"], x=key["x"], y=key["y"]) for key in await self.keys()]
-        )
-
-    async def me(self) -> schemas.MeView:
-        """The caller and their company."""
-        allow("me.read")
-        caller = current_exchange().caller
-        tenant = await self._tenants.mine()
-        return schemas.MeView.model_construct(
-            account_id=UUID(caller.subject),
-            roles=sorted(caller.roles),
-            employee_id=caller.employee_id,
-            tenant=schemas.TenantView.model_construct(
-                id=tenant.tenant_id,
-                code=tenant.code,
-                name=tenant.name,
-                home_zone=tenant.home_zone,
-                locale=tenant.locale,
-                currency=tenant.currency,
-            ),
         )
 
     async def create_account(self, body: schemas.AccountBody) -> schemas.AccountView:

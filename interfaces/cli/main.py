@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 tenant_app = typer.Typer(help="Companies on this installation.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
+events_app = typer.Typer(help="Published events, and work that parked about them.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
 
 DataDir = Annotated[
     Path, typer.Option("--data", envvar="MUSTER_DATA_DIR", help="The folder of the embedded form's databases.")
@@ -60,7 +62,14 @@ def settings_for(data: Path) -> "Settings":
 
 @asynccontextmanager
 async def identity_client(data: Path) -> "AsyncIterator[Client]":
-    """Identity, as the operator of this machine calls it: the running one, else one started for this command."""
+    """Identity, as the operator of this machine calls it."""
+    async with data_services(data, ("identity",)) as client_of:
+        yield client_of("identity")
+
+
+@asynccontextmanager
+async def data_services(data: Path, names: tuple[str, ...]) -> "AsyncIterator[Callable[[str], Client]]":
+    """Data services, as the operator of this machine calls them: those that run, else some started for this command."""
     from chassis.assertion import Signer
     from chassis.lifecycle import Lifecycle
     from chassis.rpc.channels import Channels
@@ -69,20 +78,20 @@ async def identity_client(data: Path) -> "AsyncIterator[Client]":
 
     settings = settings_for(data)
     addresses = {**settings.addresses, **addresses_of_running(data)}
-    if "identity" in addresses:
+    if all(name in addresses for name in names):
         channels = Channels(settings, Signer.open(settings), addresses)
         try:
-            yield channels.to("identity")
+            yield channels.to
         finally:
             await channels.close()
         return
     with held(data):
         prepare_secrets(settings)
         async with Lifecycle(grace_s=1.0) as lifecycle:
-            settings = await start_services(lifecycle, settings, ("identity",))
+            settings = await start_services(lifecycle, settings, names)
             channels = Channels(settings, Signer.open(settings))
             try:
-                yield channels.to("identity")
+                yield channels.to
             finally:
                 await channels.close()
 
@@ -227,6 +236,61 @@ def token(
         async with identity_client(data) as identity:
             issued = await issue_token(identity, tenant, role, employee)
         typer.echo(json.dumps(issued) if as_json else issued["access_token"])
+
+    run(work)
+
+
+@events_app.command("parked")
+def events_parked(
+    step: Annotated[str, typer.Option(help="Only what this step could not do: people.roster")] = "",
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """List work of all companies that parked, with its reason and its mend."""
+
+    from interfaces.cli.operator import parked_work
+    from interfaces.cli.run import SERVICES
+
+    async def work() -> None:
+        async with data_services(data, SERVICES) as client_of:
+            found = [one async for one in parked_work(client_of, SERVICES, step)]
+        if as_json:
+            typer.echo(json.dumps(found))
+            return
+        for one in found:
+            typer.echo(f"{one['id']}\n  {one['event']} of {one['subject']}, tenant {one['tenant_id']}")
+            typer.echo(f"  {one['reason']} ({one['attempts']} tries, {one['parked_at']})")
+        typer.echo(f"{len(found)} parked" + (": mend the cause, then muster events replay ID" if found else ""))
+
+    run(work)
+
+
+@events_app.command("replay")
+def events_replay(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids from `muster events parked`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that is parked (of --step).")] = False,
+    step: Annotated[str, typer.Option(help="Only what this step could not do.")] = "",
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Try work that parked once more; what fails anew is parked again, with its reason."""
+
+    from interfaces.cli.operator import parked_work, replay_work
+    from interfaces.cli.run import SERVICES
+
+    if everything == bool(ids):
+        fail("name the ids of what to replay, or --all", 2)
+
+    async def work() -> None:
+        async with data_services(data, SERVICES) as client_of:
+            found = {one["id"]: one["tenant_id"] async for one in parked_work(client_of, SERVICES, step)}
+            wanted = list(found) if everything else list(ids or ())
+            unknown = [id for id in wanted if id not in found]
+            if unknown:
+                fail(f"not parked: {', '.join(unknown[:5])}; muster events parked lists what is")
+            for id in wanted:
+                await replay_work(client_of, id, found[id])
+        typer.echo(json.dumps(wanted) if as_json else f"{len(wanted)} handed out again")
 
     run(work)
 

@@ -1,10 +1,13 @@
-"""What the operator of an installation asks of identity: tenants, and tokens for the command line."""
+"""What the operator of an installation asks: tenants, tokens for the command line, work that parked."""
 
 import secrets
-from uuid import uuid4
+from collections.abc import AsyncIterator, Callable, Sequence
+from uuid import UUID, uuid4
 
+from muster.event.v1 import event_feed_pb2, event_feed_pb2_grpc
 from muster.identity.v1 import account_pb2, account_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 
+from chassis.bus.consumer import feed_principal
 from chassis.principal import Principal
 from chassis.rpc.channels import Client
 from kernel.ids import TenantId, tenant_id_of
@@ -59,3 +62,47 @@ async def issue_token(identity: Client, tenant: str, role: str, employee: str = 
         "expires_in_s": issued.expires_in_s,
         "account_id": issued.account_id,
     }
+
+
+ClientOf = Callable[[str], Client]
+MOST_PARKED = 10_000
+
+
+async def parked_work(client_of: ClientOf, services: Sequence[str], step: str = "") -> AsyncIterator[dict[str, str]]:
+    """Work of all tenants that parked, by service, oldest first, at most some 10,000 items. Raises RemoteError."""
+    told = 0
+    for service in services:
+        client, cursor = client_of(service), ""
+        stub = client.stub(event_feed_pb2_grpc.EventFeedServiceStub)
+        while True:
+            page = await client.call(
+                stub.ListParked,
+                event_feed_pb2.ListParkedRequest(consumer=step, page_size=500, page_token=cursor),
+                principal=feed_principal("operator"),
+            )
+            for one in page.parked_events:
+                yield {
+                    "id": f"{service}.{one.consumer}.{one.entry.event_id}",
+                    "tenant_id": one.entry.tenant_id,
+                    "event": one.entry.type.rpartition(".")[2],
+                    "subject": f"{one.entry.aggregate_type}/{one.entry.aggregate_id}",
+                    "reason": one.reason,
+                    "attempts": str(one.attempts),
+                    "parked_at": one.parked_time.ToJsonString(),
+                }
+                told += 1
+            cursor = page.next_page_token
+            if not cursor or told >= MOST_PARKED:
+                break
+
+
+async def replay_work(client_of: ClientOf, work_item_id: str, tenant_id: str) -> None:
+    """Hand an event to its step once more; the tenant's audit says that the operator did. Raises RemoteError."""
+    service, _, rest = work_item_id.partition(".")
+    client, request_id = client_of(service), uuid4()
+    await client.call(
+        client.stub(event_feed_pb2_grpc.EventFeedServiceStub).Replay,
+        event_feed_pb2.ReplayRequest(consumer=rest[:-37], event_id=rest[-36:], request_id=str(request_id)),
+        principal=operator(TenantId(UUID(tenant_id))),
+        request_id=request_id,
+    )

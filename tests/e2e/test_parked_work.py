@@ -1,6 +1,7 @@
 """What could not be done about an event is listed for HR with its reason and mend, and tried again when they say so."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -106,3 +107,22 @@ async def test_only_those_who_run_the_company_see_and_mend_it(firm: Staffed, dep
         never = await stranger.owner.post(f"{WORK}/nothing.test.nobody.{parked.event_id}/replay")
     assert (theirs.status_code, never.status_code) == (404, 404)
     assert theirs.json()["detail"] == never.json()["detail"]
+
+
+async def test_the_operator_sees_and_replays_what_parked_in_every_company(
+    firm: Staffed, deployment: Deployment
+) -> None:
+    parked = await park_an_event_of(firm.company, firm.ids["E0003"])
+
+    seen = json.loads(
+        await asyncio.to_thread(deployment.muster, "events", "parked", "--step", "people.roster", "--json")
+    )
+    [item] = [one for one in seen if one["id"].endswith(parked.event_id)]
+    done = await asyncio.to_thread(deployment.muster, "events", "replay", item["id"])
+
+    assert (item["tenant_id"], item["event"]) == (firm.company.tenant_id, "EmployeeHiredEvent")
+    assert "correct the workplace" in item["reason"]
+    assert done == "1 handed out again\n"
+    await until_applied(await firm.company.sign_in("hr_admin"), item["id"])
+    with pytest.raises(RuntimeError, match="not parked"):
+        await asyncio.to_thread(deployment.muster, "events", "replay", item["id"])

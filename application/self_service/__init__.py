@@ -1,0 +1,1 @@
+"""Self-service: what people ask about themselves."""
