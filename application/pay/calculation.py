@@ -34,6 +34,7 @@ TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 SETTLING_S, SETTLING_STEP_S = 15.0, 0.25
 CALL_S = 10.0
+_TAKEN_OVER = ("RUN_FENCED", "RUN_NOT_CALCULATING")
 _PASSING = {Trouble.UNAVAILABLE, Trouble.TIMEOUT, Trouble.OVERLOADED}
 
 
@@ -125,6 +126,9 @@ class RunCalculation:
         While payroll stores one chunk it calculates the next, and the page after that is read.
         """
         caller = payroll_process(tenant_id)
+        if claim.run.kind == payroll_run_pb2.RUN_KIND_REVERSAL:
+            await self._take_back(caller, claim)
+            return
         chunk_no = claim.next_chunk_no
         sent: deque[asyncio.Task[None]] = deque()
         try:
@@ -137,13 +141,42 @@ class RunCalculation:
             while sent:
                 await sent.popleft()
         except RemoteError as error:
-            if error.reason not in ("RUN_FENCED", "RUN_NOT_CALCULATING"):
+            if error.reason not in _TAKEN_OVER:
                 raise
             log.info("run taken over", run_id=claim.run_id, reason=error.reason)
         finally:
             for task in sent:
                 task.cancel()
             await asyncio.gather(*sent, return_exceptions=True)
+
+    async def _take_back(self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
+        """Have payroll take back chunk after chunk: a reversal needs no facts but those that payroll froze."""
+        after, chunk_no = claim.after_employee_id, claim.next_chunk_no
+        try:
+            while True:
+                request = payroll_run_pb2.SubmitReversalChunkRequest(
+                    run_id=claim.run_id,
+                    attempt=claim.attempt,
+                    fence=claim.fence,
+                    chunk_no=chunk_no,
+                    after_employee_id=after,
+                )
+                submit = partial(
+                    self._payroll.write_as,
+                    caller,
+                    self._runs.SubmitReversalChunk,
+                    request,
+                    uuid4(),
+                    timeout_s=CALL_S,
+                )
+                after = (await _patiently(submit)).last_employee_id
+                if not after:
+                    return
+                chunk_no += 1
+        except RemoteError as error:
+            if error.reason not in _TAKEN_OVER:
+                raise
+            log.info("run taken over", run_id=claim.run_id, reason=error.reason)
 
     async def _submit(
         self,

@@ -223,6 +223,8 @@ def run_view(run: wire.PayrollRun) -> schemas.RunView:
         reason=blank(run.reason),
         include_regular=run.include_regular,
         payments=schemas.RunPayments.model_construct(due=run.due_payment_count, settled=run.settled_payment_count),
+        reverses_run_id=optional_id(run.reverses_run_id),
+        reversed_by_run_id=optional_id(run.reversed_by_run_id),
         created_time=from_instant(run.created_time),
     )
 

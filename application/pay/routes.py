@@ -192,6 +192,19 @@ async def void_payroll_run(run_id: RunId, body: schemas.VoidBody, pay: Uses) -> 
     return await pay.void(run_id, body)
 
 
+@routes.post(
+    "/v1/payroll-runs/{run_id}/reverse", "payroll_run.reverse", tag="payroll", status=202, if_match=IfMatch.OPTIONAL
+)
+async def reverse_payroll_run(run_id: RunId, body: schemas.ReverseBody, pay: Uses) -> schemas.RunView:
+    """Take a final run back: makes a run of kind REVERSAL with every line negated; poll it until it is CALCULATED.
+
+    A second person approves it. Once it is final, the run is REVERSED: its period can be paid again, its inputs are
+    open again, and the year to date goes back. While payments of the run are settled it is refused, unless
+    `recover_settled` says that the money comes back in another way. Payments that are not settled are cancelled.
+    """
+    return await pay.reverse(run_id, body)
+
+
 @routes.get("/v1/payroll-runs/{run_id}/payslips", "payroll_run.read", tag="payroll", criticality=Bulk)
 async def list_run_payslips(
     run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses

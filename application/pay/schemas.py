@@ -33,10 +33,13 @@ Proration = Literal["NONE", "WORKING_DAYS", "CALENDAR_DAYS", "UNPAID_DAYS_21_75"
 RoundingMode = Literal["HALF_UP", "HALF_DOWN", "HALF_EVEN", "UP", "DOWN", "CEILING", "FLOOR"]
 TaxTreatment = Literal["WAGE", "SEPARATE_BONUS", "SEVERANCE", "EXEMPT"]
 FormulaScope = Literal["PAYSLIP", "SEGMENT"]
-RunKind = Literal["REGULAR", "OFF_CYCLE", "CORRECTION", "TERMINATION", "OPENING"]
-RunStatus = Literal["DRAFT", "CALCULATING", "CALCULATED", "APPROVED", "FINALIZED", "VOID", "PARTIALLY_PAID", "PAID"]
-PaymentStatus = Literal["PENDING", "SETTLED", "RETURNED"]
+RunKind = Literal["REGULAR", "OFF_CYCLE", "CORRECTION", "TERMINATION", "OPENING", "REVERSAL"]
+RunStatus = Literal[
+    "DRAFT", "CALCULATING", "CALCULATED", "APPROVED", "FINALIZED", "VOID", "PARTIALLY_PAID", "PAID", "REVERSED"
+]
+PaymentStatus = Literal["PENDING", "SETTLED", "RETURNED", "CANCELLED"]
 VarianceReason = Literal[
+    "REVERSAL",
     "NO_PREVIOUS_RUN",
     "JOINED",
     "LEFT",
@@ -383,6 +386,8 @@ class RunView(View):
     reason: Annotated[str | None, Field(description="Why.", max_length=500, examples=["As agreed"])]
     include_regular: Annotated[bool, Field(description="Whether it pays the regular components too.")]
     payments: Annotated[RunPayments, Field(description="How much of it is paid out.")]
+    reverses_run_id: Annotated[Id | None, Field(description="The final run that this one takes back (REVERSAL).")]
+    reversed_by_run_id: Annotated[Id | None, Field(description="The final run that took this one back (REVERSED).")]
     created_time: Annotated[Instant | None, Field(description="When it was created.")]
 
 
@@ -399,6 +404,18 @@ class VoidBody(Body):
     """Why a run is given up."""
 
     reason: Annotated[Text, Field(description="Why, for the audit trail.", min_length=1, examples=["Wrong pay date"])]
+
+
+class ReverseBody(Body):
+    """Why a final run is taken back."""
+
+    reason: Annotated[
+        Text, Field(description="Why, for the audit trail.", min_length=1, examples=["Paid with the wrong table"])
+    ]
+    recover_settled: Annotated[
+        Flag,
+        Field(description="True to reverse a run of which money was paid out, which is got back in another way."),
+    ] = False
 
 
 class DeferBody(Body):
@@ -454,7 +471,7 @@ class LineVarianceView(View):
     current: Annotated[MoneyView | None, Field(description="In this run, 0 where it has none.", json_schema_extra=PAY)]
     delta: Annotated[MoneyView | None, Field(description="Current less previous.", json_schema_extra=PAY)]
     reasons: Annotated[
-        list[VarianceReason], Field(description="Why, the most telling first; never empty.", max_length=12)
+        list[VarianceReason], Field(description="Why, the most telling first; never empty.", max_length=13)
     ]
 
 

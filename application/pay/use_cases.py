@@ -28,6 +28,7 @@ from application.people.relations import Relations
 from chassis.rpc.channels import Client
 from kernel.ids import derived_id
 
+_WITHOUT_FACTS = (wire.RUN_KIND_OPENING, wire.RUN_KIND_REVERSAL)  # no source can change what they hold
 SETTLED_LEEWAY_S = 0.05
 CALL_LEEWAY_S = 2.0  # what the calls after the wait may need
 
@@ -307,7 +308,7 @@ class Pay:
         """Approve what was seen; inputs that changed since make payslips stale and refuse it."""
         allow("payroll_run.approve")
         run = await self._run(run_id)
-        if run.status == wire.RUN_STATUS_CALCULATED and run.kind != wire.RUN_KIND_OPENING:
+        if run.status == wire.RUN_STATUS_CALCULATED and run.kind not in _WITHOUT_FACTS:
             await self._refresh(run)
         answer = await self._calls.write(
             self._runs.ApprovePayrollRun,
@@ -350,6 +351,20 @@ class Pay:
         allow("payroll_run.void")
         answer = await self._calls.write(
             self._runs.VoidPayrollRun, wire.VoidPayrollRunRequest(run_id=str(run_id), reason=body.reason)
+        )
+        return self._versioned(answer.run)
+
+    async def reverse(self, run_id: UUID, body: schemas.ReverseBody) -> schemas.RunView:
+        """Take a final run back: a new run of negated lines, which a pay process makes."""
+        allow("payroll_run.reverse")
+        answer = await self._calls.write(
+            self._runs.ReversePayrollRun,
+            wire.ReversePayrollRunRequest(
+                run_id=str(run_id),
+                reason=body.reason,
+                reversal_date=to_date(await self._tenants.today()),
+                recover_settled=body.recover_settled,
+            ),
         )
         return self._versioned(answer.run)
 

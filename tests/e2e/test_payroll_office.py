@@ -173,3 +173,51 @@ async def test_a_year_that_began_elsewhere_goes_on_and_a_bonus_is_paid_beside_th
     assert (paid["status"], refused.status_code) == ("PAID", 403)
     extra = {code: amount for code, amount in amounts(beside).items() if Decimal(amount)}
     assert extra == {"BONUS": "36000.00", "BONUS_IIT": "1080.00"}
+
+
+async def test_a_final_month_is_taken_back_and_paid_again(office: Office) -> None:
+    employee = office.acme.ids["E0001"]
+    await office.close("2026-09")
+    wrong = await office.final(await office.calculated("2026-09"))
+    before = await office.payslip(wrong, "E0001")
+    path = f"/v1/payroll-runs/{wrong['id']}"
+    body_of(await office.preparer.post(f"{path}/payments/settle", json={"employees": [employee]}))
+
+    paid_out = await office.preparer.post(f"{path}/reverse", json={"reason": "wrong table"})
+    not_theirs = await office.approver.post(f"{path}/reverse", json={"reason": "wrong table"})
+    recovered = {"reason": "wrong table", "recover_settled": True}
+    started = body_of(await office.preparer.post(f"{path}/reverse", json=recovered), 202)
+    reversal = await until_calculated(office.preparer, started["id"])
+    alone = await office.preparer.post(
+        f"/v1/payroll-runs/{reversal['id']}/approve", json={"calculation_hash": reversal["calculation_hash"]}
+    )
+    done = await office.final(reversal)
+    gone = body_of(await office.preparer.get(path))
+    taken_back = await office.payslip(reversal, "E0001")
+    replayed = body_of(await office.preparer.post(f"/v1/payslips/{taken_back['id']}/replay"))
+    payments = body_of(await office.preparer.get(f"{path}/payments"))["data"]
+    register = await office.approver.get(f"/v1/payroll-runs/{reversal['id']}/register")
+    again = await office.final(await office.calculated("2026-09"))
+    after = await office.payslip(again, "E0001")
+    listed = body_of(await office.preparer.get("/v1/payslips", params={"employee_id": employee}))["data"]
+
+    assert (paid_out.status_code, paid_out.json()["reason"]) == (409, "PAYMENTS_SETTLED")
+    assert (not_theirs.status_code, alone.status_code) == (403, 403)
+    assert (reversal["kind"], reversal["reverses_run_id"]) == ("REVERSAL", wrong["id"])
+    assert reversal["totals"]["net"]["amount"] == f"-{wrong['totals']['net']['amount']}"
+    assert (done["status"], done["payments"]) == ("FINALIZED", {"due": 0, "settled": 0})
+    assert (gone["status"], gone["reversed_by_run_id"]) == ("REVERSED", reversal["id"])
+    assert {one["employee_id"]: one["status"] for one in payments} == {
+        employee: "SETTLED",
+        office.acme.ids["E0002"]: "CANCELLED",
+    }
+    assert taken_back["year_to_date"]["totals"] == {"deductions": "0", "gross": "0", "net": "0"}
+    assert replayed["matches"]
+    rows = list(csv.DictReader(io.StringIO(register.text)))
+    assert rows[-1]["net"] == reversal["totals"]["net"]["amount"]
+    assert (amounts(after), after["year_to_date"]) == (amounts(before), before["year_to_date"])
+    assert sorted((one["run_status"], one["net"]["amount"][:1] == "-") for one in listed) == [
+        ("FINALIZED", False),
+        ("FINALIZED", True),
+        ("REVERSED", False),
+    ]

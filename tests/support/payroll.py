@@ -342,6 +342,30 @@ class Payroll:
         await self.approve(run)
         return (await self(self.runs.FinalizePayrollRun, pb.FinalizePayrollRunRequest(run_id=run.run_id))).run
 
+    async def reversal(self, run_id: str, *, again: bool = False, size: int = 0, **changes: Any) -> Any:
+        """A run that takes this one back, calculated; `again`: this is the reversal, and it is calculated anew."""
+        if again:
+            reversal_id = (await self.start(run_id)).run_id
+        else:
+            wanted = {"reason": "wrong table", "reversal_date": day_to(date(2026, 12, 10)), **changes}
+            request = pb.ReversePayrollRunRequest(run_id=run_id, **wanted)
+            reversal_id = (await self(self.runs.ReversePayrollRun, request)).run.run_id
+        claim = await self.claim(reversal_id)
+        after, number = claim.after_employee_id, claim.next_chunk_no
+        while True:
+            chunk = pb.SubmitReversalChunkRequest(
+                run_id=reversal_id,
+                attempt=claim.attempt,
+                fence=claim.fence,
+                chunk_no=number,
+                after_employee_id=after,
+                limit=size,
+            )
+            answer = await self(self.runs.SubmitReversalChunk, chunk)
+            after, number = answer.last_employee_id, number + 1
+            if not after:
+                return await self.run(reversal_id)
+
     async def payslip(self, run_id: str, employee: UUID) -> Any:
         """One payslip."""
         request = pb.GetPayslipRequest(run_id=run_id, employee_id=str(employee))

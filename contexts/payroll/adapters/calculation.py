@@ -21,6 +21,7 @@ import structlog
 from muster.payroll.v1 import payroll_run_pb2
 
 from contexts.payroll.adapters.facts import employee_of, facts_document
+from contexts.payroll.adapters.reversals import replayed
 from contexts.payroll.domain.arithmetic import ARITHMETIC, ZERO
 from contexts.payroll.domain.catalog import PayComponent
 from contexts.payroll.domain.countries import statutory_of
@@ -251,6 +252,8 @@ def replay(plan: Plan, header_bytes: bytes, inputs: bytes) -> tuple[bytes, bytes
     header = Header.of_document(orjson.loads(header_bytes))
     if header.kind == RunKind.OPENING.value:
         return b"[]", opening_year_to_date(header, orjson.loads(inputs)["facts"], canonical)
+    if header.kind == RunKind.REVERSAL.value:
+        return replayed(header, orjson.loads(inputs)["facts"])
     must_be_at_hand(header)
     _, written = plan.compute(header, orjson.loads(inputs))
     return written.lines.encode(), written.year_to_date.encode()

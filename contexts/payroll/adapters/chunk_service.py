@@ -18,9 +18,10 @@ from chassis.principal import Call, current_call
 from chassis.unit_of_work import MAX_TRIES, UnitOfWork
 from contexts.payroll.adapters.calculation import Calculator, Job, Own, PlanSource
 from contexts.payroll.adapters.facts import employee_of
-from contexts.payroll.domain.errors import RunFenced, RunNotCalculating
-from contexts.payroll.domain.payroll_run import RunId, RunState, RunStatus
-from contexts.payroll.domain.payslip import ChunkResult, instant_text, without_places
+from contexts.payroll.adapters.reversals import taken_back
+from contexts.payroll.domain.errors import RunFenced, RunInvalid, RunNotCalculating
+from contexts.payroll.domain.payroll_run import CHUNK_EMPLOYEES, RunId, RunState, RunStatus
+from contexts.payroll.domain.payslip import ChunkResult, Payslip, instant_text, without_places
 from contexts.payroll.handlers.chunks import ChunkStored, InputsMoved, StoreChunk, store_chunk
 from contexts.payroll.handlers.runs import components_of
 from contexts.payroll.repository.documents import line_amounts
@@ -91,6 +92,24 @@ class Calculations:
             frozenset(map(str, state.employee_ids)),
         )
         return work, await self._calculator.calculate(job)
+
+    async def to_take_back(
+        self, call: Call, run_id: RunId, after: EmployeeId | None, limit: int
+    ) -> tuple[ChunkWork, Sequence[Payslip]]:
+        """The next payslips that a reversal takes back, and the latest final ones of the year of those employees.
+
+        Raises RunNotFound, RunInvalid, RunNotCalculating.
+        """
+        async with self._database.read(call.tenant_id, call.deadline) as tx:
+            view = self._open_reading(tx)
+            state = (await view.run(run_id)).state
+            if state.reverses is None:
+                raise RunInvalid("only a run of kind REVERSAL takes payslips back", field="run_id", run_id=run_id)
+            if state.input_cutoff is None:
+                raise RunNotCalculating("start the calculation first", run_id=run_id, status=state.status.value)
+            original = (await view.run(state.reverses)).state
+            payslips = await view.documents(original, after, limit)
+            return await view.work_for(run_id, [one.summary.employee_id for one in payslips]), payslips
 
     async def _source(self, tenant_id: TenantId, state: RunState, view: PayrollReading) -> PlanSource:
         key = (tenant_id, state.catalog_version, state.pay_group, state.period)
@@ -174,6 +193,27 @@ class Chunks:
             done.set_result(None)
             if mine:
                 del self._in_flight[key]
+
+    async def take_back(self, request: payroll_run_pb2.SubmitReversalChunkRequest) -> ChunkStored:
+        """Negate and store the next payslips of a reversal. Raises what `store_chunk` raises, RunInvalid."""
+        call = current_call()
+        run_id = RunId(UUID(request.run_id))
+        after = EmployeeId(UUID(request.after_employee_id)) if request.after_employee_id else None
+        limit = request.limit or CHUNK_EMPLOYEES
+        work, payslips = await self._calculations.to_take_back(call, run_id, after, limit)
+        if work.run.status is RunStatus.CALCULATING and work.run.attempt != request.attempt:
+            raise RunFenced("a newer attempt has begun; stop working on this one", run_id=run_id)
+        chunk = payroll_run_pb2.SubmitChunkRequest(
+            run_id=request.run_id,
+            attempt=request.attempt,
+            fence=request.fence,
+            chunk_no=request.chunk_no,
+            after_employee_id=request.after_employee_id,
+            last=len(payslips) < limit,
+        )
+        employees = tuple(payslip.summary.employee_id for payslip in payslips)
+        result = await taken_back(work.run, payslips, work.predecessors)
+        return await self._store(call, chunk, run_id, employees, work, result)
 
     async def _store(
         self,

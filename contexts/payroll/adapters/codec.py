@@ -309,6 +309,8 @@ def run_to(view: RunView) -> pb.PayrollRun:
         include_regular=state.include_regular,
         due_payment_count=state.due_count,
         settled_payment_count=state.settled_count,
+        reverses_run_id="" if state.reverses is None else str(state.reverses),
+        reversed_by_run_id="" if state.reversed_by is None else str(state.reversed_by),
     )
     if state.input_cutoff is not None:
         message.input_cutoff.CopyFrom(instant_to(state.input_cutoff))

@@ -48,6 +48,10 @@ def published(event: object) -> Message | None:
             )
         case events.PayrollRunVoided():
             return events_pb2.PayrollRunVoidedEvent(run_id=str(event.run_id))
+        case events.PayrollRunReversed():
+            return events_pb2.PayrollRunReversedEvent(
+                run_id=str(event.run_id), reversal_run_id=str(event.reversal_run_id)
+            )
         case events.PayInputChanged():
             return events_pb2.PayInputChangedEvent(
                 pay_input_id=str(event.pay_input_id),

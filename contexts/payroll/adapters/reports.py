@@ -14,7 +14,7 @@ from contexts.payroll.adapters import codec
 from contexts.payroll.adapters.chunk_service import Calculations
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.header import Header
-from contexts.payroll.domain.payroll_run import RunId, RunState
+from contexts.payroll.domain.payroll_run import RunId, RunKind, RunState
 from contexts.payroll.domain.payslip import Payslip
 from contexts.payroll.domain.variance import ComparedPayslip, LineVariance, VarianceReason, all_of, compare
 from contexts.payroll.handlers import reports
@@ -126,10 +126,18 @@ def _variances(page: reports.PairsPage, pair: Pair, bases: _Bases) -> tuple[Line
     if before is not None and after is not None:
         return compare(before, after)
     if after is not None:
-        reason = VarianceReason.JOINED if page.previous is not None else VarianceReason.NO_PREVIOUS_RUN
-        return all_of(after, VarianceReason.BLOCKED if pair.blocked else reason, gone=False)
+        return all_of(after, _newcomer(page, pair), gone=False)
     assert before is not None, "a pair has a payslip"
     return all_of(before, VarianceReason.BLOCKED if pair.blocked else VarianceReason.LEFT, gone=True)
+
+
+def _newcomer(page: reports.PairsPage, pair: Pair) -> VarianceReason:
+    """Why an employee has a payslip here and none before."""
+    if page.run.kind is RunKind.REVERSAL:
+        return VarianceReason.REVERSAL
+    if pair.blocked:
+        return VarianceReason.BLOCKED
+    return VarianceReason.JOINED if page.previous is not None else VarianceReason.NO_PREVIOUS_RUN
 
 
 def _compared(run: RunState | None, payslip: Payslip | None, bases: _Bases) -> ComparedPayslip | None:

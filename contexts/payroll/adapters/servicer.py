@@ -24,14 +24,14 @@ from contexts.payroll.adapters.facts import employee_of
 from contexts.payroll.adapters.reports import Reports, after_employee
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.errors import Blocked, FactsInvalid, PayslipLineNotFound
-from contexts.payroll.domain.explanation import explain
+from contexts.payroll.domain.explanation import explain, explain_reversed
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.opening import OpeningBalance, OpeningSource
 from contexts.payroll.domain.pay_input import PayInputId
 from contexts.payroll.domain.payment import PaymentStatus
 from contexts.payroll.domain.payroll_run import LEASE_S, RunId
 from contexts.payroll.domain.payslip import ChunkResult, Payslip, PayslipId, content_hash, without_places
-from contexts.payroll.handlers import catalog, chunks, inputs, opening, payments, queries, runs
+from contexts.payroll.handlers import catalog, chunks, inputs, opening, payments, queries, reversal, runs
 from contexts.payroll.repository.documents import canonical, line_amounts
 from contexts.payroll.repository.port import ChunkWork, PayrollReading, PlacesTaken, RunView, SlotsInTheWay
 from kernel.clock import Clock
@@ -376,6 +376,35 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         )
         return cast(pb.VoidPayrollRunResponse, answer)
 
+    async def ReversePayrollRun(
+        self, request: pb.ReversePayrollRunRequest, context: Any
+    ) -> pb.ReversePayrollRunResponse:
+        """See the proto."""
+        cmd = reversal.ReversePayrollRun(
+            RunId(UUID(request.run_id)),
+            codec.version_from(request.etag),
+            request.reason,
+            codec.date_from(request.reversal_date, "reversal_date"),
+            request.recover_settled,
+            await self._database.now() - self._settle_margin,
+        )
+        answer = await self._commands.run(
+            lambda work: reversal.reverse_run(cmd, work, canonical),
+            lambda view: pb.ReversePayrollRunResponse(run=codec.run_to(view)),
+        )
+        return cast(pb.ReversePayrollRunResponse, answer)
+
+    async def SubmitReversalChunk(
+        self, request: pb.SubmitReversalChunkRequest, context: Any
+    ) -> pb.SubmitReversalChunkResponse:
+        """See the proto."""
+        stored = await self._chunks.take_back(request)
+        last = stored.chunk.last_id
+        return pb.SubmitReversalChunkResponse(
+            run_status=codec.run_status_to(stored.status),
+            last_employee_id="" if stored.chunk.last or last is None else str(last),
+        )
+
     async def SettlePayments(self, request: pb.SettlePaymentsRequest, context: Any) -> pb.SettlePaymentsResponse:
         """See the proto."""
         cmd = _recording(request, PaymentStatus.SETTLED, "")
@@ -464,7 +493,9 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         if line is None:
             raise PayslipLineNotFound("the payslip has no line of this component", field="code", code=request.code)
         header = Header.of_document(orjson.loads(run.state.header))
-        told = explain(plan, header, orjson.loads(payslip.inputs)["facts"], line)
+        facts = orjson.loads(payslip.inputs)["facts"]
+        taken_back = run.state.reverses is not None
+        told = explain_reversed(facts, line) if taken_back else explain(plan, header, facts, line)
         return pb.GetPayslipLineTraceResponse(
             line=codec.line_to(line, payslip.summary.currency, codec.component_names(plan)),
             steps=codec.steps_to(told),

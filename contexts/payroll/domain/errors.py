@@ -201,6 +201,18 @@ class PayInputUsed(DomainError):
     kind, reason = Kind.RULE, "PAY_INPUT_USED"
 
 
+class PaymentsSettled(DomainError):
+    """Money of the run was paid out; record its return, or say that it is recovered in another way."""
+
+    kind, reason = Kind.RULE, "PAYMENTS_SETTLED"
+
+
+class ReversalLate(DomainError):
+    """The tax year of the run is over, so that its taxes cannot go back any more."""
+
+    kind, reason = Kind.RULE, "REVERSAL_LATE"
+
+
 class PaymentNotDue(DomainError):
     """The run has nothing to pay out to the employee."""
 

@@ -76,6 +76,14 @@ class PayrollRunVoided:
 
 
 @dataclass(frozen=True, slots=True)
+class PayrollRunReversed:
+    """A final run took this one back."""
+
+    run_id: UUID
+    reversal_run_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class PayInputChanged:
     """A pay input was entered or taken back."""
 

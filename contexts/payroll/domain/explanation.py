@@ -65,6 +65,20 @@ def explain(plan: Plan, header: Header, facts: Mapping[str, Any], line: Mapping[
         return _formula(plan, header, facts, component, line)
 
 
+def explain_reversed(facts: Mapping[str, Any], line: Mapping[str, Any]) -> Explanation:
+    """The line of a reversal's payslip in words: the one that it takes back, negated."""
+    code = line["code"]
+    number, before = next((at, one) for at, one in enumerate(facts["lines"]) if one["code"] == code)
+    where = f"lines[{number}].amount of payslip {facts['reverses']['payslip']}"
+    return Explanation(
+        "-paid",
+        (
+            Step("paid", before["amount"], StepSource.INPUT, "", where, 0),
+            Step("amount", line["amount"], StepSource.STEP, "-paid", "", 0),
+        ),
+    )
+
+
 def _formula(
     plan: Plan, header: Header, facts: Mapping[str, Any], component: PayComponent, line: Mapping[str, Any]
 ) -> Explanation:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contexts.payroll.domain.errors import PayInputInvalid, PayInputUsed
 from contexts.payroll.domain.events import PayInputChanged
-from contexts.payroll.domain.payroll_run import RunId, RunKind, RunStatus
+from contexts.payroll.domain.payroll_run import DEAD, RunId, RunKind, RunStatus
 from kernel.aggregate import AggregateRoot
 from kernel.ids import EmployeeId, Version
 from kernel.money import Money
@@ -53,10 +53,10 @@ class PayInputState:
 
     @property
     def status(self) -> PayInputStatus:
-        """OPEN again where the run that took it is void."""
+        """OPEN again where the run that took it is void or reversed."""
         if self.cancelled:
             return PayInputStatus.CANCELLED
-        if self.run_status is None or self.run_status is RunStatus.VOID:
+        if self.run_status is None or self.run_status in DEAD:
             return PayInputStatus.OPEN
         if self.run_status is RunStatus.FINALIZED:
             return PayInputStatus.USED

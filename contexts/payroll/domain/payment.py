@@ -5,7 +5,7 @@ from enum import Enum
 from typing import NewType
 from uuid import UUID
 
-from contexts.payroll.domain.payroll_run import RunId
+from contexts.payroll.domain.payroll_run import RunId, RunState, RunStatus
 from contexts.payroll.domain.payslip import PayslipId
 from kernel.ids import EmployeeId, derived_id
 from kernel.money import Money
@@ -20,6 +20,13 @@ class PaymentStatus(Enum):
     PENDING = "PENDING"
     SETTLED = "SETTLED"
     RETURNED = "RETURNED"
+    # What a pending one of a reversed run is told to be; never recorded.
+    CANCELLED = "CANCELLED"
+
+    @classmethod
+    def unrecorded(cls, run: RunState) -> "PaymentStatus":
+        """Where a payment of a run stands that nothing is recorded of."""
+        return cls.CANCELLED if run.status is RunStatus.REVERSED else cls.PENDING
 
 
 @dataclass(frozen=True, slots=True)

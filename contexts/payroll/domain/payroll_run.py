@@ -13,6 +13,8 @@ from contexts.payroll.domain.errors import (
     CalculationChanged,
     CutoffUnsettled,
     InputsChanged,
+    PaymentsSettled,
+    ReversalLate,
     RunBlocked,
     RunInvalid,
     RunNotCalculating,
@@ -26,6 +28,7 @@ from contexts.payroll.domain.events import (
     PayrollRunChanged,
     PayrollRunCreated,
     PayrollRunFinalized,
+    PayrollRunReversed,
     PayrollRunVoided,
 )
 from contexts.payroll.domain.header import Header
@@ -50,6 +53,7 @@ class RunKind(Enum):
     CORRECTION = "CORRECTION"
     TERMINATION = "TERMINATION"
     OPENING = "OPENING"
+    REVERSAL = "REVERSAL"
 
 
 class RunStatus(Enum):
@@ -61,10 +65,14 @@ class RunStatus(Enum):
     APPROVED = "APPROVED"
     FINALIZED = "FINALIZED"
     VOID = "VOID"
+    REVERSED = "REVERSED"
     # What a final run is told to be, by its payments; never a state of its own.
     PARTIALLY_PAID = "PARTIALLY_PAID"
     PAID = "PAID"
 
+
+# Payslips of such runs count for nothing: their places, days and inputs are free, and no year to date stands on them.
+DEAD = frozenset({RunStatus.VOID, RunStatus.REVERSED})
 
 # The whole state machine; the diagram in LANGUAGE.md says the same.
 NEXT: Mapping[str, Mapping[RunStatus, RunStatus]] = {
@@ -78,7 +86,9 @@ NEXT: Mapping[str, Mapping[RunStatus, RunStatus]] = {
     "change payslips": {RunStatus.CALCULATED: RunStatus.CALCULATED},
     "approve": {RunStatus.CALCULATED: RunStatus.APPROVED},
     "finalize": {RunStatus.APPROVED: RunStatus.FINALIZED},
-    "record payments": {RunStatus.FINALIZED: RunStatus.FINALIZED},
+    # The bank's word counts for a reversed run too: what went out is to be got back, what came back is not.
+    "record payments": {RunStatus.FINALIZED: RunStatus.FINALIZED, RunStatus.REVERSED: RunStatus.REVERSED},
+    "reverse": {RunStatus.FINALIZED: RunStatus.REVERSED},
     "void": {
         RunStatus.DRAFT: RunStatus.VOID,
         RunStatus.CALCULATING: RunStatus.VOID,
@@ -145,6 +155,9 @@ class RunState:
     include_regular: bool  # pays the regular components too, not the inputs entered alone
     due_count: int  # payslips with something to pay out; 0 before it is final
     settled_count: int
+    reverses: RunId | None = None  # the run that this one takes back
+    reversed_by: RunId | None = None
+    recover_settled: bool = False  # of a reversal: what was paid out is got back in another way
 
     @property
     def told_status(self) -> RunStatus:
@@ -157,6 +170,11 @@ class RunState:
     def slot(self) -> str:
         """The place of this run's payslips: an employee has one live payslip in it."""
         return f"{self.registration}|{self.pay_group}|{self.period}|{self.kind.value}|{self.sequence}"
+
+    @property
+    def from_facts(self) -> bool:
+        """Whether its payslips follow from facts of the sources and from the catalog, and not from other payslips."""
+        return self.kind not in (RunKind.OPENING, RunKind.REVERSAL)
 
     @property
     def inputs_only(self) -> bool:
@@ -252,6 +270,69 @@ class PayrollRun(AggregateRoot[RunState]):
         run._events.append(PayrollRunCreated(id, state.pay_group, state.period, state.kind.value, sequence))
         return run
 
+    @classmethod
+    def reversal(
+        cls, id: RunId, of: "PayrollRun", day: date, recover_settled: bool, reason: str, sequence: int, by: str,
+        now: datetime,
+    ) -> "PayrollRun":  # fmt: skip
+        """A run in DRAFT that takes a final one back on a day. Raises RunStatusWrong, RunInvalid, ReversalLate,
+        PaymentsSettled."""
+        of._next("reverse")
+        state = of.state
+        if state.kind is RunKind.REVERSAL:
+            raise RunInvalid("a reversal is not reversed: pay the period again", run_id=state.id)
+        if day.year > state.tax_year:
+            raise ReversalLate(
+                f"the tax year {state.tax_year} is over; enter the differences in a CORRECTION run of this year",
+                run_id=state.id,
+                tax_year=state.tax_year,
+            )
+        of.must_be_recovered(recover_settled)
+        run = cls(
+            replace(
+                state,
+                id=id,
+                kind=RunKind.REVERSAL,
+                sequence=sequence,
+                employee_ids=(),
+                reason=reason,
+                wanted_cutoff=None,
+                status=RunStatus.DRAFT,
+                attempt=0,
+                input_cutoff=None,
+                header=b"",
+                totals=ControlTotals(),
+                calculation_hash="",
+                preparers=_with((), by),
+                approved_by="",
+                finalized_number=0,
+                created_time=now,
+                version=Version(0),
+                due_count=0,
+                settled_count=0,
+                reverses=state.id,
+                reversed_by=None,
+                recover_settled=recover_settled,
+            )
+        )
+        run._events.append(PayrollRunCreated(id, state.pay_group, state.period, RunKind.REVERSAL.value, sequence))
+        return run
+
+    def must_be_recovered(self, recover_settled: bool) -> None:
+        """Raises PaymentsSettled where money of it is out and nobody said how it comes back."""
+        if self.state.settled_count and not recover_settled:
+            raise PaymentsSettled(
+                f"{self.state.settled_count} payments of this run are settled: record them as returned first, or"
+                " reverse it with recover_settled and get the money back from the employees",
+                run_id=self.state.id,
+                settled=self.state.settled_count,
+            )
+
+    def reversed_by(self, reversal: RunId) -> None:
+        """Another final run took it back. Raises RunStatusWrong."""
+        status = self._next("reverse")
+        self._apply(PayrollRunReversed(self.state.id, reversal), status=status, reversed_by=reversal)
+
     def start_calculation(
         self,
         by: str,
@@ -293,6 +374,14 @@ class PayrollRun(AggregateRoot[RunState]):
         if self.state.kind is RunKind.OPENING:
             raise RunInvalid(
                 "opening balances are not calculated; void the run and import them anew", run_id=self.state.id
+            )
+
+    def must_pay(self) -> None:
+        """Raises RunInvalid where single employees cannot be calculated anew or left out."""
+        self.must_be_calculable()
+        if self.state.kind is RunKind.REVERSAL:
+            raise RunInvalid(
+                "a reversal takes back everybody; mend what blocks it and calculate it anew", run_id=self.state.id
             )
 
     def header_of(self, catalog_version: int, statutory_version: str) -> Header:

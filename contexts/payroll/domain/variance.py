@@ -17,6 +17,7 @@ from contexts.payroll.domain.names import LINE_SUMS, allowance_code, time_key
 class VarianceReason(Enum):
     """Why an amount differs, the most telling first."""
 
+    REVERSAL = "REVERSAL"
     NO_PREVIOUS_RUN = "NO_PREVIOUS_RUN"
     JOINED = "JOINED"
     LEFT = "LEFT"

@@ -211,7 +211,7 @@ async def recalculate_employees(
     """
     run = await work.runs.get(cmd.run_id, cmd.seen)
     run.must_be_open_for_changes()
-    run.must_be_calculable()
+    run.must_pay()
     state = run.state
     if cmd.known_at < _known_at(state):
         raise FactsInvalid("the facts are older than the run's", field="known_at")

@@ -8,7 +8,7 @@ from contexts.payroll.domain.countries import statutory_of
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.errors import PayInputInvalid
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState
-from contexts.payroll.domain.payroll_run import PayrollRun, RunKind, RunState, RunStatus
+from contexts.payroll.domain.payroll_run import DEAD, PayrollRun, RunKind, RunState, RunStatus
 from contexts.payroll.handlers.catalog import group_of, period_of
 from contexts.payroll.repository.port import PayrollWork
 from kernel.ids import EmployeeId, Version
@@ -82,6 +82,8 @@ async def create_pay_input(cmd: CreatePayInput, work: PayrollWork) -> PayInputSt
 
 def _must_recur_well(cmd: CreatePayInput) -> None:
     """Raises PayInputInvalid."""
+    if cmd.run_kind in (RunKind.OPENING, RunKind.REVERSAL):
+        raise PayInputInvalid(f"{cmd.run_kind.value} runs pay no inputs", field="run_kind")
     if not cmd.recurring:
         if cmd.last_period:
             raise PayInputInvalid("only a recurring input has a last period", field="last_period")
@@ -122,7 +124,7 @@ async def _open_run(states: Sequence[RunState], kind: RunKind, work: PayrollWork
     """The run that will take the input, locked; None where there is none yet. Raises PayInputInvalid."""
     for state in states:
         run = await work.runs.get(state.id)
-        if run.state.status not in _TAKES_NO_MORE and run.state.status is not RunStatus.VOID:
+        if run.state.status not in _TAKES_NO_MORE and run.state.status not in DEAD:
             return run
     if states and kind is RunKind.REGULAR:
         raise PayInputInvalid(

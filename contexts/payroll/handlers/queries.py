@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from contexts.payroll.domain.payroll_run import RunId, RunKind, RunStatus, stale_hash
+from contexts.payroll.domain.payroll_run import RunId, RunStatus, stale_hash
 from contexts.payroll.handlers.runs import components_of
 from contexts.payroll.repository.port import PayrollReading, RunView
 
@@ -14,7 +14,7 @@ async def get_run(id: RunId, view: PayrollReading) -> RunView:
     """
     found = await view.run(id)
     state = found.state
-    if state.status is not RunStatus.CALCULATED or state.kind is RunKind.OPENING:
+    if state.status is not RunStatus.CALCULATED or not state.from_facts:
         return found
     newest = await view.newest_catalog()
     if newest.version == state.catalog_version:

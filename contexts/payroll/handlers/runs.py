@@ -92,10 +92,13 @@ class ApprovePayrollRun:
     accepted: str
 
 
+_MADE_BY = {RunKind.OPENING: "import opening balances", RunKind.REVERSAL: "reverse the final run"}
+
+
 async def create_run(cmd: CreatePayrollRun, work: PayrollWork) -> RunView:
     """A run in DRAFT. Raises PayGroupNotFound, PayPeriodNotFound, RunInvalid, RunExists."""
-    if cmd.request.kind is RunKind.OPENING:
-        raise RunInvalid("import opening balances; that makes the run", field="kind")
+    if cmd.request.kind in _MADE_BY:
+        raise RunInvalid(f"{_MADE_BY[cmd.request.kind]}; that makes the run", field="kind")
     catalog = await work.catalogs.for_reference()
     period = period_of(catalog, cmd.pay_group, cmd.period)
     group_of(catalog, cmd.pay_group, period.span.end)
@@ -118,9 +121,12 @@ async def start_calculation(cmd: StartCalculation, work: PayrollWork, encode: En
     """A new attempt with frozen cut-off and versions. Raises RunStatusWrong, CutoffUnsettled, Stale."""
     catalog = await work.catalogs.for_reference()
     run = await work.runs.get(cmd.run_id, cmd.seen)
-    statutory = statutory_of(run.state.country)
-    version = statutory.version if statutory is not None else ""
-    run.start_calculation(work.actor, cmd.cutoff, cmd.latest, catalog.version, version, encode)
+    state = run.state
+    statutory = statutory_of(state.country)
+    versions = (catalog.version, statutory.version if statutory is not None else "")
+    if not state.from_facts:  # a reversal keeps those of the run that it takes back
+        versions = (state.catalog_version, state.statutory_version)
+    run.start_calculation(work.actor, cmd.cutoff, cmd.latest, *versions, encode)
     await work.runs.save(run)
     await work.runs.ask_for_calculation(run.state.id, work.now())
     return await view_of(run.state, work)
@@ -170,8 +176,8 @@ async def _unknown(state: RunState, changes: Sequence[InputChange], work: Payrol
 
     A change is told again once its event has a position in the feed: what was read as known then has it already.
     """
-    if state.kind is RunKind.OPENING or state.input_cutoff is None:
-        return {}  # opening balances were brought in: no fact of a source changes them
+    if not state.from_facts or state.input_cutoff is None:
+        return {}
     known_at = await work.payslips.recalculated(state, [change.employee_id for change in changes])
     return {
         change.employee_id: change.reason
@@ -186,6 +192,7 @@ async def defer_employees(
     """Leave blocked employees to a later run. Raises RunStatusWrong, EmployeeNotBlocked."""
     run = await work.runs.get(run_id, seen)
     run.must_be_open_for_changes()
+    run.must_pay()
     others = await work.payslips.defer(run.state, employees)
     if others:
         raise EmployeeNotBlocked(
@@ -224,7 +231,8 @@ async def finalize_run(run_id: RunId, seen: Version | None, work: PayrollWork) -
     state = run.state
     await work.lock(f"payroll.finalize.{state.registration}.{state.tax_year}")
     finalized = await work.runs.finalized(state.registration, state.tax_year)
-    run.finalize(finalized[0].number + 1 if finalized else 1, await work.payments.due(state))
+    last = await work.runs.last_number(state.registration, state.tax_year)
+    run.finalize(last + 1, await work.payments.due(state))
     moved = await work.payslips.moved_predecessors(state, finalized, TOLD_EMPLOYEES)
     if moved:
         raise PredecessorMoved(
@@ -234,7 +242,18 @@ async def finalize_run(run_id: RunId, seen: Version | None, work: PayrollWork) -
             employee_ids=",".join(str(employee) for employee in moved),
         )
     await work.runs.save(run)
+    await _take_back(run, work)
     return await view_of(run.state, work)
+
+
+async def _take_back(run: PayrollRun, work: PayrollWork) -> None:
+    """The run that a final reversal takes back is REVERSED. Raises RunStatusWrong, PaymentsSettled."""
+    if run.state.reverses is None:
+        return
+    original = await work.runs.get(run.state.reverses)
+    original.must_be_recovered(run.state.recover_settled)
+    original.reversed_by(run.state.id)
+    await work.runs.save(original)
 
 
 async def void_run(run_id: RunId, seen: Version | None, reason: str, work: PayrollWork) -> RunView:
@@ -254,7 +273,7 @@ def components_of(catalog: Catalog, state: RunState) -> tuple[PayComponent, ...]
 
 async def catalog_moved(state: RunState, newest: Catalog, work: PayrollWork) -> int:
     """The newest catalog version where it says something else for this run than its own; 0 where it does not."""
-    if newest.version == state.catalog_version or state.kind is RunKind.OPENING:
+    if newest.version == state.catalog_version or not state.from_facts:
         return 0
     pinned = await work.catalogs.at(state.catalog_version)
     return 0 if components_of(pinned, state) == components_of(newest, state) else newest.version

@@ -13,6 +13,7 @@ from contexts.payroll.domain.events import CatalogPublished
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState
 from contexts.payroll.domain.payment import Payment, PaymentStatus
 from contexts.payroll.domain.payroll_run import (
+    DEAD,
     ControlTotals,
     PayrollRun,
     RunId,
@@ -167,7 +168,7 @@ class MemoryRuns:
 
     async def live(self, pay_group: str, period: str, kind: RunKind) -> Sequence[RunState]:
         return sorted(
-            (state for state in self._at(pay_group, period, kind) if state.status is not RunStatus.VOID),
+            (state for state in self._at(pay_group, period, kind) if state.status not in DEAD),
             key=lambda state: state.sequence,
         )
 
@@ -189,6 +190,11 @@ class MemoryRuns:
 
     async def finalized(self, registration: str, tax_year: int) -> Sequence[FinalizedRun]:
         return _finalized(self._rows, registration, tax_year)
+
+    async def last_number(self, registration: str, tax_year: int) -> int:
+        place = (registration, tax_year)
+        mine = (one for one in self._rows.runs.values() if (one.registration, one.tax_year) == place)
+        return max((one.finalized_number for one in mine), default=0)
 
     async def ask_for_calculation(self, id: RunId, now: datetime) -> None:
         fence = (await self.lease(id)).fence + 1
@@ -241,7 +247,9 @@ def _finalized(rows: Rows, registration: str, tax_year: int) -> Sequence[Finaliz
     found = (
         FinalizedRun(state.id, state.attempt, state.finalized_number)
         for state in rows.runs.values()
-        if (state.registration, state.tax_year) == (registration, tax_year) and state.finalized_number
+        if (state.registration, state.tax_year) == (registration, tax_year)
+        and state.status is RunStatus.FINALIZED
+        and state.kind is not RunKind.REVERSAL
     )
     return sorted(found, key=lambda one: -one.number)
 
@@ -279,6 +287,9 @@ class MemoryPayslips:
         self._must_be_free(run, result, careful)
         for payslip, payslip_id in zip(result.payslips, payslip_ids, strict=True):
             employee = EmployeeId(payslip.employee_id)
+            holder = self._rows.slots.get((run.slot, employee))
+            if holder is not None and self._rows.runs[holder].status is RunStatus.REVERSED:
+                self._rows.slots[f"{run.slot}|{holder}", employee] = holder  # it stays in the employee's list
             self._rows.slots[run.slot, employee] = run.id
             self._rows.ranges.extend(
                 PaidRange(component, assignment, first, stop, attempt, employee)
@@ -317,7 +328,7 @@ class MemoryPayslips:
         for payslip in result.payslips:
             employee = EmployeeId(payslip.employee_id)
             holder = self._rows.slots.get((run.slot, employee))
-            if holder is not None and holder != run.id and self._rows.runs[holder].status is not RunStatus.VOID:
+            if holder is not None and holder != run.id and self._rows.runs[holder].status not in DEAD:
                 taken[employee] = holder
         if taken and not careful:
             raise SlotsInTheWay
@@ -334,7 +345,7 @@ class MemoryPayslips:
 
     def _alive(self, attempt: Attempt) -> bool:
         state = self._rows.runs[attempt[0]]
-        return state.status is not RunStatus.VOID and state.attempt == attempt[1]
+        return state.status not in DEAD and state.attempt == attempt[1]
 
     async def replace(
         self,
@@ -416,7 +427,7 @@ class MemoryPayslips:
         for (attempt, employee), payslip in self._rows.payslips.items():
             if attempt == _attempt(run):
                 latest = _predecessors(self._rows, finalized, [employee]).get(employee)
-                if latest is not None and latest.payslip_id != payslip.predecessor_id:
+                if (None if latest is None else latest.payslip_id) != payslip.predecessor_id:
                     moved.append(employee)
         return moved[:limit]
 
@@ -511,7 +522,7 @@ def _payments(rows: Rows, run: RunState) -> list[Payment]:
         summary = payslip.summary
         if attempt == _attempt(run) and summary.net > 0:
             amount = Money(summary.net, run.currency)
-            pending = Payment(summary.id, run.id, employee, amount, PaymentStatus.PENDING, "")
+            pending = Payment(summary.id, run.id, employee, amount, PaymentStatus.unrecorded(run), "")
             found.append(rows.payments.get((run.id, employee), pending))
     return sorted(found, key=lambda payment: payment.employee_id.bytes)
 
@@ -568,7 +579,7 @@ def _open_for(
     found: dict[EmployeeId, list[TakenInput]] = {}
     place = (run.pay_group, run.kind)
     for state in sorted((_with_status(rows, one) for one in rows.inputs.values()), key=lambda one: one.id.bytes):
-        free = state.run_id in (None, run.id) or state.run_status is RunStatus.VOID
+        free = state.run_id in (None, run.id) or state.run_status in DEAD
         mine = (state.pay_group, state.run_kind) == place and state.covers(run.period)
         if mine and free and not state.cancelled and (employees is None or state.employee_id in employees):
             quantity = None if state.quantity is None else plain(state.quantity)
@@ -695,9 +706,9 @@ class MemoryReading:
     ) -> Sequence[PayslipSummary]:
         def wanted(summary: PayslipSummary) -> bool:
             state = self._rows.runs[summary.run_id]
-            held = self._rows.slots.get((state.slot, employee)) == state.id
+            held = (employee, state.id) in {(one, run) for (_, one), run in self._rows.slots.items()}
             year = tax_year in (0, state.tax_year)
-            final = not finalized_only or state.status is RunStatus.FINALIZED
+            final = not finalized_only or state.finalized_number > 0
             place = (summary.pay_date, summary.run_id.bytes)
             later = after is None or place < (after[0], after[1].bytes)
             return summary.employee_id == employee and held and year and final and later
@@ -720,7 +731,7 @@ class MemoryReading:
             state
             for state in self._rows.runs.values()
             if (state.pay_group, state.kind) == (run.pay_group, RunKind.REGULAR)
-            and state.finalized_number
+            and state.status is RunStatus.FINALIZED
             and state.span.start < run.span.start
         )
         return max(earlier, key=lambda state: state.span.start, default=None)
@@ -739,7 +750,7 @@ class MemoryReading:
 
     async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
         state = self._state(run)
-        found = _payments(self._rows, state) if state.status is RunStatus.FINALIZED else []
+        found = _payments(self._rows, state) if state.finalized_number else []
         return [one for one in found if after is None or one.employee_id.bytes > after.bytes][:limit]
 
     async def pay_inputs(

@@ -112,7 +112,7 @@ class Runs(Protocol):
         ...
 
     async def live(self, pay_group: str, period: str, kind: RunKind) -> Sequence[RunState]:
-        """The runs of a place that are not void, by sequence."""
+        """The runs of a place that are neither void nor reversed, by sequence."""
         ...
 
     async def open(self, pay_group: str, kind: RunKind) -> Sequence[RunState]:
@@ -120,11 +120,18 @@ class Runs(Protocol):
         ...
 
     async def next_sequence(self, pay_group: str, period: str, kind: RunKind) -> int:
-        """One above the highest sequence of the place, void runs included; 1 for the first."""
+        """One above the highest sequence of the place, void and reversed runs included; 1 for the first."""
         ...
 
     async def finalized(self, registration: str, tax_year: int) -> Sequence[FinalizedRun]:
-        """The final runs under a registration in a tax year, the latest finalized first; at most 400."""
+        """The final runs under a registration that a tax year stands on, the latest first; at most 400.
+
+        Neither a reversed run is among them nor the one that took it back: the year goes on as if both had not been.
+        """
+        ...
+
+    async def last_number(self, registration: str, tax_year: int) -> int:
+        """The number of the run that was finalized last, of any kind; 0 where there is none."""
         ...
 
     async def ask_for_calculation(self, id: RunId, now: datetime) -> None:
@@ -182,7 +189,7 @@ class Payslips(Protocol):
         """Keep a chunk with its payslips, slots, paid days and blockers.
 
         Not `careful`, it expects free slots and raises SlotsInTheWay where one is not; careful, it takes over what void
-        runs and older attempts left. Raises PlacesTaken.
+        and reversed runs and older attempts left. Raises PlacesTaken.
         """
         ...
 
@@ -227,7 +234,7 @@ class Payslips(Protocol):
     async def moved_predecessors(
         self, run: RunState, finalized: Sequence[FinalizedRun], limit: int
     ) -> Sequence[EmployeeId]:
-        """Employees of the run whose latest final payslip is not the one that their payslip stands on."""
+        """Employees of the run whose payslip stands on another one than the latest final one, or on one taken back."""
         ...
 
     async def has(self, run: RunState, employees: Sequence[EmployeeId]) -> Sequence[EmployeeId]:
@@ -412,7 +419,7 @@ class PayrollReading(Protocol):
     async def payslips_of_employee(
         self, employee: EmployeeId, tax_year: int, finalized_only: bool, after: tuple[date, RunId] | None, limit: int
     ) -> Sequence[PayslipSummary]:
-        """The latest pay date first."""
+        """The latest pay date first; those of void runs are left out."""
         ...
 
     async def blockers(self, run: RunId, after: tuple[EmployeeId, int] | None, limit: int) -> Sequence[Blocker]:

@@ -36,7 +36,7 @@ payroll_run = Table(
     Column("period", Code(10), nullable=False),
     Column("kind", Code(12), nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("live", SmallInteger),  # 1, NULL once void: then the place is free
+    Column("live", SmallInteger),  # 1, NULL once void or reversed: then the place is free
     Column("start_date", Date, nullable=False),
     Column("end_date", Date, nullable=False),
     Column("pay_date", Date, nullable=False),
@@ -70,6 +70,9 @@ payroll_run = Table(
     Column("include_regular", Boolean, nullable=False, server_default=false()),
     Column("due_count", Integer, nullable=False, server_default="0"),
     Column("settled_count", Integer, nullable=False, server_default="0"),
+    Column("reverses_id", Id),
+    Column("reversed_by_id", Id),
+    Column("recover_settled", Boolean, nullable=False, server_default=false()),
     Index(
         "uq_payroll_run_place", "tenant_id", "pay_group", "period", "kind", "sequence", "live", unique=True
     ),

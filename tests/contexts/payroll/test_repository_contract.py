@@ -677,3 +677,56 @@ async def test_another_tenant_finds_nothing(store: Store, tenant: TenantId) -> N
         with pytest.raises(PayslipNotFound):
             await view.payslip_of(run.state.id, an_employee(1))
         assert await view.payslips_of_employee(an_employee(1), 0, False, None, 10) == []
+
+
+async def test_a_reversed_run_leaves_its_place_days_and_year_and_stays_in_the_employees_list(
+    store: Store, tenant: TenantId
+) -> None:
+    ann = an_employee(1)
+    wrong, beside = started(a_run()), started(a_run("2026-10"))
+    async with store.unit(tenant) as work:
+        await work.runs.add(wrong)
+        await put_chunk(work, wrong, a_result([a_payslip(ann, 5)]))
+        await put_final(work, wrong, 1)
+        found = await work.payslips.predecessors(await work.runs.finalized("ACME-TAX", 2026), [ann])
+        await work.runs.add(beside)
+        await put_chunk(work, beside, a_result([a_payslip(ann, 6, predecessor_id=found[ann].payslip_id)]))
+        taking_back = PayrollRun.reversal(RunId(uuid4()), wrong, date(2026, 12, 9), True, "why", 1, "preparer", NOW)
+        await work.runs.add(started(taking_back))
+        await put_chunk(work, taking_back, a_result([a_payslip(ann, 7, net=-80, paid=())]))
+        await put_final(work, taking_back, 2)
+        wrong.reversed_by(taking_back.state.id)
+        await work.runs.save(wrong)
+    async with store.unit(tenant) as work:
+        finalized = await work.runs.finalized("ACME-TAX", 2026)
+        last = await work.runs.last_number("ACME-TAX", 2026)
+        moved = await work.payslips.moved_predecessors(beside.state, finalized, 10)
+        live = await work.runs.live("CN-MONTHLY", "2026-11", RunKind.REGULAR)
+        again = started(a_run())
+        await work.runs.add(again)
+        await put_chunk(work, again, a_result([a_payslip(ann, 5)]), careful=True)
+        stored = await work.runs.get(taking_back.state.id)
+        gone = await work.runs.get(wrong.state.id)
+
+    async with store.view(tenant) as view:
+        listed = await view.payslips_of_employee(ann, 0, False, None, 10)
+        final = await view.payslips_of_employee(ann, 0, True, None, 10)
+        payments = await view.payments(wrong.state.id, None, 10)
+        reversed_runs = await view.runs("", "", RunStatus.REVERSED, None, 10)
+
+    assert (list(finalized), last, list(moved), list(live)) == ([], 2, [ann], [])
+    assert (stored.state.reverses, stored.state.recover_settled) == (wrong.state.id, True)
+    assert (gone.state.status, gone.state.reversed_by) == (RunStatus.REVERSED, taking_back.state.id)
+    ours = {again.state.id, beside.state.id, taking_back.state.id, wrong.state.id}
+    assert {summary.run_id for summary in listed} == ours
+    assert {summary.run_id for summary in final} == {wrong.state.id, taking_back.state.id}
+    assert [payment.status for payment in payments] == [PaymentStatus.CANCELLED]
+    assert [one.state.id for one in reversed_runs] == [wrong.state.id]
+
+
+async def put_final(work: PayrollWork, run: PayrollRun, number: int) -> None:
+    """Approved by somebody else, and final."""
+    run.complete(run.state.totals, "0" * 64)
+    run.approve("other", "0" * 64, 0, [], "", "")
+    run.finalize(number, 1)
+    await work.runs.save(run)

@@ -26,7 +26,7 @@ from contexts.payroll.domain.payslip import (
     TakenInput,
 )
 from contexts.payroll.repository import tables
-from contexts.payroll.repository.sql.payslips import parts
+from contexts.payroll.repository.sql.payslips import DEAD_VALUES, parts
 from kernel.errors import Stale
 from kernel.ids import EmployeeId, Version
 from kernel.money import Money
@@ -93,7 +93,7 @@ async def open_inputs_for(
             _input.employee_id <= employees[-1],
             _input.cancelled == sa.false(),
             covering(run.period),
-            sa.or_(_input.run_id.is_(None), _input.run_id == run.id, _run.status == RunStatus.VOID.value),
+            sa.or_(_input.run_id.is_(None), _input.run_id == run.id, _run.status.in_(DEAD_VALUES)),
         )
         .order_by(_input.pay_input_id)
     )
@@ -181,13 +181,13 @@ class SqlPayInputs:
         return await open_inputs_for(self._tx, run, employees)
 
     async def take(self, run: RunState, ids: Sequence[UUID]) -> bool:
-        void = sa.select(_run.run_id).where(_run.tenant_id == self._tx.tenant_id, _run.live.is_(None))
+        dead = sa.select(_run.run_id).where(_run.tenant_id == self._tx.tenant_id, _run.live.is_(None))
         matched = 0
         for part in parts(ids):
             taken = update(tables.pay_input).where(
                 _input.pay_input_id.in_(part),
                 _input.cancelled == sa.false(),
-                sa.or_(_input.run_id.is_(None), _input.run_id == run.id, _input.run_id.in_(void)),
+                sa.or_(_input.run_id.is_(None), _input.run_id == run.id, _input.run_id.in_(dead)),
             )
             matched += await self._tx.execute(taken.values(run_id=run.id))
         return matched == len(ids)

@@ -44,14 +44,14 @@ def payments_of(run: RunState) -> sa.Select[Any]:
     )
 
 
-def payment_of(row: RowMapping, currency: str) -> Payment:
-    """A payment from its row."""
+def payment_of(row: RowMapping, run: RunState) -> Payment:
+    """A payment of a run from its row."""
     return Payment(
         payslip_id=PayslipId(row["payslip_id"]),
         run_id=RunId(row["run_id"]),
         employee_id=EmployeeId(row["employee_id"]),
-        amount=Money(row["net_minor"], currency),
-        status=PaymentStatus.PENDING if row["status"] is None else PaymentStatus(row["status"]),
+        amount=Money(row["net_minor"], run.currency),
+        status=PaymentStatus.unrecorded(run) if row["status"] is None else PaymentStatus(row["status"]),
         reason=row["reason"] or "",
     )
 
@@ -73,7 +73,7 @@ class SqlPayments:
         found: dict[EmployeeId, Payment] = {}
         for part in parts(employees):
             for row in await self._tx.rows(payments_of(run).where(_payslip.employee_id.in_(part))):
-                payment = payment_of(row, run.currency)
+                payment = payment_of(row, run)
                 found[payment.employee_id] = payment
         return found
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import RowMapping
 
 from chassis.database import Duplicate, Tx, delete, select, update
 from contexts.payroll.domain.payroll_run import (
+    DEAD,
     RunId,
     RunState,
     RunStatus,
@@ -41,6 +42,7 @@ _blocker = tables.blocker.c
 _stale = tables.stale_payslip.c
 _again = tables.recalculation.c
 
+DEAD_VALUES = sorted(status.value for status in DEAD)
 MAX_CHUNKS = 10_000
 MAX_STALE = 100_000
 IN_LIST = 500
@@ -115,6 +117,11 @@ def slot_id(run: RunState) -> UUID:
     return derived_id("payslip-slot", run.slot)
 
 
+def _past_slot_id(place: UUID, reversed_run: UUID) -> UUID:
+    """Where the payslip of a reversed run stands once another one has its place: it stays in the employee's list."""
+    return derived_id("payslip-slot", place, reversed_run)
+
+
 class SqlPayslips:
     """Payslips in chunks, with the rules that nobody is paid twice."""
 
@@ -182,6 +189,7 @@ class SqlPayslips:
         if careful:
             mine: set[UUID] = set()
             dead: list[UUID] = []
+            past: dict[UUID, list[UUID]] = {}
             taken: dict[EmployeeId, RunId] = {}
             for part in parts(employees):
                 holders = (
@@ -194,6 +202,8 @@ class SqlPayslips:
                         mine.add(row["employee_id"])
                     elif row["status"] == RunStatus.VOID.value:
                         dead.append(row["employee_id"])
+                    elif row["status"] == RunStatus.REVERSED.value:
+                        past.setdefault(row["run_id"], []).append(row["employee_id"])
                     else:
                         taken[EmployeeId(row["employee_id"])] = RunId(row["run_id"])
             if taken:
@@ -202,6 +212,10 @@ class SqlPayslips:
                 await self._tx.execute(
                     delete(tables.payslip_slot).where(_slot.slot_id == place, _slot.employee_id.in_(part))
                 )
+            for reversed_run, members in past.items():
+                for part in parts(members):
+                    moved = update(tables.payslip_slot).where(_slot.slot_id == place, _slot.employee_id.in_(part))
+                    await self._tx.execute(moved.values(slot_id=_past_slot_id(place, reversed_run)))
             wanted = [employee for employee in employees if employee not in mine]
         run_id = run.id
         rows = [{"employee_id": employee, "slot_id": place, "run_id": run_id} for employee in wanted]
@@ -245,7 +259,7 @@ class SqlPayslips:
                 .where(_range.assignment_id.in_(part), _range.end_date > first_day, _range.start_date < last_day)
             )
             for held in await self._tx.rows(holders):
-                if held["status"] == RunStatus.VOID.value or held["attempt"] != held["run_attempt"]:
+                if held["status"] in DEAD_VALUES or held["attempt"] != held["run_attempt"]:
                     dead.append(held)
                     continue
                 for mine in wanted.get((held["assignment_id"], held["component"]), ()):
@@ -378,7 +392,7 @@ class SqlPayslips:
     ) -> Sequence[EmployeeId]:
         latest = tables.payslip.alias("latest")
         mine = tables.payslip
-        moved: list[EmployeeId] = []
+        moved = await self._on_reversed(run, limit)
         newer: list[Any] = []
         for one in finalized:
             seen_newer = sa.false() if not newer else sa.or_(*newer)
@@ -398,9 +412,11 @@ class SqlPayslips:
                     sa.or_(mine.c.predecessor_id.is_(None), mine.c.predecessor_id != latest.c.payslip_id),
                     ~seen_newer,
                 )
-                .limit(limit - len(moved))
+                .limit(limit)
             )
-            moved += [EmployeeId(row["employee_id"]) for row in await self._tx.rows(wanted)]
+            for row in await self._tx.rows(wanted):
+                if row["employee_id"] not in moved:
+                    moved.append(EmployeeId(row["employee_id"]))
             if len(moved) >= limit:
                 break
             newest = tables.payslip.alias(f"newer{len(newer)}")
@@ -416,7 +432,26 @@ class SqlPayslips:
                     )
                 )
             )
-        return moved
+        return moved[:limit]
+
+    async def _on_reversed(self, run: RunState, limit: int) -> list[EmployeeId]:
+        """Employees of the run whose payslip stands on one that was taken back."""
+        stood_on = tables.payslip.alias("stood_on")
+        wanted = (
+            select(tables.payslip, _payslip.employee_id)
+            .join(
+                stood_on,
+                sa.and_(stood_on.c.tenant_id == _payslip.tenant_id, stood_on.c.payslip_id == _payslip.predecessor_id),
+            )
+            .join(
+                tables.payroll_run,
+                sa.and_(_run.tenant_id == stood_on.c.tenant_id, _run.run_id == stood_on.c.run_id),
+            )
+            .where(*self._of(tables.payslip, run), _run.status == RunStatus.REVERSED.value)
+            .order_by(_payslip.employee_id)
+            .limit(limit)
+        )
+        return [EmployeeId(row["employee_id"]) for row in await self._tx.rows(wanted)]
 
     async def has(self, run: RunState, employees: Sequence[EmployeeId]) -> Sequence[EmployeeId]:
         found: dict[EmployeeId, None] = {}

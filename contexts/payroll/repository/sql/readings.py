@@ -229,7 +229,7 @@ class SqlPayrollReading:
         if tax_year:
             wanted = wanted.where(_run.tax_year == tax_year)
         if finalized_only:
-            wanted = wanted.where(_run.status == RunStatus.FINALIZED.value)
+            wanted = wanted.where(_run.finalized_number > 0)
         if after is not None:
             day, run = after
             wanted = wanted.where(sa.or_(_run.pay_date < day, sa.and_(_run.pay_date == day, _payslip.run_id < run)))
@@ -267,7 +267,7 @@ class SqlPayrollReading:
         wanted = select(tables.payroll_run).where(
             _run.pay_group == run.pay_group,
             _run.kind == RunKind.REGULAR.value,
-            _run.finalized_number > 0,
+            _run.status == RunStatus.FINALIZED.value,
             _run.start_date < run.span.start,
         )
         row = await self._tx.row(wanted.order_by(_run.start_date.desc()).limit(1))
@@ -294,11 +294,11 @@ class SqlPayrollReading:
 
     async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
         state = await self._state(run)
-        if state.status is not RunStatus.FINALIZED:
+        if not state.finalized_number:
             return []
         wanted = payments_of(state).where(_payslip.employee_id > (after or _FIRST))
         rows = await self._tx.rows(wanted.order_by(_payslip.employee_id).limit(limit))
-        return [payment_of(row, state.currency) for row in rows]
+        return [payment_of(row, state) for row in rows]
 
     async def pay_inputs(
         self, employee: EmployeeId | None, pay_group: str, period: str, after: PayInputId | None, limit: int

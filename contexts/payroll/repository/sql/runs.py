@@ -17,6 +17,7 @@ from contexts.payroll.domain.errors import (
     RunNotFound,
 )
 from contexts.payroll.domain.payroll_run import (
+    DEAD,
     ControlTotals,
     PayrollRun,
     RunId,
@@ -77,16 +78,22 @@ def run_state(row: RowMapping) -> RunState:
         include_regular=bool(row["include_regular"]),
         due_count=row["due_count"],
         settled_count=row["settled_count"],
+        reverses=None if row["reverses_id"] is None else RunId(row["reverses_id"]),
+        reversed_by=None if row["reversed_by_id"] is None else RunId(row["reversed_by_id"]),
+        recover_settled=bool(row["recover_settled"]),
     )
 
 
 def told(status: RunStatus) -> tuple[Any, ...]:
     """The condition that a run is told to be in this status."""
+    final = _run.status == RunStatus.FINALIZED.value
     if status is RunStatus.PAID:
-        return _run.settled_count > 0, _run.settled_count >= _run.due_count
+        return final, _run.settled_count > 0, _run.settled_count >= _run.due_count
     if status is RunStatus.PARTIALLY_PAID:
-        return _run.settled_count > 0, _run.settled_count < _run.due_count
-    return _run.status == status.value, _run.settled_count == 0
+        return final, _run.settled_count > 0, _run.settled_count < _run.due_count
+    if status is RunStatus.FINALIZED:
+        return final, _run.settled_count == 0
+    return (_run.status == status.value,)
 
 
 def totals_of(row: RowMapping) -> ControlTotals:
@@ -113,7 +120,7 @@ def totals_row(totals: ControlTotals) -> dict[str, int]:
 
 def _changing_row(state: RunState) -> dict[str, Any]:
     return {
-        "live": None if state.status is RunStatus.VOID else 1,
+        "live": None if state.status in DEAD else 1,
         "status": state.status.value,
         "attempt": state.attempt,
         "input_cutoff": state.input_cutoff,
@@ -127,6 +134,7 @@ def _changing_row(state: RunState) -> dict[str, Any]:
         "finalized_number": state.finalized_number,
         "due_count": state.due_count,
         "settled_count": state.settled_count,
+        "reversed_by_id": state.reversed_by,
     }
 
 
@@ -152,6 +160,8 @@ def _run_row(state: RunState) -> dict[str, Any]:
         "wanted_cutoff": state.wanted_cutoff,
         "created_time": state.created_time,
         "include_regular": state.include_regular,
+        "reverses_id": state.reverses,
+        "recover_settled": state.recover_settled,
         **_changing_row(state),
     }
 
@@ -236,6 +246,13 @@ class SqlRuns:
     async def finalized(self, registration: str, tax_year: int) -> Sequence[FinalizedRun]:
         return await finalized_runs(self._tx, registration, tax_year)
 
+    async def last_number(self, registration: str, tax_year: int) -> int:
+        highest = select(tables.payroll_run, sa.func.max(_run.finalized_number).label("highest")).where(
+            _run.registration == registration, _run.tax_year == tax_year
+        )
+        row = await self._tx.row(highest)
+        return 0 if row is None else int(row["highest"] or 0)
+
     async def ask_for_calculation(self, id: RunId, now: datetime) -> None:
         asked = update(tables.run_lease).where(_lease.run_id == id)
         await self._tx.execute(
@@ -308,7 +325,11 @@ def positions_of(text: str) -> Mapping[str, int] | None:
 async def finalized_runs(tx: Tx, registration: str, tax_year: int) -> Sequence[FinalizedRun]:
     """Finalized runs of a registration and tax year, the latest first."""
     wanted = select(tables.payroll_run, _run.run_id, _run.attempt, _run.finalized_number).where(
-        _run.registration == registration, _run.tax_year == tax_year, _run.finalized_number > 0
+        _run.registration == registration,
+        _run.tax_year == tax_year,
+        _run.finalized_number > 0,
+        _run.status == RunStatus.FINALIZED.value,
+        _run.kind != RunKind.REVERSAL.value,
     )
     rows = await tx.rows(wanted.order_by(_run.finalized_number.desc()).limit(MAX_FINALIZED))
     return [FinalizedRun(RunId(row["run_id"]), row["attempt"], row["finalized_number"]) for row in rows]

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emuster/payroll/v1/events.proto\x12\x11muster.payroll.v1\x1a\x16google/type/date.proto\"i\n#PayrollRunCalculationRequestedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x11\n\tpay_group\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\"k\n\x16PayrollRunCreatedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpay_group\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x05\"\x8d\x01\n\x19PayrollRunCalculatedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x11\n\tpay_group\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x15\n\rpayslip_count\x18\x05 \x01(\x05\x12\x15\n\rblocked_count\x18\x06 \x01(\x05\"P\n\x16PayrollRunChangedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63hange\x18\x02 \x01(\t\x12\x16\n\x0e\x65mployee_count\x18\x03 \x01(\x05\"C\n\x17PayrollRunApprovedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x18\n\x10\x63\x61lculation_hash\x18\x02 \x01(\t\"\x89\x01\n\x18PayrollRunFinalizedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpay_group\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12#\n\x08pay_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12\x15\n\rpayslip_count\x18\x05 \x01(\x05\"\'\n\x15PayrollRunVoidedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"d\n\x14PayInputChangedEvent\x12\x14\n\x0cpay_input_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65mployee_id\x18\x02 \x01(\t\x12\x11\n\tcomponent\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\"F\n\x1cPayrollCatalogPublishedEvent\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\x03\x12\r\n\x05\x63odes\x18\x02 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emuster/payroll/v1/events.proto\x12\x11muster.payroll.v1\x1a\x16google/type/date.proto\"i\n#PayrollRunCalculationRequestedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x11\n\tpay_group\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\"k\n\x16PayrollRunCreatedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpay_group\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x05\"\x8d\x01\n\x19PayrollRunCalculatedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x11\n\tpay_group\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\x12\x15\n\rpayslip_count\x18\x05 \x01(\x05\x12\x15\n\rblocked_count\x18\x06 \x01(\x05\"P\n\x16PayrollRunChangedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63hange\x18\x02 \x01(\t\x12\x16\n\x0e\x65mployee_count\x18\x03 \x01(\x05\"C\n\x17PayrollRunApprovedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x18\n\x10\x63\x61lculation_hash\x18\x02 \x01(\t\"\x89\x01\n\x18PayrollRunFinalizedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpay_group\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12#\n\x08pay_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12\x15\n\rpayslip_count\x18\x05 \x01(\x05\"\'\n\x15PayrollRunVoidedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"B\n\x17PayrollRunReversedEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x17\n\x0freversal_run_id\x18\x02 \x01(\t\"d\n\x14PayInputChangedEvent\x12\x14\n\x0cpay_input_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65mployee_id\x18\x02 \x01(\t\x12\x11\n\tcomponent\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\"F\n\x1cPayrollCatalogPublishedEvent\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\x03\x12\r\n\x05\x63odes\x18\x02 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,8 +46,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYROLLRUNFINALIZEDEVENT']._serialized_end=726
   _globals['_PAYROLLRUNVOIDEDEVENT']._serialized_start=728
   _globals['_PAYROLLRUNVOIDEDEVENT']._serialized_end=767
-  _globals['_PAYINPUTCHANGEDEVENT']._serialized_start=769
-  _globals['_PAYINPUTCHANGEDEVENT']._serialized_end=869
-  _globals['_PAYROLLCATALOGPUBLISHEDEVENT']._serialized_start=871
-  _globals['_PAYROLLCATALOGPUBLISHEDEVENT']._serialized_end=941
+  _globals['_PAYROLLRUNREVERSEDEVENT']._serialized_start=769
+  _globals['_PAYROLLRUNREVERSEDEVENT']._serialized_end=835
+  _globals['_PAYINPUTCHANGEDEVENT']._serialized_start=837
+  _globals['_PAYINPUTCHANGEDEVENT']._serialized_end=937
+  _globals['_PAYROLLCATALOGPUBLISHEDEVENT']._serialized_start=939
+  _globals['_PAYROLLCATALOGPUBLISHEDEVENT']._serialized_end=1009
 # @@protoc_insertion_point(module_scope)

@@ -71,7 +71,7 @@ class PayrollRunCreatedEvent(_message.Message):
     period: _builtins.str
     """Name of the period."""
     kind: _builtins.str
-    """REGULAR, OFF_CYCLE, CORRECTION, TERMINATION or OPENING."""
+    """REGULAR, OFF_CYCLE, CORRECTION, TERMINATION, OPENING or REVERSAL."""
     sequence: _builtins.int
     """0 for REGULAR, else rising."""
     def __init__(
@@ -250,6 +250,32 @@ class PayrollRunVoidedEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PayrollRunVoidedEvent: _TypeAlias = PayrollRunVoidedEvent  # noqa: Y015
+
+@_typing.final
+class PayrollRunReversedEvent(_message.Message):
+    """A final run was taken back by another one: its payslips count no more, and its period may be paid again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    REVERSAL_RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """UUID of the run that was taken back."""
+    reversal_run_id: _builtins.str
+    """UUID of the final run that took it back."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        reversal_run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reversal_run_id", b"reversal_run_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayrollRunReversedEvent: _TypeAlias = PayrollRunReversedEvent  # noqa: Y015
 
 @_typing.final
 class PayInputChangedEvent(_message.Message):

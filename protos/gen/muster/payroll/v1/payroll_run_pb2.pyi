@@ -42,6 +42,8 @@ class _RunKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunKind.Value
     """Final pay of people who leave."""
     RUN_KIND_OPENING: _RunKind.ValueType  # 5
     """Balances brought in from another system."""
+    RUN_KIND_REVERSAL: _RunKind.ValueType  # 6
+    """Takes a final run back; made by ReversePayrollRun only."""
 
 class RunKind(_RunKind, metaclass=_RunKindEnumTypeWrapper):
     """What a run pays."""
@@ -58,6 +60,8 @@ RUN_KIND_TERMINATION: RunKind.ValueType  # 4
 """Final pay of people who leave."""
 RUN_KIND_OPENING: RunKind.ValueType  # 5
 """Balances brought in from another system."""
+RUN_KIND_REVERSAL: RunKind.ValueType  # 6
+"""Takes a final run back; made by ReversePayrollRun only."""
 Global___RunKind: _TypeAlias = RunKind  # noqa: Y015
 
 class _RunStatus:
@@ -84,6 +88,8 @@ class _RunStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunStatus.V
     """Final, and some of its payments are settled."""
     RUN_STATUS_PAID: _RunStatus.ValueType  # 8
     """Final, and all of its payments are settled."""
+    RUN_STATUS_REVERSED: _RunStatus.ValueType  # 9
+    """Was final, and another final run took it back."""
 
 class RunStatus(_RunStatus, metaclass=_RunStatusEnumTypeWrapper):
     """Where a run stands. Set by the service only."""
@@ -106,6 +112,8 @@ RUN_STATUS_PARTIALLY_PAID: RunStatus.ValueType  # 7
 """Final, and some of its payments are settled."""
 RUN_STATUS_PAID: RunStatus.ValueType  # 8
 """Final, and all of its payments are settled."""
+RUN_STATUS_REVERSED: RunStatus.ValueType  # 9
+"""Was final, and another final run took it back."""
 Global___RunStatus: _TypeAlias = RunStatus  # noqa: Y015
 
 class _TraceSource:
@@ -208,6 +216,8 @@ class _VarianceReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Varian
     """The component is new, ended, or has another formula."""
     VARIANCE_REASON_OTHER: _VarianceReason.ValueType  # 12
     """None of these."""
+    VARIANCE_REASON_REVERSAL: _VarianceReason.ValueType  # 13
+    """The run takes another one back."""
 
 class VarianceReason(_VarianceReason, metaclass=_VarianceReasonEnumTypeWrapper):
     """Why an amount differs from that of the run before."""
@@ -238,6 +248,8 @@ VARIANCE_REASON_COMPONENT_CHANGED: VarianceReason.ValueType  # 11
 """The component is new, ended, or has another formula."""
 VARIANCE_REASON_OTHER: VarianceReason.ValueType  # 12
 """None of these."""
+VARIANCE_REASON_REVERSAL: VarianceReason.ValueType  # 13
+"""The run takes another one back."""
 Global___VarianceReason: _TypeAlias = VarianceReason  # noqa: Y015
 
 class _PaymentStatus:
@@ -254,6 +266,8 @@ class _PaymentStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Payment
     """Paid out."""
     PAYMENT_STATUS_RETURNED: _PaymentStatus.ValueType  # 3
     """Not paid out, or given back."""
+    PAYMENT_STATUS_CANCELLED: _PaymentStatus.ValueType  # 4
+    """Nothing is known of it, and nothing is to be paid: its run is REVERSED."""
 
 class PaymentStatus(_PaymentStatus, metaclass=_PaymentStatusEnumTypeWrapper):
     """Where a payment stands."""
@@ -266,6 +280,8 @@ PAYMENT_STATUS_SETTLED: PaymentStatus.ValueType  # 2
 """Paid out."""
 PAYMENT_STATUS_RETURNED: PaymentStatus.ValueType  # 3
 """Not paid out, or given back."""
+PAYMENT_STATUS_CANCELLED: PaymentStatus.ValueType  # 4
+"""Nothing is known of it, and nothing is to be paid: its run is REVERSED."""
 Global___PaymentStatus: _TypeAlias = PaymentStatus  # noqa: Y015
 
 @_typing.final
@@ -412,6 +428,8 @@ class PayrollRun(_message.Message):
     INCLUDE_REGULAR_FIELD_NUMBER: _builtins.int
     DUE_PAYMENT_COUNT_FIELD_NUMBER: _builtins.int
     SETTLED_PAYMENT_COUNT_FIELD_NUMBER: _builtins.int
+    REVERSES_RUN_ID_FIELD_NUMBER: _builtins.int
+    REVERSED_BY_RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUID of the run."""
     pay_group: _builtins.str
@@ -460,6 +478,10 @@ class PayrollRun(_message.Message):
     """Payslips with something to pay out; 0 before the run is final."""
     settled_payment_count: _builtins.int
     """Payments of the run that are settled."""
+    reverses_run_id: _builtins.str
+    """UUID of the run that this one takes back; empty unless its kind is REVERSAL."""
+    reversed_by_run_id: _builtins.str
+    """UUID of the final run that took this one back; empty unless it is REVERSED."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First day of the period."""
@@ -537,10 +559,12 @@ class PayrollRun(_message.Message):
         include_regular: _builtins.bool = ...,
         due_payment_count: _builtins.int = ...,
         settled_payment_count: _builtins.int = ...,
+        reverses_run_id: _builtins.str = ...,
+        reversed_by_run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "end_date", b"end_date", "input_cutoff", b"input_cutoff", "pay_date", b"pay_date", "progress", b"progress", "start_date", b"start_date", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "attempt", b"attempt", "calculation_hash", b"calculation_hash", "catalog_version", b"catalog_version", "country", b"country", "created_time", b"created_time", "currency", b"currency", "due_payment_count", b"due_payment_count", "employee_ids", b"employee_ids", "end_date", b"end_date", "etag", b"etag", "include_regular", b"include_regular", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "prepared_by", b"prepared_by", "progress", b"progress", "reason", b"reason", "run_id", b"run_id", "sequence", b"sequence", "settled_payment_count", b"settled_payment_count", "source_positions", b"source_positions", "stale_hash", b"stale_hash", "start_date", b"start_date", "status", b"status", "statutory_version", b"statutory_version", "tax_period", b"tax_period", "tax_year", b"tax_year", "time_calendar", b"time_calendar", "time_periods", b"time_periods", "totals", b"totals", "withholding_registration", b"withholding_registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "attempt", b"attempt", "calculation_hash", b"calculation_hash", "catalog_version", b"catalog_version", "country", b"country", "created_time", b"created_time", "currency", b"currency", "due_payment_count", b"due_payment_count", "employee_ids", b"employee_ids", "end_date", b"end_date", "etag", b"etag", "include_regular", b"include_regular", "input_cutoff", b"input_cutoff", "kind", b"kind", "pay_date", b"pay_date", "pay_group", b"pay_group", "period", b"period", "prepared_by", b"prepared_by", "progress", b"progress", "reason", b"reason", "reversed_by_run_id", b"reversed_by_run_id", "reverses_run_id", b"reverses_run_id", "run_id", b"run_id", "sequence", b"sequence", "settled_payment_count", b"settled_payment_count", "source_positions", b"source_positions", "stale_hash", b"stale_hash", "start_date", b"start_date", "status", b"status", "statutory_version", b"statutory_version", "tax_period", b"tax_period", "tax_year", b"tax_year", "time_calendar", b"time_calendar", "time_periods", b"time_periods", "totals", b"totals", "withholding_registration", b"withholding_registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1405,6 +1429,142 @@ class VoidPayrollRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VoidPayrollRunResponse: _TypeAlias = VoidPayrollRunResponse  # noqa: Y015
+
+@_typing.final
+class ReversePayrollRunRequest(_message.Message):
+    """A final run to take back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REVERSAL_DATE_FIELD_NUMBER: _builtins.int
+    RECOVER_SETTLED_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of this request; the same id gives the same answer."""
+    run_id: _builtins.str
+    """UUID of the run."""
+    etag: _builtins.str
+    """Version of the run that the caller saw; empty = not checked."""
+    reason: _builtins.str
+    """Why."""
+    recover_settled: _builtins.bool
+    """True when what was paid out of it already is got back from the employees in another way."""
+    @_builtins.property
+    def reversal_date(self) -> _date_pb2.Date:
+        """The day on which it is taken back, in the company's zone; in the tax year of the run."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        reversal_date: _date_pb2.Date | None = ...,
+        recover_settled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reversal_date", b"reversal_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "reason", b"reason", "recover_settled", b"recover_settled", "request_id", b"request_id", "reversal_date", b"reversal_date", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReversePayrollRunRequest: _TypeAlias = ReversePayrollRunRequest  # noqa: Y015
+
+@_typing.final
+class ReversePayrollRunResponse(_message.Message):
+    """The run of kind REVERSAL in CALCULATING."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___PayrollRun:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___PayrollRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReversePayrollRunResponse: _TypeAlias = ReversePayrollRunResponse  # noqa: Y015
+
+@_typing.final
+class SubmitReversalChunkRequest(_message.Message):
+    """One chunk of a reversal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    CHUNK_NO_FIELD_NUMBER: _builtins.int
+    AFTER_EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """UUID of the run of kind REVERSAL."""
+    attempt: _builtins.int
+    """The claimed attempt."""
+    fence: _builtins.int
+    """The worker's fence."""
+    chunk_no: _builtins.int
+    """Number of the chunk, from 1."""
+    after_employee_id: _builtins.str
+    """The last employee of the chunk before; empty for chunk 1."""
+    limit: _builtins.int
+    """At most so many payslips, 1 to 500; 0 means 500."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        fence: _builtins.int = ...,
+        chunk_no: _builtins.int = ...,
+        after_employee_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_employee_id", b"after_employee_id", "attempt", b"attempt", "chunk_no", b"chunk_no", "fence", b"fence", "limit", b"limit", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitReversalChunkRequest: _TypeAlias = SubmitReversalChunkRequest  # noqa: Y015
+
+@_typing.final
+class SubmitReversalChunkResponse(_message.Message):
+    """What the chunk gave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_STATUS_FIELD_NUMBER: _builtins.int
+    LAST_EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    run_status: Global___RunStatus.ValueType
+    """The run's status after the chunk: CALCULATED when it was the last."""
+    last_employee_id: _builtins.str
+    """The last employee of the chunk, for the next one; empty where it is the last chunk."""
+    def __init__(
+        self,
+        *,
+        run_status: Global___RunStatus.ValueType = ...,
+        last_employee_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_employee_id", b"last_employee_id", "run_status", b"run_status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitReversalChunkResponse: _TypeAlias = SubmitReversalChunkResponse  # noqa: Y015
 
 @_typing.final
 class PayslipSummary(_message.Message):

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class PayrollRunServiceStub:
-    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final.
+    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final. A final run becomes
+    REVERSED when the run that reverses it is final.
 
     Any process may calculate it: claim it, send the facts in chunks ordered by employee id, and the last chunk completes
     it. The fence rises at each claim, so that an older claimant cannot write.
@@ -97,6 +98,16 @@ class PayrollRunServiceStub:
                 '/muster.payroll.v1.PayrollRunService/VoidPayrollRun',
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunRequest.SerializeToString,
                 response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunResponse.FromString,
+                _registered_method=True)
+        self.ReversePayrollRun = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/ReversePayrollRun',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReversePayrollRunRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReversePayrollRunResponse.FromString,
+                _registered_method=True)
+        self.SubmitReversalChunk = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/SubmitReversalChunk',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SubmitReversalChunkRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SubmitReversalChunkResponse.FromString,
                 _registered_method=True)
         self.SettlePayments = channel.unary_unary(
                 '/muster.payroll.v1.PayrollRunService/SettlePayments',
@@ -186,7 +197,8 @@ class PayrollRunServiceStub:
 
 
 class PayrollRunServiceServicer:
-    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final.
+    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final. A final run becomes
+    REVERSED when the run that reverses it is final.
 
     Any process may calculate it: claim it, send the facts in chunks ordered by employee id, and the last chunk completes
     it. The fence rises at each claim, so that an older claimant cannot write.
@@ -278,6 +290,24 @@ class PayrollRunServiceServicer:
 
     def VoidPayrollRun(self, request, context):
         """DRAFT, CALCULATING, CALCULATED or APPROVED -> VOID. Its payslips count for nothing and its inputs are free again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReversePayrollRun(self, request, context):
+        """Makes a run of kind REVERSAL in CALCULATING that takes a FINALIZED run back, line by line. When it is final, in its turn
+        approved by a second person, the other one is REVERSED: its period can be paid again and the year to date goes back.
+        FAILED_PRECONDITION: PAYMENTS_SETTLED while money of it was paid out and its recovery is not said to be arranged,
+        REVERSAL_LATE in a later tax year, RUN_STATUS_WRONG; ALREADY_EXISTS (RUN_EXISTS) names a reversal that is under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitReversalChunk(self, request, context):
+        """Takes back up to 500 payslips after those before, for a claimed run of kind REVERSAL, and extends the lease. The same
+        chunk again gives the stored answer. Refused as SubmitChunk is. The last one completes: CALCULATING -> CALCULATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -469,6 +499,16 @@ def add_PayrollRunServiceServicer_to_server(servicer, server):
                     request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunRequest.FromString,
                     response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunResponse.SerializeToString,
             ),
+            'ReversePayrollRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReversePayrollRun,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReversePayrollRunRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReversePayrollRunResponse.SerializeToString,
+            ),
+            'SubmitReversalChunk': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitReversalChunk,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SubmitReversalChunkRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SubmitReversalChunkResponse.SerializeToString,
+            ),
             'SettlePayments': grpc.unary_unary_rpc_method_handler(
                     servicer.SettlePayments,
                     request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SettlePaymentsRequest.FromString,
@@ -563,7 +603,8 @@ def add_PayrollRunServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PayrollRunService:
-    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final.
+    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final. A final run becomes
+    REVERSED when the run that reverses it is final.
 
     Any process may calculate it: claim it, send the facts in chunks ordered by employee id, and the last chunk completes
     it. The fence rises at each claim, so that an older claimant cannot write.
@@ -883,6 +924,60 @@ class PayrollRunService:
             '/muster.payroll.v1.PayrollRunService/VoidPayrollRun',
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunRequest.SerializeToString,
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.VoidPayrollRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReversePayrollRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/ReversePayrollRun',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReversePayrollRunRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReversePayrollRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitReversalChunk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/SubmitReversalChunk',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SubmitReversalChunkRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SubmitReversalChunkResponse.FromString,
             options,
             channel_credentials,
             insecure,

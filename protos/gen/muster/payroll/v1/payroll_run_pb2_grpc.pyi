@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PayrollRunServiceStub:
-    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final.
+    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final. A final run becomes
+    REVERSED when the run that reverses it is final.
 
     Any process may calculate it: claim it, send the facts in chunks ordered by employee id, and the last chunk completes
     it. The fence rises at each claim, so that an older claimant cannot write.
@@ -73,6 +74,16 @@ class PayrollRunServiceStub:
     """APPROVED -> FINALIZED. FAILED_PRECONDITION (PREDECESSOR_MOVED) names the employees whose year to date moved."""
     VoidPayrollRun: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.VoidPayrollRunRequest, _payroll_run_pb2.VoidPayrollRunResponse]
     """DRAFT, CALCULATING, CALCULATED or APPROVED -> VOID. Its payslips count for nothing and its inputs are free again."""
+    ReversePayrollRun: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ReversePayrollRunRequest, _payroll_run_pb2.ReversePayrollRunResponse]
+    """Makes a run of kind REVERSAL in CALCULATING that takes a FINALIZED run back, line by line. When it is final, in its turn
+    approved by a second person, the other one is REVERSED: its period can be paid again and the year to date goes back.
+    FAILED_PRECONDITION: PAYMENTS_SETTLED while money of it was paid out and its recovery is not said to be arranged,
+    REVERSAL_LATE in a later tax year, RUN_STATUS_WRONG; ALREADY_EXISTS (RUN_EXISTS) names a reversal that is under way.
+    """
+    SubmitReversalChunk: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.SubmitReversalChunkRequest, _payroll_run_pb2.SubmitReversalChunkResponse]
+    """Takes back up to 500 payslips after those before, for a claimed run of kind REVERSAL, and extends the lease. The same
+    chunk again gives the stored answer. Refused as SubmitChunk is. The last one completes: CALCULATING -> CALCULATED.
+    """
     SettlePayments: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.SettlePaymentsRequest, _payroll_run_pb2.SettlePaymentsResponse]
     """The bank paid out the net pay of these employees. The run is PAID once everybody's is, PARTIALLY_PAID before; the
     same news again changes nothing. FAILED_PRECONDITION: PAYMENT_NOT_DUE, RUN_STATUS_WRONG before the run is final.
@@ -117,7 +128,8 @@ class PayrollRunServiceStub:
 
 @_typing.type_check_only
 class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
-    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final.
+    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final. A final run becomes
+    REVERSED when the run that reverses it is final.
 
     Any process may calculate it: claim it, send the facts in chunks ordered by employee id, and the last chunk completes
     it. The fence rises at each claim, so that an older claimant cannot write.
@@ -160,6 +172,16 @@ class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
     """APPROVED -> FINALIZED. FAILED_PRECONDITION (PREDECESSOR_MOVED) names the employees whose year to date moved."""
     VoidPayrollRun: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.VoidPayrollRunRequest, _payroll_run_pb2.VoidPayrollRunResponse]  # type: ignore[assignment]
     """DRAFT, CALCULATING, CALCULATED or APPROVED -> VOID. Its payslips count for nothing and its inputs are free again."""
+    ReversePayrollRun: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ReversePayrollRunRequest, _payroll_run_pb2.ReversePayrollRunResponse]  # type: ignore[assignment]
+    """Makes a run of kind REVERSAL in CALCULATING that takes a FINALIZED run back, line by line. When it is final, in its turn
+    approved by a second person, the other one is REVERSED: its period can be paid again and the year to date goes back.
+    FAILED_PRECONDITION: PAYMENTS_SETTLED while money of it was paid out and its recovery is not said to be arranged,
+    REVERSAL_LATE in a later tax year, RUN_STATUS_WRONG; ALREADY_EXISTS (RUN_EXISTS) names a reversal that is under way.
+    """
+    SubmitReversalChunk: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.SubmitReversalChunkRequest, _payroll_run_pb2.SubmitReversalChunkResponse]  # type: ignore[assignment]
+    """Takes back up to 500 payslips after those before, for a claimed run of kind REVERSAL, and extends the lease. The same
+    chunk again gives the stored answer. Refused as SubmitChunk is. The last one completes: CALCULATING -> CALCULATED.
+    """
     SettlePayments: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.SettlePaymentsRequest, _payroll_run_pb2.SettlePaymentsResponse]  # type: ignore[assignment]
     """The bank paid out the net pay of these employees. The run is PAID once everybody's is, PARTIALLY_PAID before; the
     same news again changes nothing. FAILED_PRECONDITION: PAYMENT_NOT_DUE, RUN_STATUS_WRONG before the run is final.
@@ -203,7 +225,8 @@ class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
     """Pay inputs, newest first."""
 
 class PayrollRunServiceServicer(metaclass=_abc_1.ABCMeta):
-    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final.
+    """A run goes DRAFT -> CALCULATING -> CALCULATED -> APPROVED -> FINALIZED, or to VOID before it is final. A final run becomes
+    REVERSED when the run that reverses it is final.
 
     Any process may calculate it: claim it, send the facts in chunks ordered by employee id, and the last chunk completes
     it. The fence rises at each claim, so that an older claimant cannot write.
@@ -316,6 +339,28 @@ class PayrollRunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payroll_run_pb2.VoidPayrollRunResponse, _abc.Awaitable[_payroll_run_pb2.VoidPayrollRunResponse]]:
         """DRAFT, CALCULATING, CALCULATED or APPROVED -> VOID. Its payslips count for nothing and its inputs are free again."""
+
+    @_abc_1.abstractmethod
+    def ReversePayrollRun(
+        self,
+        request: _payroll_run_pb2.ReversePayrollRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.ReversePayrollRunResponse, _abc.Awaitable[_payroll_run_pb2.ReversePayrollRunResponse]]:
+        """Makes a run of kind REVERSAL in CALCULATING that takes a FINALIZED run back, line by line. When it is final, in its turn
+        approved by a second person, the other one is REVERSED: its period can be paid again and the year to date goes back.
+        FAILED_PRECONDITION: PAYMENTS_SETTLED while money of it was paid out and its recovery is not said to be arranged,
+        REVERSAL_LATE in a later tax year, RUN_STATUS_WRONG; ALREADY_EXISTS (RUN_EXISTS) names a reversal that is under way.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitReversalChunk(
+        self,
+        request: _payroll_run_pb2.SubmitReversalChunkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.SubmitReversalChunkResponse, _abc.Awaitable[_payroll_run_pb2.SubmitReversalChunkResponse]]:
+        """Takes back up to 500 payslips after those before, for a claimed run of kind REVERSAL, and extends the lease. The same
+        chunk again gives the stored answer. Refused as SubmitChunk is. The last one completes: CALCULATING -> CALCULATED.
+        """
 
     @_abc_1.abstractmethod
     def SettlePayments(
