@@ -1,16 +1,36 @@
-"""Writes the sample company: 30 people in China, two shifts, October 2026 with everything that makes a month hard."""
+"""Writes the sample company: 200 people in China, two legal entities, October 2026 with all that makes a month hard."""
 
 import csv
 import random
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
 SEED = 2026
 CHINA = timezone(timedelta(hours=8))
+URUMQI = timezone(timedelta(hours=6))
+FIRST = date(2026, 10, 1)
+MONTH = [FIRST + timedelta(days=offset) for offset in range(31)]
 JOINED = date(2026, 10, 12)
 LEFT = date(2026, 10, 20)
+
+# People with a story of their own; the others are there because a company has them.
+MOVES_DEPARTMENT = "E0095"
+MOVES_ENTITY = "E0133"
+COMES_BACK = "E0134"
+NEVER_PUNCHES = "E0135"
+FORGETS_TO_PUNCH = "E0136"
+PUNCHES_TWICE = "E0137"
+COMES_AFTER_CORE = "E0059"
+BRINGS_A_HISTORY = "E0123"
+SPLITS_THE_PAY = "E0031"
+RAISED_LATE = ("E0032", "E0033")
+BONUS_ALONE = "E0034"
+RETURNED = date(2026, 10, 19)
+MOVED = date(2026, 10, 16)
+OFFLINE = date(2026, 10, 21)  # the canteen's terminal sent this day at the end of the month
 
 # Source: the State Council's notice on the holidays of 2026 (国办发明电〔2025〕7号, 2025-11-04).
 HOLIDAYS = [
@@ -81,29 +101,152 @@ PEOPLE = [
 
 def write(name: str, header: str, rows: Iterable[Iterable[object]]) -> None:
     """One CSV file beside this script."""
+    (HERE / name).parent.mkdir(parents=True, exist_ok=True)
     with open(HERE / name, "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(header.split())
         lines.writerows(rows)
 
 
+class Team(NamedTuple):
+    """A department that is hired as a whole: its first is the lead, the others report to the lead."""
+
+    department: str
+    size: int
+    position: str
+    location: str
+    schedule: str
+    head: str
+    lowest: int
+    highest: int
+    group: str = "CN-MONTHLY"
+
+
+ROTATION = ("EARLY", "EARLY", "LATE", "LATE", "NIGHT", "NIGHT", "-", "-")  # four crews, three shifts
+CREWS = {"ROTA-A": 0, "ROTA-B": 2, "ROTA-C": 4, "ROTA-D": 6}
+ROTATION_START = date(2018, 12, 30)
+TEAMS = [
+    Team("ENG-HW", 28, "ENGINEER", "SHANGHAI", "STANDARD-5X8", "E0016", 12000, 26000),
+    Team("ENG-SW", 34, "DEVELOPER", "SHANGHAI", "FLEX-5X8", "E0016", 13000, 28000),
+    Team("SALES-EAST", 18, "SALES-REP", "SHANGHAI", "STANDARD-5X8", "E0002", 8500, 16000),
+    Team("SALES-WEST", 12, "SALES-REP", "URUMQI", "STANDARD-5X8", "E0002", 8000, 15000),
+    Team("FIN", 4, "ACCOUNTANT", "SHANGHAI", "STANDARD-5X8", "E0003", 11000, 17000),
+    Team("HR", 4, "HR-PARTNER", "SHANGHAI", "STANDARD-5X8", "E0004", 10000, 16000),
+    Team("OPS-ASSEMBLY", 30, "OPERATOR", "KUNMING", "STANDARD-5X8", "E0020", 5800, 8800, "YN-MONTHLY"),
+    Team("OPS-FINISHING", 10, "OPERATOR", "KUNMING", "NIGHT-5X8", "E0020", 6200, 9000, "YN-MONTHLY"),
+    *(Team("OPS-POWER", 5, "POWER-ENGINEER", "KUNMING", crew, "E0020", 7400, 10800, "YN-MONTHLY") for crew in CREWS),
+    Team("OPS-CANTEEN", 6, "COOK", "KUNMING", "SPLIT-5X8", "E0020", 5200, 7200, "YN-MONTHLY"),
+    Team("OPS-QUALITY", 4, "INSPECTOR", "KUNMING", "STANDARD-5X8", "E0020", 6800, 9800, "YN-MONTHLY"),
+]
+ENTITY = {"CN-MONTHLY": "HUAXING", "YN-MONTHLY": "HUAXING-YN"}
+GRADES = {
+    "GENERAL-MANAGER": "M5", "HEAD-OF-SALES": "M4", "PLANT-MANAGER": "M4", "TEAM-LEAD": "M2", "SENIOR-ENGINEER": "P6",
+    "ENGINEER": "P4", "DEVELOPER": "P4", "POWER-ENGINEER": "P3", "ACCOUNTANT": "P3", "HR-PARTNER": "P3",
+    "SALES-REP": "P3", "INSPECTOR": "P2", "TECHNICIAN": "P2", "OPERATOR": "P1", "COOK": "P1",
+}  # fmt: skip
+# The order of the Hundred Family Surnames, as that of the first 30.
+SURNAMES = (
+    "Qi Xie Zou Yu Bai Shui Dou Zhang Yun Su Pan Ge Xi Fan Peng Lang Lu Chang Ma Miao Fang Ren Yuan Liu Bao Tang Fei Lian "
+    "Cen Xue Lei Ni Teng Yin Luo Bi Hao An Le Shi Fu Pi Bian Kang Bu Gu Meng Ping Huang Mu Xiao Yao Shao Zhan Mao Di Mi "
+    "Bei Ming Zang Ji Cheng Dai Song Pang Xiong Shu Qu Xiang Dong Liang"
+).split()
+GIVEN = (
+    "An Bin Chen Dan Fei Gang Hao Hui Jia Jun Kun Lan Lin Mei Na Ning Peng Qi Rong Shan Tao Ting Wen Xia Yan Ying Yu Zhen"
+).split()
+
+
+class Person(NamedTuple):
+    """One row of employees.csv, as far as the rows differ."""
+
+    number: str
+    name: str
+    born: str
+    hired: str
+    department: str
+    position: str
+    location: str
+    manager: str
+    schedule: str
+    wage: int
+    deduction: int
+    group: str = "CN-MONTHLY"
+    entity: str = "HUAXING"
+
+
+def everybody() -> list[Person]:
+    """The first 30 as they are written above, and 170 more by chance."""
+    chance = random.Random(SEED + 1)
+    people = [Person(*row) for row in PEOPLE]
+    names = {person.name for person in people}
+    for team in TEAMS:
+        lead = ""
+        for _ in range(team.size):
+            number = f"E{len(people) + 1:04}"
+            name = ""
+            while not name or name in names:
+                name = f"{SURNAMES[(len(people) - 30) % len(SURNAMES)]} {chance.choice(GIVEN)}"
+            names.add(name)
+            born = date(1971, 1, 1) + timedelta(days=chance.randrange(365 * 32))
+            hired = max(date(2019, 4, 1), born.replace(year=born.year + 22, day=1)) + timedelta(
+                days=chance.randrange(900)
+            )
+            wage = chance.randrange(team.lowest, team.highest, 100) if lead else team.highest
+            people.append(
+                Person(
+                    number, name, born.isoformat(), min(hired, date(2026, 8, 3)).isoformat(), team.department,
+                    team.position if lead else "TEAM-LEAD", team.location, lead or team.head, team.schedule, wage,
+                    chance.choice((0, 0, 1000, 1500, 2000)), team.group, ENTITY[team.group],
+                )
+            )  # fmt: skip
+            lead = lead or number
+    special = {
+        MOVES_ENTITY: {
+            "department": "OPS",
+            "manager": "E0020",
+            "group": "CN-MONTHLY",
+            "entity": "HUAXING",
+            "wage": 8000,
+            "deduction": 0,
+        },
+        COMES_BACK: {"hired": "2021-05-10", "wage": 6400},
+        NEVER_PUNCHES: {"wage": 6000},
+        BRINGS_A_HISTORY: {"hired": "2026-01-05", "wage": 21000, "deduction": 1000},
+        BONUS_ALONE: {"wage": 16000},
+        RAISED_LATE[0]: {"wage": 15000, "deduction": 1000},
+        RAISED_LATE[1]: {"wage": 14000, "deduction": 1000},
+        MOVES_DEPARTMENT: {"wage": 12000},
+    }
+    return [person._replace(**special.get(person.number, {})) for person in people]
+
+
 def working_days() -> list[date]:
     """October's working days: Monday to Friday but for the holidays, and the Saturday worked instead."""
     moved = {date.fromisoformat(day): kind for day, kind, _ in HOLIDAYS}
-    days = [date(2026, 10, 1) + timedelta(days=offset) for offset in range(31)]
-    return [day for day in days if moved.get(day, "WORKDAY" if day.weekday() < 5 else "REST_DAY") == "WORKDAY"]
+    return [day for day in MONTH if moved.get(day, "WORKDAY" if day.weekday() < 5 else "REST_DAY") == "WORKDAY"]
+
+
+def rota_shift(schedule: str, day: date) -> str:
+    """The shift of a crew on a day."""
+    return ROTATION[((day - ROTATION_START).days + CREWS[schedule]) % len(ROTATION)]
 
 
 def punches() -> list[tuple[str, str, str, str]]:
     """Everybody's punches: number, local instant with offset, direction, source."""
     chance = random.Random(SEED)
     made: list[tuple[datetime, str, str]] = []
+    sent_later: list[tuple[datetime, str, str]] = []
 
     def worked(number: str, start: datetime, end: datetime) -> None:
         made.append((start, number, "IN"))
         made.append((end, number, "OUT"))
 
-    for number, *_person, schedule, _wage, _deduction in PEOPLE:
+    def around(number: str, start: datetime, hours: float) -> None:
+        early, late = timedelta(minutes=chance.randint(1, 14)), timedelta(minutes=chance.randint(1, 12))
+        worked(number, start - early, start + timedelta(hours=hours) + late)
+
+    people = everybody()
+    for person in people[:30]:
+        number, schedule = person.number, person.schedule
         for day in working_days():
             if (
                 schedule == "FIXED-5X8"
@@ -126,24 +269,64 @@ def punches() -> list[tuple[str, str, str, str]]:
                 worked(
                     number, datetime.combine(day, time(9), CHINA) - early, datetime.combine(day, time(18), CHINA) + late
                 )
+    for person in people[30:]:
+        number, schedule = person.number, person.schedule
+        zone = URUMQI if person.location == "URUMQI" else CHINA
+        for day in MONTH if schedule in CREWS else working_days():
+            morning = datetime.combine(day, time(0), zone)
+            if number == NEVER_PUNCHES or (number == COMES_BACK and day < RETURNED):
+                continue
+            if schedule in CREWS:
+                shift = rota_shift(schedule, day)
+                if shift != "-":
+                    around(number, morning + timedelta(hours={"EARLY": 6, "LATE": 14, "NIGHT": 22}[shift]), 8)
+            elif schedule == "NIGHT-5X8":
+                around(number, morning + timedelta(hours=22), 8)
+            elif schedule == "SPLIT-5X8":
+                around(number, morning + timedelta(hours=6.5), 4)
+                around(number, morning + timedelta(hours=15.5), 4)
+                if day == OFFLINE:
+                    sent_later.extend(made[-4:])
+                    del made[-4:]
+            elif schedule == "FLEX-5X8":
+                start = morning + timedelta(hours=8, minutes=chance.randint(0, 110))
+                end = start + timedelta(hours=9, minutes=chance.randint(2, 70))
+                if number == COMES_AFTER_CORE and day == date(2026, 10, 14):
+                    start, end = morning + timedelta(hours=10, minutes=25), morning + timedelta(hours=19)
+                worked(number, start, end)
+            else:
+                around(number, morning + timedelta(hours=9), 9)
+            if number == FORGETS_TO_PUNCH and day == date(2026, 10, 15):
+                made.pop()
+            if number == PUNCHES_TWICE and day == date(2026, 10, 13):
+                made.extend([(instant + timedelta(seconds=20), *rest) for instant, *rest in made[-2:]])
     worked("E0010", datetime(2026, 10, 24, 9, tzinfo=CHINA), datetime(2026, 10, 24, 13, tzinfo=CHINA))  # a Saturday
     worked("E0011", datetime(2026, 10, 1, 9, tzinfo=CHINA), datetime(2026, 10, 1, 17, tzinfo=CHINA))  # National Day
     worked("E0011", datetime(2026, 10, 6, 9, tzinfo=CHINA), datetime(2026, 10, 6, 13, tzinfo=CHINA))  # a moved rest day
     made.sort()
+    # A terminal that was cut off sends what it holds at the end, the newest first.
+    made.extend(reversed(sent_later))
     return [(number, instant.isoformat(), direction, "DEVICE") for instant, number, direction in made]
 
 
 def main() -> None:
     """Write all files."""
+    people = everybody()
     write(
         "legal_entities.csv",
         "code name country effective_date",
-        [("HUAXING", "Huaxing Instruments Co., Ltd.", "CN", "2019-01-01")],
+        [
+            ("HUAXING", "Huaxing Instruments Co., Ltd.", "CN", "2019-01-01"),
+            ("HUAXING-YN", "Huaxing Instruments (Yunnan) Co., Ltd.", "CN", "2019-01-01"),
+        ],
     )
     write(
         "withholding_registrations.csv",
         "code name legal_entity country currency effective_date",
-        [("HUAXING-CN", "Withholding agent of Huaxing Instruments", "HUAXING", "CN", "CNY", "2019-01-01")],
+        [
+            ("HUAXING-CN", "Withholding agent of Huaxing Instruments", "HUAXING", "CN", "CNY", "2019-01-01"),
+            ("HUAXING-YN-CN", "Withholding agent of Huaxing Yunnan", "HUAXING-YN", "CN", "CNY", "2019-01-01"),
+        ],
     )
     write(
         "locations.csv",
@@ -151,6 +334,7 @@ def main() -> None:
         [
             ("SHANGHAI", "Shanghai office", "CN", "Asia/Shanghai", "2019-01-01"),
             ("KUNMING", "Kunming plant", "CN", "Asia/Shanghai", "2019-01-01"),
+            ("URUMQI", "Urumqi sales office", "CN", "Asia/Urumqi", "2019-01-01"),
         ],
     )
     write(
@@ -159,18 +343,27 @@ def main() -> None:
         [
             ("HQ", "Headquarters", "", "2019-01-01"),
             ("ENG", "Engineering", "HQ", "2019-01-01"),
+            ("ENG-HW", "Hardware", "ENG", "2019-01-01"),
+            ("ENG-SW", "Software", "ENG", "2019-01-01"),
             ("SALES", "Sales", "HQ", "2019-01-01"),
+            ("SALES-EAST", "Sales, east", "SALES", "2019-01-01"),
+            ("SALES-WEST", "Sales, west", "SALES", "2019-01-01"),
             ("FIN", "Finance", "HQ", "2019-01-01"),
             ("HR", "People", "HQ", "2019-01-01"),
             ("OPS", "Kunming operations", "HQ", "2019-01-01"),
+            ("OPS-ASSEMBLY", "Assembly", "OPS", "2019-01-01"),
+            ("OPS-FINISHING", "Finishing, at night", "OPS", "2019-01-01"),
+            ("OPS-POWER", "Power plant, around the clock", "OPS", "2019-01-01"),
+            ("OPS-CANTEEN", "Canteen", "OPS", "2019-01-01"),
+            ("OPS-QUALITY", "Quality", "OPS", "2019-01-01"),
         ],
     )
-    positions = sorted({person[5] for person in PEOPLE})
+    positions = sorted({person.position for person in people})
     write(
         "positions.csv",
         "code name headcount effective_date",
         [
-            (code, code.replace("-", " ").capitalize(), 1 + sum(person[5] == code for person in PEOPLE), "2019-01-01")
+            (code, code.replace("-", " ").capitalize(), 1 + sum(one.position == code for one in people), "2019-01-01")
             for code in positions
         ],
     )
@@ -179,23 +372,44 @@ def main() -> None:
         "code name first_day week_start effective_date",
         [("CN-MONTH", "Calendar months", "1", "MONDAY", "2019-01-01")],
     )
+    marks = ("UP 15", "DOWN 15")  # around the clock nobody is paid for coming before or staying after
     write(
         "shifts.csv",
-        "code name start end break_start break_end late_grace_minutes effective_date",
+        "code name start end break_start break_end second_start second_end flexible_minutes core_start core_end "
+        "break_minutes break_after_minutes in_rounding out_rounding late_grace_minutes effective_date",
         [
-            ("DAY", "Day shift", "09:00", "18:00", "12:00", "13:00", "5", "2019-01-01"),
-            ("NIGHT", "Night shift", "22:00", "06:00", "02:00", "02:30", "5", "2019-01-01"),
+            ("DAY", "Day shift", "09:00", "18:00", "12:00", "13:00", *[""] * 9, "5", "2019-01-01"),
+            ("NIGHT", "Night shift", "22:00", "06:00", "02:00", "02:30", *[""] * 7, *marks, "5", "2019-01-01"),
+            ("EARLY", "Early shift", "06:00", "14:00", "10:00", "10:30", *[""] * 7, *marks, "5", "2019-01-01"),
+            ("LATE", "Late shift", "14:00", "22:00", "18:00", "18:30", *[""] * 7, *marks, "5", "2019-01-01"),
+            ("SPLIT", "Breakfast and dinner", "06:30", "10:30", "", "", "15:30", "19:30", *[""] * 7, "5", "2019-01-01"),
+            ("FLEX", "Eight hours between seven and nine", "07:00", "21:00", "", "", "", "", "480", "10:00", "15:00",
+             "60", "300", "", "", "5", "2019-01-01"),
         ],
-    )
+    )  # fmt: skip
+    weekly = [
+        ("STANDARD-5X8", "Five days", "DAY", "CN-STATUTORY", "yes"),
+        ("NIGHT-5X8", "Five nights", "NIGHT", "CN-STATUTORY", "yes"),
+        ("FIXED-5X8", "Five days, no punching", "DAY", "CN-STATUTORY", "no"),
+        ("FLEX-5X8", "Five days, flexible hours", "FLEX", "", "yes"),
+        ("SPLIT-5X8", "Five days, two parts a day", "SPLIT", "CN-STATUTORY", "yes"),
+    ]
     write(
         "work_schedules.csv",
-        "code name mon tue wed thu fri sat sun holiday_calendar overtime_policy punches effective_date",
+        "code name mon tue wed thu fri sat sun rotation rotation_start holiday_calendar overtime_policy "
+        "works_on_holidays ignores_moved_days punches effective_date",
         [
-            ("STANDARD-5X8", "Five days", *["DAY"] * 5, "", "", "CN", "CN-STATUTORY", "yes", "2019-01-01"),
-            ("NIGHT-5X8", "Five nights", *["NIGHT"] * 5, "", "", "CN", "CN-STATUTORY", "yes", "2019-01-01"),
-            ("FIXED-5X8", "Five days, no punching", *["DAY"] * 5, "", "", "CN", "CN-STATUTORY", "no", "2019-01-01"),
+            *(
+                (code, name, *[shift] * 5, *[""] * 4, "CN", policy, "no", "no", punched, "2019-01-01")
+                for code, name, shift, policy, punched in weekly
+            ),
+            *(
+                (crew, f"Rotating crew {crew[-1]}", *[""] * 7, " ".join(ROTATION), ROTATION_START - timedelta(offset),
+                 "CN", "CN-STATUTORY", "yes", "yes", "yes", "2019-01-01")
+                for crew, offset in CREWS.items()
+            ),
         ],
-    )
+    )  # fmt: skip
     overtime = [
         (
             "CN-STATUTORY",
@@ -220,7 +434,10 @@ def main() -> None:
     write(
         "pay_groups.csv",
         "code name withholding_registration frequency currency country time_calendar pay_day effective_date",
-        [("CN-MONTHLY", "Monthly, China", "HUAXING-CN", "MONTH", "CNY", "CN", "CN-MONTH", "5", "2019-01-01")],
+        [
+            ("CN-MONTHLY", "Monthly, China", "HUAXING-CN", "MONTH", "CNY", "CN", "CN-MONTH", "5", "2019-01-01"),
+            ("YN-MONTHLY", "Monthly, Yunnan", "HUAXING-YN-CN", "MONTH", "CNY", "CN", "CN-MONTH", "10", "2019-01-01"),
+        ],
     )
     write(
         "pay_components.csv",
@@ -242,31 +459,118 @@ def main() -> None:
     write(
         "employees.csv",
         "employee_number legal_name birth_date email hire_date employment_type legal_entity department position location "
-        "manager work_schedule pay_group monthly_wage currency social_insurance_city social_insurance_base "
-        "housing_fund_base housing_fund_rate injury_rate special_additional_deduction",
+        "manager work_schedule pay_group grade monthly_wage currency social_insurance_city social_insurance_base "
+        "housing_fund_base housing_fund_rate injury_rate special_additional_deduction bank_account bank_name",
         [
             (
-                number, name, born, f"{name.lower().replace(' ', '.')}@huaxing.example", hired, "FULL_TIME", "HUAXING",
-                department, position, location, manager, schedule, "CN-MONTHLY", f"{wage}.00", "CNY", location,
-                f"{wage}.00", f"{wage}.00", "0.07" if location == "SHANGHAI" else "0.12",
-                "0.002" if location == "SHANGHAI" else "0.004", f"{deduction}.00",
+                one.number, one.name, one.born, f"{one.name.lower().replace(' ', '.')}@huaxing.example", one.hired,
+                "FULL_TIME", one.entity, one.department, one.position, one.location, one.manager, one.schedule,
+                one.group, GRADES[one.position], f"{one.wage}.00", "CNY", *statutory(one),
+                f"9999{int(one.number[1:]):012}", "Sample Bank",
             )
-            for number, name, born, hired, department, position, location, manager, schedule, wage, deduction in PEOPLE
+            for one in people
         ],
     )  # fmt: skip
+    write(
+        "bank_accounts.csv",
+        "employee_number effective_date bank_account bank_name amount currency share_percent",
+        [
+            (SPLITS_THE_PAY, "2026-10-01", "9999800000000031", "Sample Savings", "3000.00", "CNY", ""),
+            (SPLITS_THE_PAY, "2026-10-01", "9999000000000031", "Sample Bank", "", "", ""),
+        ],
+    )
+    write(
+        "transfers.csv",
+        "employee_number effective_date legal_entity department position manager pay_group reason",
+        [
+            (MOVES_DEPARTMENT, RETURNED, "", "ENG-HW", "ENGINEER", "E0031", "", "From selling meters to making them"),
+            (MOVES_ENTITY, MOVED, "HUAXING-YN", "OPS-ASSEMBLY", "", "E0131", "YN-MONTHLY", "To the Yunnan company"),
+        ],
+    )
+    write(
+        "statutory_profiles.csv",
+        "employee_number effective_date social_insurance_base housing_fund_base reason",
+        [
+            (MOVES_ENTITY, MOVED, "NONE", "NONE", "The month's contributions are paid by the employer before"),
+            (MOVES_ENTITY, "2026-11-01", "8000.00", "8000.00", "Contributions go on with the new employer"),
+        ],
+    )
     write(
         "compensation_changes.csv",
         "employee_number effective_date monthly_wage currency reason",
         [("E0005", "2026-10-19", "24000.00", "CNY", "PROMOTION")],
     )
-    write("terminations.csv", "employee_number last_day reason", [("E0030", LEFT.isoformat(), "RESIGNATION")])
+    write(
+        "terminations.csv",
+        "employee_number last_day reason",
+        [(COMES_BACK, "2026-06-30", "RESIGNATION"), ("E0030", LEFT.isoformat(), "RESIGNATION")],
+    )
+    back = next(one for one in people if one.number == COMES_BACK)._replace(wage=7000)
+    write(
+        "rehires.csv",
+        "employee_number hire_date employment_type legal_entity department position location manager work_schedule "
+        "pay_group grade monthly_wage currency social_insurance_city social_insurance_base housing_fund_base "
+        "housing_fund_rate injury_rate special_additional_deduction",
+        [
+            (
+                back.number, RETURNED, "FULL_TIME", back.entity, back.department, back.position, back.location,
+                back.manager, back.schedule, back.group, GRADES[back.position], f"{back.wage}.00", "CNY",
+                *statutory(back),
+            )
+        ],
+    )  # fmt: skip
     write("absences.csv", "employee_number date code paid_share", [("E0012", "2026-10-22", "UNPAID", "0")])
     write(
+        "opening_balances.csv",
+        "employee_number period gross deductions net income contributions special_additional tax months source "
+        "source_date",
+        [history()],
+    )
+    write(
         "pay_inputs.csv",
-        "employee_number period component amount currency note",
-        [("E0002", "2026-10", "BONUS", "36000.00", "CNY", "Annual bonus 2025, taxed alone")],
+        "employee_number period component amount currency run note",
+        [
+            ("E0002", "2026-10", "BONUS", "36000.00", "CNY", "REGULAR", "Annual bonus 2025, taxed alone"),
+            (BONUS_ALONE, "2026-10", "BONUS", "24000.00", "CNY", "OFF_CYCLE", "Patent award, paid beside the month"),
+        ],
     )
     write("punches.csv", "employee_number punched_at direction source", punches())
+    write(
+        "later/before_submit/punches.csv",
+        "employee_number punched_at direction source",
+        [(FORGETS_TO_PUNCH, "2026-10-15T18:00:00+08:00", "OUT", "WEB")],
+    )
+    write(
+        "later/after_calculation/compensation_changes.csv",
+        "employee_number effective_date monthly_wage currency reason",
+        [
+            (RAISED_LATE[0], "2026-10-01", "16500.00", "CNY", "Signed in September, filed in November"),
+            (RAISED_LATE[1], "2026-10-12", "15000.00", "CNY", "Signed after the payroll was calculated"),
+        ],
+    )
+
+
+def statutory(person: Person) -> tuple[object, ...]:
+    """City, bases, rates and special deduction; who works in Urumqi is insured in Shanghai, where the company is."""
+    kunming = person.location == "KUNMING"
+    wage = f"{person.wage}.00"
+    rates = ("0.12", "0.004") if kunming else ("0.07", "0.002")
+    return "KUNMING" if kunming else "SHANGHAI", wage, wage, *rates, f"{person.deduction}.00"
+
+
+def history() -> tuple[object, ...]:
+    """January to September with the payroll office before, cumulated by the published rules.
+
+    Contributions of 17.5 percent of 21,000 a month. Tax of 9 x (21,000 - 3,675 - 5,000 - 1,000) = 101,925: ten percent
+    less 2,520. Source: STA 2018 No.61.
+    """
+    gross, contributions, special = 9 * 21000, 9 * 3675, 9 * 1000
+    tax = (gross - contributions - 9 * 5000 - special) / 10 - 2520
+    net = gross - contributions - tax
+    return (
+        BRINGS_A_HISTORY, "2026-09", f"{gross}.00", f"{contributions + tax:.2f}", f"{net:.2f}", gross, contributions,
+        special, f"{tax:.2f}", 9, "Payroll office before, statement of September", "2026-10-10",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

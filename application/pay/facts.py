@@ -10,6 +10,8 @@ from muster.payroll.v1 import employee_facts_pb2
 
 _LOCKED = timesheet_pb2.TIMESHEET_STATUS_LOCKED
 _MONTH = employee_pb2.PAY_UNIT_MONTH
+NOT_PAID = "NONE"  # the base of a contribution that is not paid, as people write it
+_BASES = ("social_insurance_base", "housing_fund_base")
 _NOT_LOCKED = {
     timesheet_pb2.TIMESHEET_STATUS_UNSPECIFIED: "TIMESHEET_OPEN",
     timesheet_pb2.TIMESHEET_STATUS_OPEN: "TIMESHEET_OPEN",
@@ -155,6 +157,11 @@ def _statutory(
         if profile.country == country:
             facts.statutory_country = country
             facts.statutory_values.MergeFrom(profile.values)
+            for base in _BASES:
+                if facts.statutory_values.get(base) == NOT_PAID:
+                    facts.statutory_values[base] = (
+                        ""  # payroll's word for it; with organization it takes an answer back
+                    )
 
 
 def _spell(

@@ -87,7 +87,8 @@ StatutoryValues = Annotated[
         Annotated[str, Field(max_length=200)],
     ],
     Field(
-        description="Answers by name; numbers are decimal strings.",
+        description="Answers by name; numbers are decimal strings. CN: `NONE` as the base of a contribution that is"
+        " not paid.",
         max_length=60,
         examples=[{"social_insurance_city": "SHANGHAI", "housing_fund_rate": "0.07"}],
     ),

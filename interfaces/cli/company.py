@@ -15,8 +15,10 @@ import httpx
 import typer
 
 from interfaces.cli.company_files import (
+    ASSIGNMENT,
     LIMITS,
     SHORT_DAYS,
+    STATUTORY,
     Company,
     Problem,
     Row,
@@ -75,6 +77,11 @@ class Api:
         """The answer's body and its ETag. Raises Refused, Unreachable."""
         response = await self._sent("GET", path, params=query)
         return response.json(), response.headers.get("etag", "")
+
+    async def text(self, path: str) -> str:
+        """The answer's body where it is no JSON. Raises Refused, Unreachable."""
+        response = await self._sent("GET", path)
+        return response.text
 
     async def change(self, method: str, path: str, body: Any, key: str = "", etag: str = "") -> tuple[Any, bool]:
         """The answer's body, and whether it was carried out before. Raises Refused, Unreachable.
@@ -157,6 +164,7 @@ class Loaded:
     changed: int = 0
     unchanged: int = 0
     seconds: float = 0.0
+    note: str = ""
     problems: list[Problem] = field(default_factory=list)
 
     def count(self, replayed: bool) -> None:
@@ -174,8 +182,12 @@ class CompanyLoad:
     load is run again.
     """
 
-    def __init__(self, company: Company, people: Api, pay: Api, steps: Steps) -> None:
-        """`people` may hire and publish schedules, `pay` may publish pay groups and enter inputs."""
+    def __init__(self, company: Company, people: Api, pay: Api, steps: Steps, told: str = "") -> None:
+        """`people` may hire and publish schedules, `pay` may publish pay groups and enter inputs.
+
+        `told` stands behind the files' names on the screen.
+        """
+        self._told = told
         self._company = company
         self._people = people
         self._pay = pay
@@ -200,10 +212,15 @@ class CompanyLoad:
             ("pay_groups", "published", self._pay_groups_and_components),
             ("pay_components", "published", self._pay_components),
             ("employees", "hired", self._employees),
+            ("bank_accounts", "entered", self._bank_accounts),
+            ("transfers", "entered", self._transfers),
             ("compensation_changes", "entered", self._compensation_changes),
             ("terminations", "entered", self._terminations),
+            ("rehires", "entered", self._rehires),
+            ("statutory_profiles", "entered", self._statutory_profiles),
             ("punches", "recorded", self._punches),
             ("absences", "entered", self._absences),
+            ("opening_balances", "entered, to be approved by a second person", self._opening_balances),
             ("pay_inputs", "entered", self._pay_inputs),
         )
         for name, verb, send in files:
@@ -211,7 +228,7 @@ class CompanyLoad:
             if not rows:
                 continue
             report = Loaded(f"{name}.csv", len(rows))
-            with self._steps.step(report.file, len(rows)) as step:
+            with self._steps.step(f"{report.file}{self._told}", len(rows)) as step:
                 await send(rows, report, step)
                 step.say(_told(report, verb))
             report.seconds = step.seconds
@@ -285,10 +302,21 @@ class CompanyLoad:
     async def _shifts(self, rows: list[Row], report: Loaded, step: Step) -> None:
         def body(row: Row) -> dict[str, Any]:
             breaks = [{"start_time": row["break_start"], "end_time": row["break_end"]}] if row["break_start"] else None
+            intervals = [{"start_time": row["start"], "end_time": row["end"]}]
+            if row["second_start"]:
+                intervals.append({"start_time": row["second_start"], "end_time": row["second_end"]})
+            core = [{"start_time": row["core_start"], "end_time": row["core_end"]}] if row["core_start"] else None
+            flexible = None if row["flexible_minutes"] is None else _given(
+                required_minutes=row["flexible_minutes"], core=core, break_minutes=row["break_minutes"],
+                break_after_minutes=row["break_after_minutes"],
+            )  # fmt: skip
             return _named(
                 row,
-                intervals=[{"start_time": row["start"], "end_time": row["end"]}],
+                intervals=intervals,
                 breaks=breaks,
+                flexible=flexible,
+                in_rounding=row["in_rounding"],
+                out_rounding=row["out_rounding"],
                 late_grace_minutes=row["late_grace_minutes"],
                 early_leave_grace_minutes=row["early_leave_grace_minutes"],
             )
@@ -297,8 +325,10 @@ class CompanyLoad:
 
     async def _work_schedules(self, rows: list[Row], report: Loaded, step: Step) -> None:
         await self._put(rows, report, step, "/v1/work-schedules", lambda row: _named(
-            row, days=[row[day] for day in SHORT_DAYS], holiday_calendar=row["holiday_calendar"],
-            overtime_policy=row["overtime_policy"], punch_exempt=None if row["punches"] is None else not row["punches"],
+            row, days=row["rotation"] or [row[day] for day in SHORT_DAYS], cycle_start_date=row["rotation_start"],
+            holiday_calendar=row["holiday_calendar"], overtime_policy=row["overtime_policy"],
+            works_on_holidays=row["works_on_holidays"], ignores_moved_days=row["ignores_moved_days"],
+            punch_exempt=None if row["punches"] is None else not row["punches"],
         ))  # fmt: skip
 
     # ---- the payroll catalog ----
@@ -366,32 +396,34 @@ class CompanyLoad:
         return False
 
     def _hire_body(self, row: Row) -> dict[str, Any]:
-        statutory = {
-            name: row[name]
-            for name in (
-                "social_insurance_city", "social_insurance_base", "housing_fund_base", "housing_fund_rate",
-                "injury_rate", "minimum_wage_zone", "special_additional_deduction",
-            )
-            if row[name] is not None
-        }  # fmt: skip
-        wage = row["monthly_wage"]
+        account = {"account": row["bank_account"], "code": row["bank_code"], "bank": row["bank_name"]}
         return _given(
             employee_number=row["employee_number"],
             person=_given(
-                **{name: row[name] for name in ("legal_name", "birth_date", "national_id", "email", "phone")}
+                **{name: row[name] for name in ("legal_name", "birth_date", "national_id", "email", "phone")},
+                bank_accounts=[_account(row["legal_name"], **account)] if account["account"] else None,
             ),
             hire_date=row["hire_date"],
             employment_type=row["employment_type"],
-            assignment=_given(
-                **{name: row[name] for name in ("legal_entity", "department", "position", "location")},
-                manager_id=self._ids[row["manager"]] if row["manager"] else None,
-                work_schedule=row["work_schedule"],
-                pay_group=row["pay_group"],
-            ),
-            compensation=None if wage is None else {"amount": wage, "currency": row["currency"], "unit": "MONTH"},
-            statutory_profile={"country": "CN", "values": statutory} if statutory else None,
+            **self._work(row),
             reason="import",
         )
+
+    def _work(self, row: Row) -> dict[str, Any]:
+        """What a hire and a rehire agree on."""
+        statutory, wage = _statutory(row), row["monthly_wage"]
+        return {
+            "assignment": self._assignment(row),
+            "compensation": None if wage is None else {"amount": wage, "currency": row["currency"], "unit": "MONTH"},
+            "statutory_profile": {"country": "CN", "values": statutory} if statutory else None,
+        }
+
+    def _assignment(self, row: Row) -> dict[str, Any]:
+        """What the row says of the assignment, with the manager's id."""
+        found = _given(**{name: row[name] for name in ASSIGNMENT if name != "manager"})
+        if row["manager"]:
+            found["manager_id"] = self._ids[row["manager"]]
+        return found
 
     async def _know_everybody(self) -> None:
         for employee in await self._people.pages("/v1/employees"):
@@ -409,40 +441,104 @@ class CompanyLoad:
         return found
 
     async def _compensation_changes(self, rows: list[Row], report: Loaded, step: Step) -> None:
-        for row in sorted(rows, key=lambda row: row["effective_date"]):
-            employee_id = await self._id_of(row, report)
-            if employee_id is not None:
-                employee, etag = await self._people.get(f"/v1/employees/{employee_id}", as_of=row["effective_date"])
-                now = employee["compensation"] or {}
-                currency = row["currency"] or now.get("currency") or ""
-                if (
-                    now.get("unit") == "MONTH"
-                    and now["currency"] == currency
-                    and equal_amounts(now["amount"], row["monthly_wage"])
-                ):
-                    report.unchanged += 1
-                else:
-                    body = {
-                        "effective_date": row["effective_date"],
-                        "compensation": {"amount": row["monthly_wage"], "currency": currency, "unit": "MONTH"},
-                        "reason": row["reason"] or "",
-                    }
-                    path = f"/v1/employees/{employee_id}/compensation-changes"
-                    await self._send(self._people, "POST", path, body, [row], report, etag=etag)
-            step.advance()
+        def body(row: Row, employee: Any) -> dict[str, Any] | None:
+            now = employee["compensation"] or {}
+            currency = row["currency"] or now.get("currency") or ""
+            same = now.get("unit") == "MONTH" and now["currency"] == currency
+            if same and equal_amounts(now["amount"], row["monthly_wage"]):
+                return None
+            return {
+                "effective_date": row["effective_date"],
+                "compensation": {"amount": row["monthly_wage"], "currency": currency, "unit": "MONTH"},
+                "reason": row["reason"] or "",
+            }
+
+        await self._changes(rows, report, step, "compensation-changes", "effective_date", body)
 
     async def _terminations(self, rows: list[Row], report: Loaded, step: Step) -> None:
-        for row in rows:
+        def body(row: Row, employee: Any) -> dict[str, Any] | None:
+            if employee["employment"]["end_date"] == row["last_day"]:
+                return None
+            return {"end_date": row["last_day"], "end_reason": row["reason"]}
+
+        await self._changes(rows, report, step, "terminations", "last_day", body)
+
+    async def _rehires(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        def body(row: Row, employee: Any) -> dict[str, Any] | None:
+            if employee["employment"]["hire_date"] == row["hire_date"]:
+                return None
+            return _given(
+                hire_date=row["hire_date"], employment_type=row["employment_type"], **self._work(row), reason="import"
+            )
+
+        await self._changes(rows, report, step, "rehires", "hire_date", body)
+        self._pay_groups.update((row["employee_number"], row["pay_group"] or "") for row in rows)
+
+    async def _transfers(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        def body(row: Row, employee: Any) -> dict[str, Any] | None:
+            assignment = self._assignment(row)
+            if _says(employee["assignment"], assignment):
+                return None
+            return {"effective_date": row["effective_date"], "assignment": assignment, "reason": row["reason"] or ""}
+
+        await self._changes(rows, report, step, "transfers", "effective_date", body)
+
+    async def _statutory_profiles(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        def body(row: Row, employee: Any) -> dict[str, Any] | None:
+            values = _statutory(row)
+            known: dict[str, str] = next(
+                (one["values"] for one in employee["statutory_profiles"] if one["country"] == "CN"), {}
+            )
+            if all(_same_answer(known.get(name), value) for name, value in values.items()):
+                return None
+            return {
+                "effective_date": row["effective_date"],
+                "statutory_profile": {"country": "CN", "values": values},
+                "reason": row["reason"] or "",
+            }
+
+        await self._changes(rows, report, step, "statutory-profiles", "effective_date", body)
+
+    async def _changes(
+        self, rows: list[Row], report: Loaded, step: Step, path: str, dated: str,
+        body: Callable[[Row, Any], dict[str, Any] | None],
+    ) -> None:  # fmt: skip
+        """One change of one employee per row, the earliest first; without a body it stands so already."""
+        for row in sorted(rows, key=lambda row: row[dated]):
             employee_id = await self._id_of(row, report)
-            if employee_id is not None:
-                employee, etag = await self._people.get(f"/v1/employees/{employee_id}", as_of=row["last_day"])
-                if employee["employment"]["end_date"] == row["last_day"]:
+            if employee_id is not None and ("manager" not in row.values or self._manager_known(row, report)):
+                employee, etag = await self._people.get(f"/v1/employees/{employee_id}", as_of=row[dated])
+                wanted = body(row, employee)
+                if wanted is None:
                     report.unchanged += 1
                 else:
-                    body = {"end_date": row["last_day"], "end_reason": row["reason"]}
-                    path = f"/v1/employees/{employee_id}/terminations"
-                    await self._send(self._people, "POST", path, body, [row], report, etag=etag)
+                    change = f"/v1/employees/{employee_id}/{path}"
+                    await self._send(self._people, "POST", change, wanted, [row], report, etag=etag)
             step.advance()
+
+    async def _bank_accounts(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        for key, accounts in _grouped(rows, "employee_number", "effective_date"):
+            first, (_, day) = accounts[0], key.split("\0")
+            employee_id = await self._id_of(first, report)
+            if employee_id is not None:
+                employee, etag = await self._people.get(f"/v1/employees/{employee_id}", as_of=day)
+                wanted = [
+                    _account(
+                        row["holder_name"] or employee["person"]["legal_name"], row["bank_account"], row["bank_code"],
+                        row["bank_name"], share_percent=row["share_percent"],
+                        amount=row["amount"] and {"amount": row["amount"], "currency": row["currency"]},
+                    )
+                    for row in sorted(accounts, key=lambda row: row.line)
+                ]  # fmt: skip
+                if _says(employee["person"]["bank_accounts"], wanted):
+                    report.unchanged += len(accounts)
+                else:
+                    body = {"effective_date": day, "bank_accounts": wanted, "reason": "import"}
+                    path = f"/v1/employees/{employee_id}/bank-accounts"
+                    await self._send(
+                        self._people, "POST", path, body, accounts, report, etag=etag, counted=len(accounts)
+                    )
+            step.advance(len(accounts))
 
     # ---- time and inputs ----
 
@@ -456,12 +552,12 @@ class CompanyLoad:
                 named.append((row, _punch(row, employee_id)))
             if len(report.problems) >= LIMITS.problems:
                 return
-        # Sorted by person, so that a batch touches few timesheets.
-        named.sort(key=lambda each: (each[1]["employee_id"], each[1]["punched_at"]))
+        # By person, so that a batch touches few timesheets; a person's punches stay in the order of the file.
+        named.sort(key=lambda each: each[1]["employee_id"])
         unique = {punch["punch_id"]: (row, punch) for row, punch in named}
         report.unchanged += len(named) - len(unique)
         step.advance(len(named) - len(unique))
-        sent = list(unique.values())
+        sent, doubled = list(unique.values()), 0
         for start in range(0, len(sent), BATCH):
             batch = sent[start : start + BATCH]
             body = {"punches": [punch for _, punch in batch]}
@@ -477,8 +573,10 @@ class CompanyLoad:
                         row.problem(f"{result['refusal']['message']} [{result['refusal']['reason']}]")
                     )
                 else:
-                    report.count(result["outcome"] != "RECORDED")
+                    report.count(result["outcome"] == "REPLAYED")
+                    doubled += result["outcome"] == "DUPLICATE"
             step.advance(len(batch))
+        report.note = f"{doubled:,} of them doubled" if doubled else ""
         await self._rosters_follow()
 
     async def _rosters_follow(self) -> None:
@@ -520,6 +618,43 @@ class CompanyLoad:
         }
         await self._send(self._people, "POST", "/v1/absences", body, [row], report)
 
+    async def _opening_balances(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        by_run: dict[tuple[str, str, str, str], list[tuple[Row, str]]] = {}
+        for row in rows:
+            employee_id = await self._id_of(row, report)
+            group = self._pay_groups.get(row["employee_number"], "")
+            if employee_id is not None and not group:
+                report.problems.append(row.problem("the person is in no pay group; give them one", "employee_number"))
+            elif employee_id is not None:
+                by_run.setdefault((group, row["period"], row["source"], row["source_date"]), []).append(
+                    (row, employee_id)
+                )
+        for (group, period, source, source_date), balances in by_run.items():
+            there = await self._opened(group, period)
+            new = [(row, employee_id) for row, employee_id in balances if employee_id not in there]
+            report.unchanged += len(balances) - len(new)
+            for start in range(0, len(new), BATCH):
+                batch = new[start : start + BATCH]
+                body = {
+                    "pay_group": group,
+                    "period": period,
+                    "source": source,
+                    "source_date": source_date,
+                    "balances": [_balance(row, employee_id) for row, employee_id in batch],
+                }
+                of_batch = [row for row, _ in batch]
+                await self._send(self._pay, "POST", "/v1/opening-balances", body, of_batch, report)
+            step.advance(len(balances))
+
+    async def _opened(self, group: str, period: str) -> set[str]:
+        """Who has an opening balance of the period."""
+        found: set[str] = set()
+        for run in await self._pay.pages("/v1/payroll-runs", pay_group=group, period=period):
+            if run["kind"] == "OPENING" and run["status"] != "VOID":
+                payslips = await self._pay.pages(f"/v1/payroll-runs/{run['id']}/payslips")
+                found |= {payslip["employee_id"] for payslip in payslips}
+        return found
+
     async def _pay_inputs(self, rows: list[Row], report: Loaded, step: Step) -> None:
         known: dict[tuple[str, str], list[Any]] = {}
         for row in rows:
@@ -555,6 +690,7 @@ class CompanyLoad:
             "component": row["component"],
             "amount": {"amount": row["amount"], "currency": row["currency"] or "CNY"},
             "reason": row["note"] or "",
+            **_given(run_kind=row["run"]),
         }
         key = content_key("POST", f"/v1/pay-inputs#{row.line}", body)
         await self._send(self._pay, "POST", "/v1/pay-inputs", body, [row], report, key=key)
@@ -631,6 +767,34 @@ def _punch(row: Row, employee_id: str) -> dict[str, Any]:
     )
 
 
+def _statutory(row: Row) -> dict[str, str]:
+    """The answers that the row gives."""
+    return {name: row[name] for name in STATUTORY if row[name] is not None}
+
+
+def _same_answer(known: str | None, given: str) -> bool:
+    if known is None or not known or not given:
+        return (known or "") == given
+    return known == given or (_is_number(known) and _is_number(given) and equal_amounts(known, given))
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
+def _account(holder: str, account: str, code: str | None, bank: str | None, **part: Any) -> dict[str, Any]:
+    return _given(holder_name=holder, account_number=account, bank_code=code, bank_name=bank, **part)
+
+
+def _balance(row: Row, employee_id: str) -> dict[str, Any]:
+    taxed = ("income", "contributions", "special_additional", "tax", "months")
+    return {
+        "employee_id": employee_id,
+        **{name: row[name] for name in ("gross", "deductions", "net")},
+        "statutory": {name: str(row[name]) for name in taxed},
+    }
+
+
 def _says(published: Any, given: Any) -> bool:
     """Whether an entry says all that is given; what is not given stands as it is."""
     if isinstance(given, dict):
@@ -674,6 +838,8 @@ def _placed(refused: Refused, rows: Sequence[Row], items: str) -> list[Problem]:
 
 def _told(report: Loaded, verb: str) -> str:
     parts = [f"{report.changed:,} {verb}"] if report.changed or not report.unchanged else []
+    if report.note:
+        parts.append(report.note)
     if report.unchanged:
         parts.append(f"{report.unchanged:,} there already")
     if report.problems:

@@ -20,6 +20,9 @@ SAVE_AS = "save it as 'CSV UTF-8 (comma delimited)'"
 WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 SHORT_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_KINDS = ("WORKDAY", "REST_DAY", "HOLIDAY")
+DAY_OFF = "-"
+MAX_PATTERN_DAYS = 366
+NOT_PAID = "NONE"  # what people write where a scheme is not paid
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _COMPONENT = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
@@ -36,6 +39,10 @@ _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2]|W(0[1-9]|[1-4][0-9]|5[0-3]))")
 _EMAIL = re.compile(r"[^@ ]{1,64}@[^@ ]{1,189}")
 _PHONE = re.compile(r"[+0-9 ()./-]{1,40}")
 _NATIONAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,39}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{3,48}")
+_BANK_CODE = re.compile(r"[A-Za-z0-9-]{1,20}")
+_ROUNDING = re.compile(r"(UP|DOWN|NEAREST) ([1-9]|[1-5][0-9]|60)")
+_PERCENT = re.compile(r"(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)%?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,39 @@ def _wage(text: str) -> str:
     return found
 
 
+def _base(text: str) -> str:
+    """The base of a contribution, or the word for a scheme that is not paid."""
+    return NOT_PAID if text.upper() == NOT_PAID else _wage(text)
+
+
+def _account(text: str) -> str:
+    if not _ACCOUNT.fullmatch(text):
+        raise ValueError("write the account number or IBAN, letters and digits")
+    return text.replace(" ", "")
+
+
+def _percent(text: str) -> str:
+    if not _PERCENT.fullmatch(text):
+        raise ValueError("write a percentage from 0 to 100, such as 40")
+    return text.removesuffix("%")
+
+
+def _pattern(text: str) -> list[str | None]:
+    days = text.split()
+    if len(days) > MAX_PATTERN_DAYS or not all(day == DAY_OFF or _CODE.fullmatch(day) for day in days):
+        raise ValueError(
+            f"write the shifts of the rotation in order, with {DAY_OFF} for a day off, such as EARLY EARLY NIGHT - -"
+        )
+    return [None if day == DAY_OFF else day for day in days]
+
+
+def _rounding(text: str) -> dict[str, Any]:
+    match = _ROUNDING.fullmatch(text.upper())
+    if match is None:
+        raise ValueError("write UP, DOWN or NEAREST and the minutes between marks, such as UP 15")
+    return {"mode": match[1], "increment_minutes": int(match[2])}
+
+
 def _whole(least: int, most: int) -> Read:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -239,6 +279,7 @@ _email = _matching(_EMAIL, "write an address such as li.wei@example.com")
 _phone = _matching(_PHONE, "write a telephone number of digits, spaces and + ( ) . / -")
 _national_id = _matching(_NATIONAL_ID, "write the number of the identity document, letters and digits")
 _name = _text(200)
+_bank_code = _matching(_BANK_CODE, "write the bank's code, letters and digits, such as 102100099996")
 
 
 def _optional(name: str, read: Read) -> Column:
@@ -247,6 +288,29 @@ def _optional(name: str, read: Read) -> Column:
 
 _CODE_AND_NAME = (Column("code", _code), Column("name", _name))
 _EFFECTIVE = Column("effective_date", _date)
+_PLACES = (
+    ("legal_entity", "legal_entities", "code"),
+    ("department", "departments", "code"),
+    ("position", "positions", "code"),
+    ("location", "locations", "code"),
+    ("work_schedule", "work_schedules", "code"),
+    ("pay_group", "pay_groups", "code"),
+)
+_EMPLOYMENT_TYPE = _optional("employment_type", _choice("FULL_TIME", "PART_TIME", "INTERN", "CONTRACTOR", "TEMPORARY"))
+_ASSIGNMENT = (
+    Column("legal_entity", _code), Column("department", _code), _optional("position", _code),
+    Column("location", _code), _optional("manager", _number), _optional("work_schedule", _code),
+    _optional("pay_group", _code), _optional("grade", _code),
+)  # fmt: skip
+_PAY = (_optional("monthly_wage", _wage), _optional("currency", _currency))
+_STATUTORY = (
+    _optional("social_insurance_city", _text(40)), _optional("social_insurance_base", _base),
+    _optional("housing_fund_base", _base), _optional("housing_fund_rate", _fraction),
+    _optional("injury_rate", _fraction), _optional("minimum_wage_zone", _text(10)),
+    _optional("special_additional_deduction", _wage),
+)  # fmt: skip
+STATUTORY = tuple(column.name for column in _STATUTORY)
+ASSIGNMENT = tuple(column.name for column in _ASSIGNMENT)
 
 SHEETS = (
     Sheet(
@@ -317,6 +381,11 @@ SHEETS = (
         (
             *_CODE_AND_NAME, Column("start", _local_time), Column("end", _local_time),
             _optional("break_start", _local_time), _optional("break_end", _local_time),
+            _optional("second_start", _local_time), _optional("second_end", _local_time),
+            _optional("flexible_minutes", _whole(1, 1440)), _optional("core_start", _local_time),
+            _optional("core_end", _local_time), _optional("break_minutes", _whole(0, 240)),
+            _optional("break_after_minutes", _whole(0, 1440)),
+            _optional("in_rounding", _rounding), _optional("out_rounding", _rounding),
             _optional("late_grace_minutes", _whole(0, 120)), _optional("early_leave_grace_minutes", _whole(0, 120)),
             _EFFECTIVE,
         ),
@@ -325,8 +394,10 @@ SHEETS = (
     Sheet(
         "work_schedules",
         (
-            *_CODE_AND_NAME, *(_optional(day, _code) for day in SHORT_DAYS), _optional("holiday_calendar", _code),
-            _optional("overtime_policy", _code), _optional("punches", _yes_or_no), _EFFECTIVE,
+            *_CODE_AND_NAME, *(_optional(day, _code) for day in SHORT_DAYS), _optional("rotation", _pattern),
+            _optional("rotation_start", _date), _optional("holiday_calendar", _code),
+            _optional("overtime_policy", _code), _optional("works_on_holidays", _yes_or_no),
+            _optional("ignores_moved_days", _yes_or_no), _optional("punches", _yes_or_no), _EFFECTIVE,
         ),
         key=("code", "effective_date"),
         names=(
@@ -364,25 +435,29 @@ SHEETS = (
         (
             Column("employee_number", _number), Column("legal_name", _name), _optional("birth_date", _date),
             _optional("national_id", _national_id), _optional("email", _email), _optional("phone", _phone),
-            Column("hire_date", _date),
-            _optional("employment_type", _choice("FULL_TIME", "PART_TIME", "INTERN", "CONTRACTOR", "TEMPORARY")),
-            Column("legal_entity", _code), Column("department", _code), _optional("position", _code),
-            Column("location", _code), _optional("manager", _number), _optional("work_schedule", _code),
-            _optional("pay_group", _code), _optional("monthly_wage", _wage), _optional("currency", _currency),
-            _optional("social_insurance_city", _text(40)), _optional("social_insurance_base", _wage),
-            _optional("housing_fund_base", _wage), _optional("housing_fund_rate", _fraction),
-            _optional("injury_rate", _fraction), _optional("minimum_wage_zone", _text(10)),
-            _optional("special_additional_deduction", _wage),
+            Column("hire_date", _date), _EMPLOYMENT_TYPE, *_ASSIGNMENT, *_PAY, *_STATUTORY,
+            _optional("bank_account", _account), _optional("bank_code", _bank_code), _optional("bank_name", _name),
         ),
         key=("employee_number",),
-        names=(
-            ("legal_entity", "legal_entities", "code"),
-            ("department", "departments", "code"),
-            ("position", "positions", "code"),
-            ("location", "locations", "code"),
-            ("work_schedule", "work_schedules", "code"),
-            ("pay_group", "pay_groups", "code"),
+        names=_PLACES,
+    ),
+    Sheet(
+        "bank_accounts",
+        (
+            Column("employee_number", _number), _EFFECTIVE, Column("bank_account", _account),
+            _optional("holder_name", _name), _optional("bank_code", _bank_code), _optional("bank_name", _name),
+            _optional("amount", _wage), _optional("currency", _currency), _optional("share_percent", _percent),
         ),
+        key=("employee_number", "effective_date", "bank_account"),
+    ),
+    Sheet(
+        "transfers",
+        (
+            Column("employee_number", _number), _EFFECTIVE,
+            *(_optional(column.name, column.read) for column in _ASSIGNMENT), _optional("reason", _text(200)),
+        ),
+        key=("employee_number", "effective_date"),
+        names=_PLACES,
     ),
     Sheet(
         "compensation_changes",
@@ -406,6 +481,30 @@ SHEETS = (
         key=("employee_number", "last_day"),
     ),
     Sheet(
+        "rehires",
+        (
+            Column("employee_number", _number), Column("hire_date", _date), _EMPLOYMENT_TYPE, *_ASSIGNMENT, *_PAY,
+            *_STATUTORY,
+        ),
+        key=("employee_number", "hire_date"),
+        names=_PLACES,
+    ),
+    Sheet(
+        "statutory_profiles",
+        (Column("employee_number", _number), _EFFECTIVE, *_STATUTORY, _optional("reason", _text(200))),
+        key=("employee_number", "effective_date"),
+    ),
+    Sheet(
+        "opening_balances",
+        (
+            Column("employee_number", _number), Column("period", _period), Column("gross", _wage),
+            Column("deductions", _wage), Column("net", _amount), Column("income", _wage),
+            Column("contributions", _wage), Column("special_additional", _wage), Column("tax", _wage),
+            Column("months", _whole(1, 12)), Column("source", _text(200)), Column("source_date", _date),
+        ),
+        key=("employee_number", "period"),
+    ),
+    Sheet(
         "punches",
         (
             Column("employee_number", _number), Column("punched_at", _instant),
@@ -425,7 +524,8 @@ SHEETS = (
         "pay_inputs",
         (
             Column("employee_number", _number), Column("period", _period), Column("component", _component),
-            Column("amount", _amount), _optional("currency", _currency), _optional("note", _text(200)),
+            Column("amount", _amount), _optional("currency", _currency),
+            _optional("run", _choice("REGULAR", "OFF_CYCLE")), _optional("note", _text(200)),
         ),
     ),
 )  # fmt: skip
@@ -611,11 +711,30 @@ def _across(company: Company) -> Iterator[Problem]:
     yield from _circles(company.of("departments"), "code", "parent")
     yield from _circles(company.of("employees"), "employee_number", "manager")
     for row in company.of("shifts"):
-        if (row["break_start"] is None) != (row["break_end"] is None):
-            yield row.problem("a break has a start and an end, or neither", "break_end")
+        for name, what in (("break", "a break"), ("second", "a second part"), ("core", "a core time")):
+            if (row[f"{name}_start"] is None) != (row[f"{name}_end"] is None):
+                yield row.problem(f"{what} has a start and an end, or neither", f"{name}_end")
+        if row["flexible_minutes"] is None and (row["core_start"] or row["break_minutes"]):
+            yield row.problem("only flexible hours have a core time or break_minutes; write them", "flexible_minutes")
+    shifts = {row["code"] for row in company.of("shifts")}
+    for row in company.of("work_schedules"):
+        if (row["rotation"] is None) != (row["rotation_start"] is None):
+            yield row.problem("a rotation has its shifts and the day on which it starts, or neither", "rotation_start")
+        if row["rotation"] and any(row[day] for day in SHORT_DAYS):
+            yield row.problem("write the shifts by weekday or as a rotation, not both", "rotation")
+        for code in dict.fromkeys(row["rotation"] or ()):
+            if code is not None and code not in shifts and "shifts" in company.rows:
+                yield row.problem(f"{code} is not in shifts.csv", "rotation")
+    for name in ("employees", "rehires"):
+        for row in company.of(name):
+            if (row["monthly_wage"] is None) != (row["currency"] is None):
+                yield row.problem("write monthly_wage and currency together", "currency")
     for row in company.of("employees"):
-        if (row["monthly_wage"] is None) != (row["currency"] is None):
-            yield row.problem("write monthly_wage and currency together", "currency")
+        if row["bank_account"] is None and (row["bank_code"] or row["bank_name"]):
+            yield row.problem("a bank is named without an account; write its number", "bank_account")
+    for row in company.of("bank_accounts"):
+        if (row["amount"] is None) != (row["currency"] is None):
+            yield row.problem("write amount and currency together", "currency")
     if "employees" in company.rows:
         yield from _dates(company)
 
@@ -640,7 +759,10 @@ def _circles(rows: Sequence[Row], own: str, above: str) -> Iterator[Problem]:
 def _dates(company: Company) -> Iterator[Problem]:
     """Changes of people outside their employment, as far as this folder knows them."""
     hired = {row["employee_number"]: row["hire_date"] for row in company.of("employees")}
-    dated = {"compensation_changes": "effective_date", "terminations": "last_day", "absences": "date"}
+    dated = {
+        "compensation_changes": "effective_date", "bank_accounts": "effective_date", "transfers": "effective_date",
+        "statutory_profiles": "effective_date", "terminations": "last_day", "absences": "date",
+    }  # fmt: skip
     for name, column in dated.items():
         for row in company.of(name):
             start = hired.get(row["employee_number"])

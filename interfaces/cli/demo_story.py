@@ -1,198 +1,27 @@
-"""What the demo shows of a paid month: the register, one payslip explained, and what became of the awkward cases."""
+"""What became of everything out of the ordinary in a paid month: what happened, what the system did, the number."""
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from interfaces.cli.company_files import Company
+from interfaces.cli.demo_books import EXAMPLES, NARROW, Books
+from interfaces.cli.demo_month import Payday
 
-INSURANCES = ("PENSION_EMPLOYEE", "MEDICAL_EMPLOYEE", "UNEMPLOYMENT_EMPLOYEE")
-FUND = ("HOUSING_FUND_EMPLOYEE", "HOUSING_FUND_SUPPLEMENTARY_EMPLOYEE")
 DAY_WORDS = {"WORKDAY": "a workday", "REST_DAY": "a rest day", "HOLIDAY": "a statutory holiday"}
+FACTORS = {"WORKDAY": "1.5", "REST_DAY": "2", "HOLIDAY": "3"}  # as the trace names them; shown in words only
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-FACTORS = {"WORKDAY": "1.5", "REST_DAY": "2", "HOLIDAY": "3"}  # as the trace names them; shown in words only
-NARROW: Any = {"pad_edge": False, "collapse_padding": True}  # 100 columns are all there is
 FRIDAY = 4  # its night ends on a rest day
-MAX_CASES = 40
-
-_WORD = re.compile(r"[a-z_][A-Za-z0-9_]*(?!\()\b")
-_GUARD = re.compile(r"if\((\w+) == 0, ([^,()]*), ([^,()]*)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """A paid month as the API answers it, and the files that it began with."""
-
-    run: Any
-    period: str
-    employees: Mapping[str, Any]
-    payslips: list[Any]
-    timesheets: Mapping[str, Any]
-    company: Company
-    wage_traces: Mapping[str, Any]  # by payslip, of those whose wage is not that of a whole month
-
-    @staticmethod
-    def amount(money: Any) -> Decimal:
-        """Money of the API in major units."""
-        return Decimal(money["amount"])
-
-    def person(self, payslip: Any) -> str:
-        """Number and name."""
-        employee = self.employees[payslip["employee_id"]]
-        return f"{employee['employee_number']} {employee['person']['legal_name']}"
-
-    def of(self, number: str) -> Any | None:
-        """The payslip of an employee number."""
-        for payslip in self.payslips:
-            if self.employees[payslip["employee_id"]]["employee_number"] == number:
-                return payslip
-        return None
-
-    def wage_parts(self, payslip: Any) -> list[dict[str, str]]:
-        """The pieces of a wage that is not that of a whole month: each one's inputs by name."""
-        parts: dict[int, dict[str, str]] = {}
-        for step in self.wage_traces.get(payslip["id"], {"steps": ()})["steps"]:
-            if step["segment"]:
-                parts.setdefault(step["segment"], {})[step["name"]] = step["value"]
-        return [parts[segment] for segment in sorted(parts)]
-
-
-# ---- the register ---------------------------------------------------------------------------------------------------
-
-
-def print_register(console: Console, books: Books) -> None:
-    """Every payslip in one line, and the sums."""
-    table = Table(box=SIMPLE_HEAD, show_footer=True, header_style="bold", footer_style="bold", **NARROW)
-    rows = [_register_row(books, payslip) for payslip in books.payslips]
-    sums = [sum((row[place] for row in rows), Decimal()) for place in range(6)]
-    table.add_column("no.", "", no_wrap=True)
-    table.add_column("name", "total", no_wrap=True, max_width=16)
-    for title, total in zip(
-        ("gross", "social ins.", "housing fund", "income tax", "net", "employer cost"), sums, strict=True
-    ):
-        table.add_column(title, f"{total:,.2f}", justify="right", no_wrap=True)
-    for payslip, row in zip(books.payslips, rows, strict=True):
-        employee = books.employees[payslip["employee_id"]]
-        table.add_row(
-            Text(employee["employee_number"]), Text(employee["person"]["legal_name"]), *(f"{each:,.2f}" for each in row)
-        )
-    run = books.run
-    heading = f"\nPayslip register {run['period']}, {run['pay_group']}, paid on {run['pay_date']}, {run['currency']}"
-    console.print(heading, style="bold")
-    console.print(table)
-    console.print(f"The run's totals, kept by payroll: gross {books.amount(run['totals']['gross']):,.2f}, net "
-                  f"{books.amount(run['totals']['net']):,.2f}, employer cost "
-                  f"{books.amount(run['totals']['employer_cost']):,.2f}: the same.")  # fmt: skip
-
-
-def _register_row(books: Books, payslip: Any) -> tuple[Decimal, ...]:
-    lines = {line["code"]: books.amount(line["amount"]) for line in payslip["lines"]}
-    taxes = sum((books.amount(line["amount"]) for line in payslip["lines"] if line["kind"] == "TAX"), Decimal())
-    return (
-        books.amount(payslip["gross"]),
-        sum((lines.get(code, Decimal()) for code in INSURANCES), Decimal()),
-        sum((lines.get(code, Decimal()) for code in FUND), Decimal()),
-        taxes,
-        books.amount(payslip["net"]),
-        books.amount(payslip["employer_cost"]),
-    )
-
-
-# ---- one payslip, line by line --------------------------------------------------------------------------------------
-
-
-def the_awkward_one(books: Books) -> Any:
-    """The payslip that has most to explain: that of a raise inside the month, else the one with most lines."""
-    for row in books.company.of("compensation_changes"):
-        if row["effective_date"][:7] == books.period and not row["effective_date"].endswith("-01"):
-            found = books.of(row["employee_number"])
-            if found is not None:
-                return found
-    return max(books.payslips, key=lambda payslip: len(payslip["lines"]))
-
-
-def print_explained(
-    console: Console, books: Books, payslip: Any, traces: Mapping[str, Any], replay: Mapping[str, Any]
-) -> None:
-    """Every line with what it was made of: quantity, rate, base, each step in numbers, and the law."""
-    console.print(f"\nThe payslip of {books.person(payslip)}, line by line", style="bold")
-    table = Table(box=SIMPLE_HEAD, header_style="bold", **NARROW)
-    table.add_column("line", width=84)
-    table.add_column(payslip["currency"], justify="right", no_wrap=True, width=12)
-    for line in payslip["lines"]:
-        sign = -1 if line["kind"] in ("DEDUCTION", "TAX") else 1
-        heading = Text.assemble((line["name"], "bold"), f"   {_product(line)}" if _product(line) else "")
-        table.add_row(heading, f"{sign * books.amount(line['amount']):,.2f}")
-        for text in _explained(traces[line["code"]]):
-            table.add_row(Padding(Text(text, style="dim"), (0, 0, 0, 2)), "")
-    for name, title in (("gross", "Gross"), ("net", "Net, to the bank"), ("employer_cost", "Cost to the employer")):
-        table.add_row(Text(title, style="bold"), Text(f"{books.amount(payslip[name]):,.2f}", style="bold"))
-    console.print(table)
-    versions = payslip["versions"]
-    console.print(
-        f"Calculated with catalog {versions['catalog']}, statutory tables {versions['statutory']}, engine "
-        f"{versions['engine']}; calculated anew from its frozen inputs just now: the same bytes, "
-        f"{replay['stored_hash'][:12]}."
-    )
-
-
-def _product(line: Any) -> str:
-    if line["quantity"] and line["rate"]:
-        return f"{_plain(line['quantity'])} x {_plain(line['rate'])}"
-    if line["base"] and line["rate"]:
-        return f"{_plain(line['base'])} x {_plain(line['rate'])}"
-    return ""
-
-
-def _plain(text: str) -> str:
-    """A decimal string for people: thousands apart, no more digits than there are."""
-    try:
-        number = Decimal(text)
-    except ArithmeticError:
-        return text
-    return f"{number.normalize():,f}"
-
-
-def _explained(trace: Any) -> Iterator[str]:
-    steps = trace["steps"]
-    values: dict[tuple[int, str], str] = {(step["segment"], step["name"]): step["value"] for step in steps}
-    tables: list[str] = []
-    for step in steps:
-        if step["source"] == "TABLE" and step["origin"]:
-            row = step["origin"].rpartition(" ")[0] or step["origin"]
-            tables.extend([row] if row not in tables else [])
-        if step["expression"] and not step["expression"].startswith("round(sum"):
-            yield _in_numbers(step, values)
-    _, _, law = trace["formula"].partition(": ")
-    if law:
-        yield f"by: {law}" + (f"; rows {', '.join(tables)}" if tables else "")
-
-
-def _in_numbers(step: Any, values: Mapping[tuple[int, str], str]) -> str:
-    def value(name: str) -> str:
-        return values.get((step["segment"], name)) or values.get((0, name)) or name
-
-    expression = step["expression"]
-    guard = _GUARD.fullmatch(expression)
-    if guard:
-        expression = guard[2] if value(guard[1]) == "0" else guard[3]
-    numbers = _WORD.sub(lambda match: value(match[0]), expression)
-    piece = f"part {step['segment']}: " if step["segment"] else ""
-    return f"{piece}{step['name']} = {expression} = {numbers} = {step['value']}"
-
-
-# ---- the awkward cases ----------------------------------------------------------------------------------------------
+MAX_CASES = 60
+HOME = "Asia/Shanghai"
 
 
 class Case(NamedTuple):
@@ -202,217 +31,527 @@ class Case(NamedTuple):
     happened: str
     did: str
     number: str
+    who: str  # employee id; empty where it is nobody alone
 
 
-def print_story(console: Console, books: Books) -> None:
-    """What became of everything out of the ordinary in the month."""
+def print_story(console: Console, books: Books) -> set[str]:
+    """What became of everything out of the ordinary in the month; answers the ids of those who are named."""
     table = Table(box=SIMPLE_HEAD, header_style="bold", **NARROW)
-    table.add_column("case", width=16)
+    table.add_column("case", width=17, no_wrap=True)
     table.add_column("what happened", width=33)
-    table.add_column("what the system did", width=32)
-    table.add_column(books.run["currency"], justify="right", no_wrap=True, width=12)
-    for number, case in enumerate(_cases(books)):
-        if number == MAX_CASES:
-            break
-        table.add_row(Text(case.title, style="bold"), Text(case.happened), Text(case.did), case.number)
+    table.add_column("what the system did", width=31)
+    table.add_column("CNY" if not books.month.paydays else books.month.paydays[0].run["currency"],
+                     justify="right", no_wrap=True, width=11)  # fmt: skip
+    named: set[str] = set()
+    told = 0
+    for chapter in CHAPTERS:
+        for tell in chapter:
+            for case in tell(books):
+                if told < MAX_CASES:
+                    told += 1
+                    named.add(case.who)
+                    table.add_row(Text(case.title, style="bold"), Text(case.happened), Text(case.did), case.number)
+        table.add_section()
     console.print("\nThe awkward cases of the month", style="bold")
     console.print(table)
+    return named
 
 
-def _cases(books: Books) -> Iterator[Case]:
-    for payslip in books.payslips:
-        yield from _late(books, payslip)
-    yield from _night(books)
-    yield from _made_up_days(books)
-    for payslip in books.payslips:
-        yield from _overtime(books, payslip)
-    for payslip in books.payslips:
-        yield from _unpaid(books, payslip)
-    yield from _raises(books)
-    yield from _joiners(books)
-    yield from _leavers(books)
-    for payslip in books.payslips:
-        yield from _bonus(books, payslip)
+# ---- punches --------------------------------------------------------------------------------------------------------
 
 
-def _late(books: Books, payslip: Any) -> Iterator[Case]:
-    for day in books.timesheets[payslip["employee_id"]]["occurrences"]:
-        if day["late_minutes"]:
-            base = _line(payslip, "BASE")
+def _late(books: Books) -> Iterator[Case]:
+    late = [(number, day) for number, day in books.days() if day["late_minutes"]]
+    for number, day in late[:EXAMPLES]:
+        who = books.ids[number]
+        came = _clock(books, who, day["punches"][0]["punched_at"])
+        flexible = _shift(books.company, day["shift"])["flexible_minutes"]
+        owed = f"core from {_shift(books.company, day['shift'])['core_start']}" if flexible else (
+            f"planned {_clock(books, who, day['planned'][0]['start'])}"
+        )  # fmt: skip
+        yield Case(
+            "late punch",
+            f"{books.person(who)} came at {came} on {_day(day['work_date'])}, {owed}",
+            f"{day['late_minutes']} minutes late on the timesheet; no component docks them: the wage is whole",
+            _register_amount(books, who, "BASE"),
+            who,
+        )
+    yield from _more(late[EXAMPLES:], "late punch")
+
+
+def _forgotten(books: Books) -> Iterator[Case]:
+    for refused in books.month.open_time[:EXAMPLES]:
+        who, work_date = refused["employee_id"], refused["work_date"]
+        day = books.day(_number(books, who), work_date)
+        if day is None:
+            continue
+        punches = day["punches"]
+        yield Case(
+            "forgotten punch",
+            f"{books.person(who)} went in at {_clock(books, who, punches[0]['punched_at'])} on {_day(work_date)} and "
+            "never out",
+            f"not submitted: {refused['refusal']['reason']}; with the way out at "
+            f"{_clock(books, who, punches[-1]['punched_at'])} from HR the day has {day['worked_minutes']} minutes",
+            "",
+            who,
+        )
+
+
+def _doubled(books: Books) -> Iterator[Case]:
+    doubled = [(number, day) for number, day in books.days() if any(one["duplicate_of"] for one in day["punches"])]
+    for number, day in doubled[:EXAMPLES]:
+        who = books.ids[number]
+        times = ", ".join(_clock(books, who, one["punched_at"], seconds=True) for one in day["punches"])
+        count = sum(1 for one in day["punches"] if one["duplicate_of"])
+        yield Case(
+            "doubled punches",
+            f"{books.person(who)}, {_day(day['work_date'])}: {times}",
+            f"the first of each two counts, {count} are kept as duplicates: {day['worked_minutes']} minutes",
+            "",
+            who,
+        )
+    yield from _more(doubled[EXAMPLES:], "doubled punches")
+
+
+def _out_of_order(books: Books) -> Iterator[Case]:
+    before: dict[str, str] = {}
+    late: dict[str, dict[str, None]] = {}
+    for row in books.company.of("punches"):
+        number, at = row["employee_number"], row["punched_at"]
+        if at < before.get(number, ""):
+            late.setdefault(at[:10], {})[number] = None
+        before[number] = max(before.get(number, ""), at)
+    for work_date, numbers in list(late.items())[:EXAMPLES]:
+        number = next(iter(numbers))
+        day = books.day(number, work_date)
+        if day is None:
+            continue
+        who = books.ids[number]
+        yield Case(
+            "out of order",
+            f"a terminal sent {_day(work_date)} of {len(numbers)} people after the month, the newest first",
+            f"each punch found its work day: {books.person(who)} has {day['worked_minutes']} minutes, absent "
+            f"{day['absent_minutes']}",
+            "",
+            who,
+        )
+
+
+def _without_punches(books: Books) -> Iterator[Case]:
+    for payday in books.month.paydays:
+        for blocker in payday.deferred[:EXAMPLES]:
+            who = blocker["employee_id"]
+            days = list(books.timesheets.get(who, {"occurrences": ()})["occurrences"])
+            absent = sum(1 for day in days if day["absent_minutes"])
+            punched = any(day["punches"] for day in days)
             yield Case(
-                "late punch",
-                f"{books.person(payslip)} came at {_clock(day['punches'][0]['punched_at'])} on "
-                f"{_day(day['work_date'])}, planned {_clock(day['planned'][0]['start'])}",
-                f"{day['late_minutes']} minutes late on the timesheet; no component docks them: the wage is whole",
-                f"{books.amount(base['amount']):,.2f}" if base else "",
+                "blocked" if punched else "no punches",
+                f"{books.person(who)}" + ("" if punched else f" punched on no day: {absent} days absent"),
+                f"{blocker['reason']}: no payslip rather than a negative one; left to a later run by name",
+                "none",
+                who,
             )
 
 
-def _night(books: Books) -> Iterator[Case]:
+# ---- shifts ---------------------------------------------------------------------------------------------------------
+
+
+def _nights(books: Books) -> Iterator[Case]:
     """One night over midnight into another kind of day, or else any night; then what nights are paid."""
-    nights = [
-        (payslip, day)
-        for payslip in books.payslips
-        for day in books.timesheets[payslip["employee_id"]]["occurrences"]
-        if day["night_minutes"] and len(day["punches"]) > 1
-    ]
-    if not nights:
-        return
+    nights = [(number, day) for number, day in books.days() if day["night_minutes"] and len(day["punches"]) > 1]
+    last_day = _last_day(books.period)
     fridays = [night for night in nights if date.fromisoformat(night[1]["work_date"]).weekday() == FRIDAY]
-    payslip, day = max(fridays or nights, key=lambda night: str(night[1]["work_date"]))
-    punches = day["punches"]
-    line = next((line for line in payslip["lines"] if line["code"].startswith("NIGHT")), None)
+    chosen = max(fridays or nights, key=lambda night: str(night[1]["work_date"]), default=None)
+    if chosen is not None:
+        yield _night(books, *chosen, "night shift", "none overtime")
+    over = next((night for night in nights if night[1]["work_date"] == last_day and night != chosen), None)
+    if over is not None:
+        yield _night(books, *over, "over month's end", f"all of them {_day(last_day)[4:].split()[1]}'s")
+
+
+def _night(books: Books, number: str, day: Any, title: str, remark: str) -> Case:
+    who, punches = books.ids[number], day["punches"]
+    last = _local(books, who, punches[-1]["punched_at"]).date().isoformat()
+    payslip = next(iter(books.of(number)), None)
+    line = None if payslip is None else next((one for one in payslip["lines"] if one["code"].startswith("NIGHT")), None)
     paid = f"; the month's {line['quantity']} h x {line['rate']} by a component of its own" if line else ""
-    yield Case(
-        "night shift",
-        f"{books.person(payslip)} worked {_day(day['work_date'])} {_clock(punches[0]['punched_at'])} to "
-        f"{_day(_local(punches[-1]['punched_at']).date().isoformat())} {_clock(punches[-1]['punched_at'])}",
+    return Case(
+        title,
+        f"{books.person(who)} worked {_day(day['work_date'])} {_clock(books, who, punches[0]['punched_at'])} to "
+        f"{_day(last)} {_clock(books, who, punches[-1]['punched_at'])}",
         f"one work day, {_day(day['work_date'])}: {day['worked_minutes']} minutes, {day['night_minutes']} of them "
-        f"at night, none overtime{paid}",
+        f"at night, {remark}{paid}",
         f"{books.amount(line['amount']):,.2f}" if line else "",
+        who,
     )
 
 
-def _overtime(books: Books, payslip: Any) -> Iterator[Case]:
-    for kind, words in DAY_WORDS.items():
-        line = _line(payslip, f"OVERTIME_{kind}")
-        if line is None:
-            continue
-        field = f"overtime_{kind.lower()}_minutes"
-        days = [day for day in books.timesheets[payslip["employee_id"]]["occurrences"] if day[field]]
-        spans = ", ".join(f"{_day(day['work_date'])} {_present(day)}" for day in days[:2])
-        minutes = sum(day[field] for day in days)
-        yield Case(
-            f"overtime on {words}",
-            f"{books.person(payslip)}: {spans}",
-            f"{minutes} minutes count: {line['quantity']} h x {line['rate']} (hourly wage x {FACTORS[kind]})",
-            f"{books.amount(line['amount']):,.2f}",
-        )
+def _rotation(books: Books) -> Iterator[Case]:
+    for schedule in [row for row in books.company.of("work_schedules") if row["rotation"]][:1]:
+        crews = {row["code"] for row in books.company.of("work_schedules") if row["rotation"]}
+        people = [row["employee_number"] for row in books.company.of("employees") if row["work_schedule"] in crews]
+        mine = [row["employee_number"] for row in books.company.of("employees")
+                if row["work_schedule"] == schedule["code"] and row["employee_number"] in books.ids]  # fmt: skip
+        for number in mine[:1]:
+            days = [day for each, day in books.days() if each == number]
+            counts = {code: sum(1 for day in days if day["shift"] == code) for code in
+                      dict.fromkeys(filter(None, schedule["rotation"]))}  # fmt: skip
+            shifts = ", ".join(f"{count} {code.lower()}" for code, count in counts.items())
+            yield Case(
+                "rotating shifts",
+                f"{books.person(books.ids[number])}: {shifts}, {sum(1 for day in days if not day['shift'])} days off",
+                f"planned from a pattern of {len(schedule['rotation'])} days; {len(people)} people in "
+                f"{len(crews)} crews share it, weekends and holidays too",
+                "",
+                books.ids[number],
+            )
+
+
+def _split_shift(books: Books) -> Iterator[Case]:
+    split = {row["code"] for row in books.company.of("shifts") if row["second_start"]}
+    for number, day in books.days():
+        if day["shift"] in split and len(day["punches"]) == 4 and not day["late_minutes"]:
+            who = books.ids[number]
+            spans = " and ".join(
+                f"{_clock(books, who, day['punches'][place]['punched_at'])} to "
+                f"{_clock(books, who, day['punches'][place + 1]['punched_at'])}"
+                for place in (0, 2)
+            )
+            yield Case(
+                "split shift",
+                f"{books.person(who)}, {_day(day['work_date'])}: {spans}",
+                f"two parts of one work day: {day['worked_minutes']} of {day['planned_minutes']} minutes, the hours "
+                "between are free",
+                "",
+                who,
+            )
+            return
+
+
+def _flexible(books: Books) -> Iterator[Case]:
+    shifts = {row["code"]: row for row in books.company.of("shifts") if row["flexible_minutes"]}
+    for number, day in books.days():
+        if day["shift"] in shifts and len(day["punches"]) == 2 and not day["late_minutes"]:
+            who, shift = books.ids[number], shifts[day["shift"]]
+            core = f", the core {shift['core_start']} to {shift['core_end']} kept" if shift["core_start"] else ""
+            yield Case(
+                "flexible hours",
+                f"{books.person(who)}, {_day(day['work_date'])}: {_present(books, who, day)}",
+                f"{day['worked_minutes']} of {day['planned_minutes']} minutes at hours of one's own{core}; the break "
+                "taken off",
+                "",
+                who,
+            )
+            return
+
+
+def _other_zone(books: Books) -> Iterator[Case]:
+    for number, day in books.days():
+        who = books.ids[number]
+        if books.zones[who] != HOME and day["planned"] and day["punches"]:
+            at = day["punches"][0]["punched_at"]
+            home = f"{datetime.fromisoformat(at).astimezone(ZoneInfo(HOME)):%H:%M}"
+            yield Case(
+                "other time zone",
+                f"{books.person(who)} came at {_clock(books, who, at)} on {_day(day['work_date'])} in "
+                f"{books.zones[who].partition('/')[2]}, {home} in Shanghai",
+                f"the shift is planned at {_clock(books, who, day['planned'][0]['start'])} where the office is: "
+                f"{'on time' if not day['late_minutes'] else 'late'}, {day['worked_minutes']} minutes",
+                "",
+                who,
+            )
+            return
 
 
 def _made_up_days(books: Books) -> Iterator[Case]:
     """Weekend days that a holiday calendar makes working days."""
     for row in books.company.of("holidays"):
         if row["day_kind"] == "WORKDAY" and row["date"][:7] == books.period:
-            days = [day for sheet in books.timesheets.values() for day in sheet["occurrences"]]
-            here = [day for day in days if day["work_date"] == row["date"] and day["worked_minutes"]]
+            here = [day for _, day in books.days() if day["work_date"] == row["date"] and day["worked_minutes"]]
+            punched = {each["employee_number"] for each in books.company.of("punches")
+                       if each["punched_at"][:10] == row["date"]}  # fmt: skip
             overtime = sum(day["overtime_rest_day_minutes"] + day["overtime_workday_minutes"] for day in here)
             yield Case(
                 "made-up day",
-                f"{len(here)} people worked on {_day(row['date'])}: {row['name'] or 'a moved working day'}",
+                f"{len(punched)} people punched on {_day(row['date'])}: {row['name'] or 'a moved working day'}",
                 f"a workday by the State's calendar: {overtime} minutes of overtime",
+                "",
                 "",
             )
 
 
-def _present(day: Any) -> str:
-    return f"{_clock(day['punches'][0]['punched_at'])} to {_clock(day['punches'][-1]['punched_at'])}"
-
-
-def _unpaid(books: Books, payslip: Any) -> Iterator[Case]:
-    line = _line(payslip, "UNPAID_LEAVE")
-    if line is None:
-        return
-    absences = [one for one in books.timesheets[payslip["employee_id"]]["absences"] if Decimal(one["paid_share"]) < 1]
-    when = (
-        ", ".join(f"{one['code'].lower()} on {_day(one['start_date'])}" for one in absences[:3]) or "hours not worked"
-    )
-    yield Case(
-        "unpaid day",
-        f"{books.person(payslip)}: {when}",
-        f"{line['quantity']} day x {line['rate']} (monthly wage / 21.75)",
-        f"{books.amount(line['amount']):,.2f}",
-    )
-
-
-def changed_wages(books: Books) -> Iterator[Any]:
-    """The payslips whose wage is not that of a whole month: a raise, a first or a last day inside it."""
-    changed = {row["employee_number"] for row in books.company.of("compensation_changes")}
-    changed |= {row["employee_number"] for row in books.company.of("terminations")}
-    for payslip in books.payslips:
-        employee = books.employees[payslip["employee_id"]]
-        hired = employee["employment"]["hire_date"] or ""
-        if employee["employee_number"] in changed or hired[:7] == books.period:
-            yield payslip
+# ---- people ---------------------------------------------------------------------------------------------------------
 
 
 def _raises(books: Books) -> Iterator[Case]:
     for row in books.company.of("compensation_changes"):
-        payslip = books.of(row["employee_number"])
-        parts = books.wage_parts(payslip) if payslip is not None and row["effective_date"][:7] == books.period else []
-        if len(parts) > 1:
-            shares = ", ".join(f"{part['segment_working_days']} at {_plain(part['monthly_wage'])}" for part in parts)
-            yield Case(
-                "mid-month raise",
-                f"{books.person(payslip)}: {_plain(parts[0]['monthly_wage'])} a month, "
-                f"{_plain(row['monthly_wage'])} from {_day(row['effective_date'])}",
-                f"of {parts[0]['period_working_days']} paid days {shares}; statutory holidays are paid days",
-                _base(books, payslip),
-            )
+        for payslip in books.of(row["employee_number"]) if row["effective_date"][:7] == books.period else ():
+            parts = books.wage_parts(payslip)
+            if len(parts) > 1:
+                shares = ", ".join(
+                    f"{part['segment_working_days']} at {_plain(part['monthly_wage'])}" for part in parts
+                )
+                yield Case(
+                    "mid-month raise",
+                    f"{books.person(payslip['employee_id'])}: {_plain(parts[0]['monthly_wage'])} a month, "
+                    f"{_plain(row['monthly_wage'])} from {_day(row['effective_date'])}",
+                    f"of {parts[0]['period_working_days']} paid days {shares}; statutory holidays are paid days",
+                    _base(books, [payslip]),
+                    payslip["employee_id"],
+                )
 
 
 def _joiners(books: Books) -> Iterator[Case]:
-    for payslip in books.payslips:
-        hired = books.employees[payslip["employee_id"]]["employment"]["hire_date"] or ""
-        if hired[:7] == books.period:
-            yield from _share(books, payslip, "joiner", f"first day {_day(hired)}")
+    for row in books.company.of("employees"):
+        if row["hire_date"][:7] == books.period:
+            yield from _share(books, row, "joiner", f"first day {_day(row['hire_date'])}")
 
 
 def _leavers(books: Books) -> Iterator[Case]:
     for row in books.company.of("terminations"):
-        payslip = books.of(row["employee_number"])
-        if payslip is not None and row["last_day"][:7] == books.period:
-            yield from _share(books, payslip, "leaver", f"{row['reason'].lower()}, last day {_day(row['last_day'])}")
+        if row["last_day"][:7] == books.period:
+            yield from _share(books, row, "leaver", f"{row['reason'].lower()}, last day {_day(row['last_day'])}")
 
 
-def _share(books: Books, payslip: Any, title: str, what: str) -> Iterator[Case]:
-    parts = books.wage_parts(payslip)
-    if parts:
-        days = sum(int(part["segment_working_days"]) for part in parts)
-        yield Case(
-            title,
-            f"{books.person(payslip)}: {what}",
-            f"{days} of {parts[0]['period_working_days']} paid days of {_plain(parts[-1]['monthly_wage'])}",
-            _base(books, payslip),
-        )
+def _rehired(books: Books) -> Iterator[Case]:
+    left = {row["employee_number"]: row["last_day"] for row in books.company.of("terminations")}
+    for row in books.company.of("rehires"):
+        if row["hire_date"][:7] == books.period:
+            gone = left.get(row["employee_number"], "")
+            before = f"left on {_day(gone)}, " if gone else ""
+            yield from _share(books, row, "rehire", f"{before}back on {_day(row['hire_date'])}; same number")
 
 
-def _bonus(books: Books, payslip: Any) -> Iterator[Case]:
-    tax, bonus = _line(payslip, "BONUS_IIT"), _line(payslip, "BONUS")
-    if tax is not None and bonus is not None:
-        amount = books.amount(bonus["amount"])
-        yield Case(
-            "bonus taxed alone",
-            f"{books.person(payslip)}: annual bonus of {amount:,.2f}",
-            f"not cumulated with the wage: a twelfth, {amount / 12:,.2f}, finds {_percent(tax['rate'])}; the tax on it",
-            f"{-books.amount(tax['amount']):,.2f}",
-        )
+def _share(books: Books, row: Any, title: str, what: str) -> Iterator[Case]:
+    for payslip in books.of(row["employee_number"]):
+        parts = books.wage_parts(payslip)
+        if parts:
+            days = sum(int(part["segment_working_days"]) for part in parts)
+            yield Case(
+                title,
+                f"{books.person(payslip['employee_id'])}: {what}",
+                f"{days} of {parts[0]['period_working_days']} paid days of {_plain(parts[-1]['monthly_wage'])}",
+                _base(books, [payslip]),
+                payslip["employee_id"],
+            )
+
+
+def _transfers(books: Books) -> Iterator[Case]:
+    hired = {row["employee_number"]: row for row in books.company.of("employees")}
+    for row in books.company.of("transfers"):
+        number = row["employee_number"]
+        slips, before = books.of(number), hired.get(number)
+        if row["effective_date"][:7] != books.period or not slips or before is None:
+            continue
+        parts = [part for payslip in slips for part in books.wage_parts(payslip)]
+        days = " and ".join(part["segment_working_days"] for part in parts)
+        whole = parts[0]["period_working_days"] if parts else ""
+        if row["pay_group"] and row["pay_group"] != before["pay_group"]:
+            insured = [_first_line(payslip, "PENSION_EMPLOYEE") is not None for payslip in slips]
+            once = "; the month's contributions are taken once, by the first" if insured == [True, False] else ""
+            yield Case(
+                "new employer",
+                f"{books.person(books.ids[number])}: from {before['legal_entity']} to {row['legal_entity']} on "
+                f"{_day(row['effective_date'])}",
+                f"{len(slips)} payslips, {days} of {whole} paid days, each withheld by its own registration{once}",
+                _base(books, slips),
+                books.ids[number],
+            )
+        elif row["department"]:
+            yield Case(
+                "new department",
+                f"{books.person(books.ids[number])}: from {before['department']} to {row['department']} on "
+                f"{_day(row['effective_date'])}",
+                f"one payslip in {len(parts)} parts, {days} of {whole} paid days, each at its department",
+                _base(books, slips),
+                books.ids[number],
+            )
+
+
+# ---- pay ------------------------------------------------------------------------------------------------------------
+
+
+def _overtime(books: Books) -> Iterator[Case]:
+    for kind, words in DAY_WORDS.items():
+        paid = books.lines(f"OVERTIME_{kind}")
+        field = f"overtime_{kind.lower()}_minutes"
+        for who, _ in paid[:EXAMPLES]:
+            number = _number(books, who)
+            for payslip in books.of(number):
+                line = _first_line(payslip, f"OVERTIME_{kind}")
+                if line is None:
+                    continue
+                days = [day for each, day in books.days() if each == number and day[field]]
+                spans = ", ".join(f"{_day(day['work_date'])} {_present(books, who, day)}" for day in days[:2])
+                more = f" and {len(days) - 2} more" if len(days) > 2 else ""
+                minutes = sum(day[field] for day in days)
+                yield Case(
+                    f"overtime x {FACTORS[kind]}",
+                    f"{books.person(who)}, {words}: {spans}{more}",
+                    f"{minutes} minutes count: {line['quantity']} h x {_plain(line['rate'])} (hourly wage x "
+                    f"{FACTORS[kind]})",
+                    f"{books.amount(line['amount']):,.2f}",
+                    who,
+                )
+        rest = paid[EXAMPLES:]
+        if rest:
+            total = sum((amount for _, amount in rest), Decimal())
+            yield Case(
+                f"overtime x {FACTORS[kind]}", f"and {len(rest)} more people", "priced alike", f"{total:,.2f}", ""
+            )
+
+
+def _unpaid(books: Books) -> Iterator[Case]:
+    for who, amount in books.lines("UNPAID_LEAVE")[:EXAMPLES]:
+        for payslip in books.of(_number(books, who))[:1]:
+            line = _first_line(payslip, "UNPAID_LEAVE")
+            absences = [one for one in books.timesheets[who]["absences"] if Decimal(one["paid_share"]) < 1]
+            when = ", ".join(f"{one['code'].lower()} on {_day(one['start_date'])}" for one in absences[:3])
+            yield Case(
+                "unpaid day",
+                f"{books.person(who)}: {when or 'hours not worked'}",
+                f"{line['quantity']} day x {line['rate']} (monthly wage / 21.75)" if line else "",
+                f"{amount:,.2f}",
+                who,
+            )
+
+
+def _late_raises(books: Books) -> Iterator[Case]:
+    for payday in books.month.paydays:
+        for who, (before, after) in payday.recalculated.items():
+            yield Case(
+                "late raise",
+                f"a raise of {books.person(who)} came in after the calculation",
+                "STALE, approval refused: INPUTS_CHANGED; recalculated alone, gross was "
+                f"{books.amount(before['gross']):,.2f}",
+                f"{books.amount(after['gross']):,.2f}",
+                who,
+            )
+        for stale in payday.left_to_retro[:EXAMPLES]:
+            who = stale["employee_id"]
+            yield Case(
+                "left to retro",
+                f"so did one of {books.person(who)}; payroll leaves it to retro by name",
+                "approved as calculated and marked as stale; the difference is for a later run",
+                _register_amount(books, who, "gross"),
+                who,
+            )
+
+
+def _bonus(books: Books) -> Iterator[Case]:
+    for beside in (False, True):
+        for payslip in list(books.payslips.values()):
+            tax, bonus = _first_line(payslip, "BONUS_IIT"), _first_line(payslip, "BONUS")
+            here = payslip["run_id"] in {payday.run["id"] for payday in _paydays(books, beside)}
+            if tax is None or bonus is None or not here:
+                continue
+            amount = books.amount(bonus["amount"])
+            alone = f"a twelfth, {amount / 12:,.2f}, finds {_percent(tax['rate'])}; the tax on it"
+            yield Case(
+                "off-cycle bonus" if beside else "bonus taxed alone",
+                f"{books.person(payslip['employee_id'])}: "
+                + (f"{amount:,.2f} paid beside the month" if beside else f"annual bonus of {amount:,.2f}"),
+                f"an OFF_CYCLE run pays it and nothing else; {alone}"
+                if beside
+                else f"not cumulated with the wage: {alone}",
+                f"{-books.amount(tax['amount']):,.2f}",
+                payslip["employee_id"],
+            )
+
+
+def _history(books: Books) -> Iterator[Case]:
+    for row in books.company.of("opening_balances"):
+        for payslip in books.of(row["employee_number"])[-1:]:
+            tax = _first_line(payslip, "IIT")
+            months = payslip["year_to_date"]["totals"].get("months", "")
+            yield Case(
+                "opening balance",
+                f"{books.person(payslip['employee_id'])} brings {row['months']} months: income "
+                f"{_plain(row['income'])}, tax {_plain(row['tax'])}",
+                f"withholding goes on from it: month {months} of the year at {_percent(tax['rate']) if tax else '0%'}, "
+                "less what was withheld before",
+                f"{-books.amount(tax['amount']):,.2f}" if tax else "",
+                payslip["employee_id"],
+            )
+
+
+Tell = Callable[[Books], Iterable[Case]]
+CHAPTERS: tuple[tuple[Tell, ...], ...] = (
+    (_late, _forgotten, _doubled, _out_of_order, _without_punches),
+    (_nights, _rotation, _split_shift, _flexible, _other_zone, _made_up_days),
+    (_raises, _joiners, _leavers, _rehired, _transfers),
+    (_overtime, _unpaid, _late_raises, _bonus, _history),
+)
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------
 
 
-def _line(payslip: Any, code: str) -> Any | None:
+def _more(rest: list[Any], title: str) -> Iterator[Case]:
+    if rest:
+        yield Case(title, f"and {len(rest)} more", "alike", "", "")
+
+
+def _paydays(books: Books, beside: bool) -> list[Payday]:
+    return books.month.beside if beside else books.month.paydays
+
+
+def _number(books: Books, employee_id: str) -> str:
+    return str(books.employees[employee_id]["employee_number"])
+
+
+def _shift(company: Company, code: str | None) -> Any:
+    nothing = {"flexible_minutes": None, "core_start": None}
+    return next((row for row in company.of("shifts") if row["code"] == code), nothing)
+
+
+def _first_line(payslip: Any, code: str) -> Any | None:
     return next((line for line in payslip["lines"] if line["code"] == code), None)
 
 
-def _base(books: Books, payslip: Any) -> str:
-    line = _line(payslip, "BASE")
-    return f"{books.amount(line['amount']):,.2f}" if line else ""
+def _base(books: Books, payslips: list[Any]) -> str:
+    lines = [line for payslip in payslips if (line := _first_line(payslip, "BASE")) is not None]
+    return f"{sum((books.amount(line['amount']) for line in lines), Decimal()):,.2f}" if lines else ""
 
 
-def _local(instant: str) -> datetime:
-    """An instant of the API on the clock of the workplace; all of the demo's are in China."""
-    return datetime.fromisoformat(instant).astimezone(ZoneInfo("Asia/Shanghai"))
+def _register_amount(books: Books, employee_id: str, column: str) -> str:
+    found = [Decimal(row[column]) for payday in books.month.paydays for row in payday.rows
+             if row["employee_id"] == employee_id and row.get(column)]  # fmt: skip
+    return f"{sum(found, Decimal()):,.2f}" if found else ""
 
 
-def _clock(instant: str) -> str:
-    return f"{_local(instant):%H:%M}"
+def _local(books: Books, employee_id: str, instant: str) -> datetime:
+    """An instant of the API on the clock of the workplace."""
+    return datetime.fromisoformat(instant).astimezone(ZoneInfo(books.zones[employee_id]))
+
+
+def _clock(books: Books, employee_id: str, instant: str, *, seconds: bool = False) -> str:
+    at = _local(books, employee_id, instant)
+    return f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
+
+
+def _present(books: Books, employee_id: str, day: Any) -> str:
+    first, last = day["punches"][0]["punched_at"], day["punches"][-1]["punched_at"]
+    return f"{_clock(books, employee_id, first)} to {_clock(books, employee_id, last)}"
 
 
 def _day(text: str) -> str:
     day = date.fromisoformat(text)
     return f"{DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
+
+
+def _last_day(period: str) -> str:
+    next_month = date.fromisoformat(f"{period}-01") + timedelta(days=31)
+    return (next_month.replace(day=1) - timedelta(days=1)).isoformat()
+
+
+def _plain(text: str) -> str:
+    """A decimal string for people: thousands apart, no more digits than there are."""
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        return text
+    return f"{number.normalize():,f}"
 
 
 def _percent(share: str) -> str:

@@ -1,5 +1,6 @@
 """A company's CSV files are read as people write them, and every mistake is named by file, line and column."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -27,8 +28,24 @@ def test_the_sample_company_has_no_problem() -> None:
     company = read_company(SAMPLE)
 
     assert told(company) == []
-    assert len(company.of("employees")) == 30
-    assert len(company.of("punches")) == 954
+    assert len(company.of("employees")) == 200
+    assert len(company.of("punches")) == 7449
+    for later in sorted((SAMPLE / "later").iterdir()):
+        assert told(read_company(later)) == []
+
+
+def test_every_file_and_column_stands_in_the_documentation() -> None:
+    lines = (SAMPLE.parent / "docs" / "import.md").read_text(encoding="utf-8").splitlines()
+    told = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+
+    assert set(told) == {sheet.file for sheet in company_files.SHEETS}
+    for sheet in company_files.SHEETS:
+        if sheet.name == "rehires":  # as employees.csv
+            continue
+        named = [
+            part.split("(")[0].strip() for part in re.sub(r"\([^)]*\)", "", told[sheet.file]).split("|")[3].split(",")
+        ]
+        assert named == [column.name if column.required else f"*{column.name}*" for column in sheet.columns]
 
 
 def test_the_sample_is_what_its_script_writes(tmp_path: Path) -> None:
@@ -38,8 +55,8 @@ def test_the_sample_is_what_its_script_writes(tmp_path: Path) -> None:
         "__name__": "__main__", "__file__": str(tmp_path / "make_sample.py")
     })  # fmt: skip
 
-    written = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
-    assert written == {path.name: path.read_bytes() for path in SAMPLE.glob("*.csv")}
+    written = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.csv")}
+    assert written == {path.relative_to(SAMPLE): path.read_bytes() for path in SAMPLE.rglob("*.csv")}
 
 
 def test_a_byte_order_mark_blank_rows_spaces_and_carriage_returns_do_not_matter(tmp_path: Path) -> None:
@@ -120,14 +137,20 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         ("punches", "E1,2026-10-01 09:00,IN,DEVICE", "punched_at"),
         ("punches", "E1,2026-10-01T25:00:00+08:00,IN,DEVICE", "punched_at"),
         ("punches", "E1,2026-10-01T09:00:00+08:00,SIDEWAYS,DEVICE", "direction"),
-        ("pay_inputs", "E1,2026-13,BONUS,1.00,CNY,", "period"),
-        ("pay_inputs", "E1,2026-10,BONUS,1.005,CNY,", "amount"),
-        ("pay_inputs", "E1,2026-10,BONUS,NaN,CNY,", "amount"),
+        ("pay_inputs", "E1,2026-13,BONUS,1.00,CNY,,", "period"),
+        ("pay_inputs", "E1,2026-10,BONUS,1.005,CNY,,", "amount"),
+        ("pay_inputs", "E1,2026-10,BONUS,NaN,CNY,,", "amount"),
         ("absences", "E1,2026-10-22,UNPAID,1.5,", "paid_share"),
         ("locations", "SH,Shanghai,CN,Asia/Shangai,,2019-01-01", "time_zone"),
         ("terminations", "E1,2026-10-20,BORED", "reason"),
         ("compensation_changes", "E1,2026-10-19,-1,CNY,", "monthly_wage"),
-        ("shifts", "DAY,Day,9 o'clock,18:00,,,,,2019-01-01", "start"),
+        ("shifts", f"DAY,Day,9 o'clock,18:00{',' * 14}2019-01-01", "start"),
+        ("shifts", f"DAY,Day,09:00,18:00{',' * 10}UP A BIT,,,,2019-01-01", "in_rounding"),
+        ("work_schedules", f"R,Rotation{',' * 8}EARLY; LATE,2019-01-01{',' * 6}2019-01-01", "rotation"),
+        ("bank_accounts", "E1,2026-10-01,12,,,,,,", "bank_account"),
+        ("bank_accounts", "E1,2026-10-01,99990001,,,,,,140", "share_percent"),
+        ("pay_inputs", "E1,2026-10,BONUS,1.00,CNY,SOMETIMES,", "run"),
+        ("statutory_profiles", "E1,2026-10-16,,NOTHING,,,,,,", "social_insurance_base"),
         ("positions", "P,Position,many,,2019-01-01", "headcount"),
     ],
 )
@@ -191,4 +214,4 @@ def test_managers_come_before_those_who_report_to_them() -> None:
     for layer in layers:
         assert all(row["manager"] is None or row["manager"] in placed for row in layer)
         placed |= {row["employee_number"] for row in layer}
-    assert len(placed) == 30
+    assert len(placed) == 200

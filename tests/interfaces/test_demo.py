@@ -1,6 +1,8 @@
 """The main job as a newcomer sees it: `muster demo`, its numbers recomputed here from the published rules."""
 
 import csv
+import io
+import json
 import re
 import resource
 import shutil
@@ -9,9 +11,12 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.deployment import surroundings
@@ -53,6 +58,36 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Backend:
+    """The backend that works on what the demo left, and a token of the owner."""
+
+    url: str
+    token: str
+
+    def text(self, path: str, **query: str) -> str:
+        answer = httpx.get(self.url + path, params=query, headers={"Authorization": f"Bearer {self.token}"})
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def get(self, path: str, **query: str) -> Any:
+        return json.loads(self.text(path, **query))
+
+
+@pytest.fixture(scope="module")
+def backend(demo: Ran) -> Iterator[Backend]:
+    """`muster serve` on the demo's data."""
+    data = str(demo.data)
+    command = [sys.executable, "-m", "interfaces.cli.main", "serve", "--data", data, "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, env=surroundings(), stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = next(line for line in server.stdout if "Muster is up" in line).split()[3]
+            yield Backend(url, muster("token", "--tenant", "huaxing", "--role", "owner", "--data", data).out.strip())
+        finally:
+            server.terminate()
+
+
 # ---- the register by the published rules, without a line of the product ----
 
 D = Decimal
@@ -76,55 +111,114 @@ FUND = {"SHANGHAI": D("0.07"), "KUNMING": D("0.12")}
 # What October brought besides whole wages: overtime at 1.5, 2 and 3 times the hourly wage (Labour Law art. 44), an
 # unpaid day, shares of the paid days, and 18 nights of 7.5 hours at 4 yuan.
 OVERTIME = {"E0009": D("1.5") * D("2.5"), "E0010": 2 * D(4), "E0011": 2 * D(4) + 3 * D(8)}
-SHARES = {"E0029": 15, "E0030": 12}
-NIGHTS = {"E0021", "E0022", "E0023", "E0024"}
+SHARES = {"E0029": 15, "E0030": 12, "E0134": 10}
 BONUS = {"E0002": D(36000)}
+ABSENT_ALL_MONTH, MOVED, HAS_A_HISTORY, RAISED_LATE, BONUS_BESIDE = "E0135", "E0133", "E0123", "E0032", "E0034"
+PAID_BEFORE_AND_AFTER_THE_MOVE = (9, 11)  # of the 20 paid days up to 15 October and from the 16th on
+NIGHT_ALLOWANCE = D("7.5") * 4
+WEEKLY_NIGHTS = 18
+# The first three days of October are statutory holidays: 7.5 hours of a shift, of the night of the 3rd the first two.
+HOLIDAYS = {date(2026, 10, 1): D("7.5"), date(2026, 10, 2): D("7.5"), date(2026, 10, 3): D("7.5")}
 
 
 def half_up(amount: Decimal, unit: Decimal = FEN) -> Decimal:
     return amount.quantize(unit, ROUND_HALF_UP)
 
 
-def wage_of(number: str, wage: Decimal) -> Decimal:
+def shifts_of(schedule: dict[str, str]) -> dict[date, str]:
+    """What a rotation plans in October."""
+    pattern, start = schedule["rotation"].split(), date.fromisoformat(schedule["rotation_start"])
+    days = [date(2026, 10, 1) + timedelta(days=offset) for offset in range(31)]
+    return {day: pattern[(day - start).days % len(pattern)] for day in days}
+
+
+def crews() -> dict[str, dict[date, str]]:
+    return {row["code"]: shifts_of(row) for row in rows_of("work_schedules") if row["rotation"]}
+
+
+def wage_of(number: str, wage: Decimal, schedule: str) -> Decimal:
     if number == "E0005":  # 10 paid days before the raise of 19 October and 10 from it on
         return half_up((wage * 10 + D(24000) * 10) / OCTOBER)
     paid = half_up(wage * SHARES.get(number, OCTOBER) / OCTOBER)
-    paid += half_up(wage / PAID_DAYS / HOURS * OVERTIME.get(number, D(0)))
+    factor = OVERTIME.get(number, D(0))
+    nights = WEEKLY_NIGHTS if schedule == "NIGHT-5X8" else 0
+    if schedule in (planned := crews()):
+        shifts = planned[schedule]
+        nights = sum(shift == "NIGHT" for shift in shifts.values())
+        for day, hours in HOLIDAYS.items():
+            into_a_workday = shifts[day] == "NIGHT" and day + timedelta(days=1) not in HOLIDAYS
+            factor += 3 * (D(0) if shifts[day] == "-" else D(2) if into_a_workday else hours)
+    paid += half_up(wage / PAID_DAYS / HOURS * factor)
     if number == "E0012":
         paid -= half_up(wage / PAID_DAYS)
-    if number in NIGHTS:
-        paid += 18 * D("7.5") * 4
-    return paid
+    return paid + nights * NIGHT_ALLOWANCE
 
 
-def expected_row(person: dict[str, str]) -> tuple[Decimal, ...]:
+def expected_row(person: dict[str, str], **changed: Decimal) -> tuple[Decimal, ...]:
     """Gross, social insurance, housing fund, income tax, net, employer cost."""
     number, city, wage = person["employee_number"], person["social_insurance_city"], D(person["monthly_wage"])
-    earned = wage_of(number, wage)
+    earned = changed.get("earned", wage_of(number, changed.get("wage", wage), person["work_schedule"]))
     low, high = BOUNDS[city]
     base = min(max(wage, low), high)
-    insurance = sum(half_up(base * D(rate)) for rate in OWN[city])
-    fund = half_up(min(wage, FUND_CEILING[city]) * FUND[city], YUAN)
+    insured = changed.get("insured", D(1))
+    insurance = insured * sum(half_up(base * D(rate)) for rate in OWN[city])
+    fund = insured * half_up(min(wage, FUND_CEILING[city]) * FUND[city], YUAN)
     # Cumulative withholding of the first month with this employer: 3% up to 36,000. Source: STA 2018 No.61.
     taxable = max(D(0), earned - insurance - fund - 5000 - D(person["special_additional_deduction"]))
-    assert taxable <= 36000
     tax = half_up(taxable * D("0.03"))
+    if number == HAS_A_HISTORY:
+        # The tenth month: 10% less 2,520 of all that is taxable so far, less what nine months withheld.
+        so_far = D(189000) - D(33075) - 9 * 5000 - 9000
+        assert 36000 < so_far + taxable <= 144000
+        tax = half_up((so_far + taxable) * D("0.1") - 2520 - D("7672.50"))
+    else:
+        assert taxable <= 36000
     bonus = BONUS.get(number, D(0))
     # A bonus taxed alone: a twelfth of it, at most 3,000, finds 3%. Source: MOF/STA 2023 No.30.
     assert bonus / 12 <= 3000
     tax += half_up(bonus * D("0.03"))
-    employer = sum(half_up(base * D(rate)) for rate in EMPLOYER[city]) + fund
+    employer = insured * sum(half_up(base * D(rate)) for rate in EMPLOYER[city]) + fund
     gross = earned + bonus
     return gross, D(insurance), fund, tax, gross - insurance - fund - tax, gross + employer
+
+
+def expected_rows() -> dict[tuple[str, str], list[Decimal]]:
+    """Everybody's row of the register, by pay group and employee number."""
+    again = {row["employee_number"]: row for row in rows_of("rehires")}
+    found: dict[tuple[str, str], list[Decimal]] = {}
+    for hired in rows_of("employees"):
+        number = hired["employee_number"]
+        person = {**hired, **again.get(number, {})}
+        if number == ABSENT_ALL_MONTH:
+            continue
+        if number == MOVED:
+            for group, days, insured in zip(
+                ("CN-MONTHLY", "YN-MONTHLY"), PAID_BEFORE_AND_AFTER_THE_MOVE, (D(1), D(0)), strict=True
+            ):
+                earned = half_up(D(person["monthly_wage"]) * days / OCTOBER)
+                found[group, number] = list(expected_row(person, earned=earned, insured=insured))
+            continue
+        changed = {"wage": D(16500)} if number == RAISED_LATE else {}
+        found[person["pay_group"], number] = list(expected_row(person, **changed))
+    return found
+
+
+def rows_of(name: str) -> list[dict[str, str]]:
+    with (SAMPLE / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def numbers(text: str) -> list[Decimal]:
     return [D(found.replace(",", "")) for found in re.findall(r"-?[0-9][0-9,]*\.[0-9]{2}", text)]
 
 
-def register(out: str) -> dict[str, list[Decimal]]:
-    part = out[out.index("Payslip register") : out.index("The run's totals")]
-    return {line.split()[0]: numbers(line) for line in part.splitlines() if len(numbers(line)) == 6}
+def register(out: str, group: str) -> dict[str, list[Decimal]]:
+    """The register of a regular run as it is shown: rows by employee number, "others" and "total"."""
+    part = out[out.index(f"Payslip register 2026-10, {group}, paid") :]
+    lines = part[: part.index("The run's totals")].splitlines()
+    rows = {" ".join(line.split()[:2]): numbers(line) for line in lines if len(numbers(line)) == 6}
+    return {name.split()[0] if name[0] == "E" else name.split()[-1] if "others" in name else "total": row
+            for name, row in rows.items()}  # fmt: skip
 
 
 def sums(rows: Sequence[Sequence[Decimal]]) -> list[Decimal]:
@@ -138,27 +232,48 @@ def test_the_demo_ends_well_and_says_nothing_on_standard_error(demo: Ran) -> Non
     assert (demo.code, demo.err) == (0, "")
 
 
-def test_every_payslip_is_what_the_published_rules_give_to_the_cent(demo: Ran) -> None:
-    with (SAMPLE / "employees.csv").open(encoding="utf-8") as file:
-        expected = {person["employee_number"]: list(expected_row(person)) for person in csv.DictReader(file)}
-
-    shown = register(demo.out)
-
-    assert len(expected) == 30
-    assert {number: row for number, row in shown.items() if number != "total"} == expected
+GROUPS = {"CN-MONTHLY": 131, "YN-MONTHLY": 69}
+INSURANCES = ("PENSION_EMPLOYEE", "MEDICAL_EMPLOYEE", "UNEMPLOYMENT_EMPLOYEE")
 
 
-def test_the_totals_are_the_sums_of_the_payslips_and_those_of_the_run(demo: Ran) -> None:
-    rows = register(demo.out)
-    totals = rows.pop("total")
+def test_every_payslip_is_what_the_published_rules_give_to_the_cent(backend: Backend) -> None:
+    expected = expected_rows()
+    found: dict[tuple[str, str], list[Decimal]] = {}
+    for run in backend.get("/v1/payroll-runs", limit="100")["data"]:
+        if run["kind"] == "REGULAR":
+            for row in csv.DictReader(io.StringIO(backend.text(f"/v1/payroll-runs/{run['id']}/register"))):
+                found[run["pay_group"], row["employee_number"]] = [
+                    D(row["gross"]),
+                    sum((D(row[code]) for code in INSURANCES), D(0)),
+                    D(row["HOUSING_FUND_EMPLOYEE"]), D(row["IIT"]) + D(row.get("BONUS_IIT", "0")), D(row["net"]),
+                    D(row["employer_cost"]),
+                ]  # fmt: skip
 
-    assert totals == sums(list(rows.values()))
+    totals = {group: found.pop((group, "TOTAL")) for group in GROUPS}
+
+    assert found == expected
+    assert len(found) == sum(GROUPS.values())
+    for group, count in GROUPS.items():
+        mine = [row for (of, _), row in expected.items() if of == group]
+        assert (len(mine), totals[group]) == (count, sums(mine))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_register_shows_who_has_a_story_and_the_others_as_a_sum(demo: Ran, group: str) -> None:
+    rows = register(demo.out, group)
+    others, totals = rows.pop("others"), rows.pop("total")
+    expected = expected_rows()
+
+    assert {number: row for number, row in rows.items() if row != expected[group, number]} == {}
+    assert totals == sums([*rows.values(), others])
+    assert totals == sums([row for (of, _), row in expected.items() if of == group])
     told = re.sub(r"\s+", " ", demo.out)
     assert f"gross {totals[0]:,.2f}, net {totals[4]:,.2f}, employer cost {totals[5]:,.2f}: the same." in told
+    assert f"All {GROUPS[group]} payslips as CSV" in told
 
 
 def test_the_payslip_with_the_raise_is_explained_line_by_line(demo: Ran) -> None:
-    part = demo.out[demo.out.index("The payslip of E0005 Li Wei") : demo.out.index("The awkward cases")]
+    part = demo.out[demo.out.index("The payslip of E0005 Li Wei") :]
     told = re.sub(r"\s+", " ", part)
 
     # Each piece of the month, each contribution of a base of 20,000, and the tax of 22,000 - 3,500 - 5,000 - 1,500.
@@ -181,23 +296,59 @@ def test_the_payslip_with_the_raise_is_explained_line_by_line(demo: Ran) -> None
     ("case", "what", "number"),
     [
         ("late punch", "E0007 Zheng Kai came at 09:23 on Wed 14 Oct", "15,500.00"),
+        ("late punch", "came at 10:25 on Wed 14 Oct, core from 10:00", "28,000.00"),
+        ("forgotten punch", "on Thu 15 Oct and never out", ""),
+        ("doubled punches", "Tue 13 Oct: 08:58:00, 08:58:20, 18:01:00, 18:01:20", ""),
+        ("out of order", "a terminal sent Wed 21 Oct of 6 people after the month", ""),
+        ("no punches", "punched on no day: 18 days absent", "none"),
         ("night shift", "Fri 30 Oct 21:58 to Sat 31 Oct 06:09", f"{18 * D('7.5') * 4:,.2f}"),
-        ("overtime on a", "Tue 20 Oct 08:58 to 20:30", f"{17400 / PAID_DAYS / 8 * D('1.5') * D('2.5'):,.2f}"),
-        ("overtime on a", "Sat 24 Oct 09:00 to 13:00", f"{15225 / PAID_DAYS / 8 * 2 * 4:,.2f}"),
-        ("overtime on a", "Tue 6 Oct 09:00 to 13:00", f"{10440 / PAID_DAYS / 8 * 2 * 4:,.2f}"),
-        ("overtime on a", "Thu 1 Oct 09:00 to 17:00", f"{10440 / PAID_DAYS / 8 * 3 * 8:,.2f}"),
+        ("over month's end", "Sat 31 Oct 21:57 to Sun 1 Nov 06:01", f"{7 * D('7.5') * 4:,.2f}"),
+        ("rotating shifts", "8 early, 8 late, 8 night, 7 days off", ""),
+        ("split shift", "06:24 to 10:41 and 15:21 to 19:37", ""),
+        ("flexible hours", "08:38 to 17:56", ""),
+        ("other time zone", "came at 08:56 on Thu 8 Oct in Urumqi, 10:56 in Shanghai", ""),
+        ("made-up day", "189 people punched on Sat 10 Oct", ""),
+        ("overtime x 1.5", "Tue 20 Oct 08:58 to 20:30", f"{17400 / PAID_DAYS / 8 * D('1.5') * D('2.5'):,.2f}"),
+        ("overtime x 2", "Sat 24 Oct 09:00 to 13:00", f"{15225 / PAID_DAYS / 8 * 2 * 4:,.2f}"),
+        ("overtime x 2", "Tue 6 Oct 09:00 to 13:00", f"{10440 / PAID_DAYS / 8 * 2 * 4:,.2f}"),
+        ("overtime x 3", "Thu 1 Oct 09:00 to 17:00", f"{10440 / PAID_DAYS / 8 * 3 * 8:,.2f}"),
+        ("overtime x 3", "Thu 1 Oct 05:58 to 14:05, Fri 2 Oct", f"{10800 / PAID_DAYS / 8 * 3 * D('22.5'):,.2f}"),
         ("unpaid day", "unpaid on Thu 22 Oct", f"-{13050 / PAID_DAYS:,.2f}"),
         ("mid-month raise", "24,000 from Mon 19 Oct", f"{(D(20000) * 10 + D(24000) * 10) / 20:,.2f}"),
         ("joiner", "first day Mon 12 Oct", f"{D(15000) * 15 / 20:,.2f}"),
         ("leaver", "last day Tue 20 Oct", f"{D(12400) * 12 / 20:,.2f}"),
-        ("bonus taxed", "annual bonus of 36,000.00", f"-{D(36000) * D('0.03'):,.2f}"),
+        ("rehire", "left on Tue 30 Jun, back on Mon 19 Oct", f"{D(7000) * 10 / 20:,.2f}"),
+        ("new department", "from SALES-EAST to ENG-HW on Mon 19 Oct", "12,000.00"),
+        ("new employer", "from HUAXING to HUAXING-YN on Fri 16 Oct", "8,000.00"),
+        ("late raise", "a raise of E0032", "16,500.00"),
+        ("left to retro", "so did one of E0033", "14,000.00"),
+        ("bonus taxed alone", "annual bonus of 36,000.00", f"-{D(36000) * D('0.03'):,.2f}"),
+        ("off-cycle bonus", "24,000.00 paid beside the month", f"-{D(24000) * D('0.03'):,.2f}"),
+        ("opening balance", "brings 9 months: income 189,000, tax 7,672.5", "-1,132.50"),
     ],
 )
 def test_the_story_tells_what_became_of_each_awkward_case(demo: Ran, case: str, what: str, number: str) -> None:
     cases = story(demo.out)
 
-    found = [told for told in cases if told.title.startswith(case) and what in told.happened]
+    found = [told for told in cases if told.title == case and what in told.happened]
     assert [told.number for told in found] == [number]
+
+
+def test_contributions_of_a_month_are_taken_once_though_the_employer_changed(demo: Ran) -> None:
+    before, after = register(demo.out, "CN-MONTHLY")[MOVED], register(demo.out, "YN-MONTHLY")[MOVED]
+
+    assert (before[1], before[2]) == (sum(half_up(D(8000) * D(rate)) for rate in OWN["KUNMING"]), D(960))
+    assert after[1:3] == [D(0), D(0)]
+
+
+def test_what_changed_after_the_calculation_is_told_by_name(demo: Ran) -> None:
+    told = re.sub(r"\s+", " ", demo.out)
+
+    assert "refused, INPUTS_CHANGED: 2 payslips are STALE" in told
+    assert "E0032, with the facts as known now" in told
+    assert "by payroll_approver, E0033 left to retro by name" in told
+    assert "1 refused: OPEN_OCCURRENCE" in told
+    assert "1 left to a later run: NEGATIVE_NET" in told
 
 
 def test_the_time_of_each_step_and_of_the_whole_is_told(demo: Ran) -> None:
@@ -205,15 +356,15 @@ def test_the_time_of_each_step_and_of_the_whole_is_told(demo: Ran) -> None:
     whole = re.search(r"The main job took ([0-9.]+) s from an empty folder", demo.out)
 
     assert whole is not None
-    assert {"punches.csv", "lock the timesheets", "calculate the payslips", "finalize the run"} <= {
+    assert {"punches.csv", "lock the timesheets", "calculate CN-MONTHLY", "finalize YN-MONTHLY"} <= {
         title.strip() for title, _ in steps
     }
     assert 0.8 * float(whole[1]) < sum(float(seconds) for _, seconds in steps) < float(whole[1]) + 0.5
 
 
-def test_the_main_job_takes_less_than_20_seconds_of_work(demo: Ran) -> None:
+def test_the_main_job_takes_less_than_30_seconds_of_work(demo: Ran) -> None:
     # Processor time, so that a busy machine does not matter.
-    assert demo.processor_s < 20
+    assert demo.processor_s < 30
 
 
 def test_who_prepared_the_run_may_not_approve_it(demo: Ran) -> None:
@@ -229,21 +380,25 @@ def test_in_a_pipe_the_output_is_plain_and_100_columns_wide(demo: Ran) -> None:
     assert max(map(columns, demo.out.splitlines())) <= 100
 
 
-def test_the_files_imported_again_change_nothing_though_the_month_is_closed_and_paid(demo: Ran) -> None:
-    data = str(demo.data)
-    command = [sys.executable, "-m", "interfaces.cli.main", "serve", "--data", data, "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, env=surroundings(), stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            url = next(line for line in server.stdout if "Muster is up" in line).split()[3]
-            token = muster("token", "--tenant", "huaxing", "--role", "owner", "--data", data).out.strip()
-
-            again = muster("import", "sample", "--base-url", url, "--token", token)
-        finally:
-            server.terminate()
+def test_the_files_imported_again_change_nothing_though_the_month_is_closed_and_paid(backend: Backend) -> None:
+    again = muster("import", "sample", "--base-url", backend.url, "--token", backend.token)
 
     assert (again.code, again.err) == (0, "")
-    assert "1,047 rows in 18 files: 0 taken, the rest was there already" in again.out
+    assert "7,750 rows in 23 files: 0 taken, the rest was there already" in again.out
+
+
+def test_bank_accounts_and_grades_of_the_files_are_there(backend: Backend) -> None:
+    people = {
+        one["employee_number"]: one for one in backend.get("/v1/employees", limit="1000", as_of="2026-10-31")["data"]
+    }
+    split = backend.get(f"/v1/employees/{people['E0031']['id']}", as_of="2026-10-31")["person"]["bank_accounts"]
+    alone = backend.get(f"/v1/employees/{people['E0001']['id']}", as_of="2026-10-31")["person"]["bank_accounts"]
+
+    assert {people[number]["assignment"]["grade"] for number in ("E0001", "E0005")} == {"M5", "P4"}
+    assert [(one["account_number"], one["amount"] and one["amount"]["amount"]) for one in split] == [
+        ("9999800000000031", "3000.00"), ("9999000000000031", None),
+    ]  # fmt: skip
+    assert [(one["holder_name"], one["account_number"]) for one in alone] == [("Zhao Min", "9999000000000001")]
 
 
 def test_a_folder_that_is_not_empty_is_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -277,16 +432,14 @@ class Told:
 
 
 def story(out: str) -> list[Told]:
-    part = out[out.index("The awkward cases of the month") : out.index("The main job took")].splitlines()
+    part = out[out.index("The awkward cases of the month") : out.index("Payslip register")].splitlines()
     head = next(line for line in part if "what happened" in line)
     happened, did = head.index("what happened"), head.index("what the system did")
     cells: list[list[str]] = []
     for line in part[part.index(head) + 2 :]:
-        end = line.rstrip()
-        number = re.search(r" (-?[0-9][0-9,]*\.[0-9]{2})$", end[did:])
-        starts = number or line.startswith(" made-up day")  # the one case without a number
-        if starts or not cells:
-            cells.append(["", "", number[1] if number else ""])
-        cells[-1][0] += " " + line[:happened].strip()
-        cells[-1][1] += " " + line[happened:did].strip()
+        if line[:happened].strip():  # titles stand in one line
+            number = re.search(r" (-?[0-9][0-9,]*\.[0-9]{2}|none)$", line.rstrip()[did:])
+            cells.append([line[:happened], "", number[1] if number else ""])
+        if cells:
+            cells[-1][1] += " " + line[happened:did].strip()
     return [Told(" ".join(a.split()), " ".join(b.split()), number) for a, b, number in cells]

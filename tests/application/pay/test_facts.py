@@ -59,6 +59,18 @@ def a_line(pay_code: str, days: list[int], minutes: list[int]) -> timesheet_pb2.
     )
 
 
+def test_a_base_of_none_is_told_as_payroll_says_that_a_contribution_is_not_paid() -> None:
+    segment = a_segment(str(uuid4()), day(1), day(1, month=11))
+    segment.work.statutory_profiles[0].values.update({"social_insurance_base": "NONE", "housing_fund_base": "8000"})
+
+    facts = employee_facts(an_employee(segment), [], FIRST, END, "CN")
+
+    assert (facts.statutory_values["social_insurance_base"], facts.statutory_values["housing_fund_base"]) == (
+        "",
+        "8000",
+    )
+
+
 def test_facts_hold_wage_days_time_and_the_profile_of_the_run_s_country() -> None:
     assignment = str(uuid4())
     employee = an_employee(a_segment(assignment, day(1), day(1, month=11)))
