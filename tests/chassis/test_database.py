@@ -284,6 +284,72 @@ async def test_a_waiting_writer_gives_up_with_its_caller(tmp_path: Path) -> None
     await database.close()
 
 
+@pytest.fixture
+async def thousands(tmp_path: Path) -> AsyncIterator[Database]:
+    """An SQLite file with 3,000 badges of ours."""
+    opened = Database(f"sqlite:///{tmp_path / 'badges.sqlite3'}", METADATA)
+    await opened.create_tables()
+    async with opened.write(OURS) as tx:
+        await tx.insert(BADGE, [badge(f"B{number}") for number in range(3000)])
+    yield opened
+    await opened.close()
+
+
+PAIRS = (
+    select(BADGE, sa.func.count().label("pairs"))
+    .join(OTHER, (OTHER.c.tenant_id == BADGE.c.tenant_id) & (OTHER.c.code > BADGE.c.code))
+    .where(OTHER.c.tenant_id == sa.bindparam("tenant_id"))
+)  # of 3,000 badges 4,498,500: some tenths of a second
+
+
+async def test_a_look_into_an_index_of_sqlite_needs_no_thread(thousands: Database) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with thousands.read(OURS) as tx:
+        counting = asyncio.create_task(count_turns())
+        found = await tx.row(tx.select(BADGE).where(BADGE.c.code == "B17"))
+        turns_of_the_look = turns
+        listed = await tx.rows(tx.select(BADGE).limit(3000))
+        turns_of_the_list = turns
+        counting.cancel()
+
+    assert found is not None
+    assert turns_of_the_look == 0
+    assert len(listed) == 3000
+    assert turns_of_the_list > 0
+
+
+async def test_a_scan_of_sqlite_does_not_hold_the_loop_nor_undo_what_was_written_before_it(thousands: Database) -> None:
+    clock = asyncio.get_running_loop()
+    pauses: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = clock.time()
+            await asyncio.sleep(0.005)
+            pauses.append(clock.time() - before)
+
+    async with thousands.write(OURS) as tx:
+        await tx.insert(BADGE, badge("A"))
+        watching = asyncio.create_task(watch())
+        started = clock.time()
+        found = await tx.row(PAIRS)
+        taken = clock.time() - started
+        watching.cancel()
+
+    assert found is not None
+    assert found["pairs"] == 3001 * 3000 // 2
+    assert max(pauses) < max(0.1, taken / 2)
+    async with thousands.read(OURS) as tx:
+        assert await tx.row(tx.select(BADGE).where(BADGE.c.code == "A")) is not None
+
+
 async def test_a_long_statement_on_sqlite_ends_with_its_caller(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'badges.sqlite3'}", METADATA)
     await database.create_tables()
