@@ -48,6 +48,8 @@ shift_assignment.change     any   any      -             -                team  
 # attendance
 punch.record                any   any      -             -                self      self     any    -
 punch.import                any   any      -             -                -         -        any    -
+badge.read                  any   any      -             -                -         -        -      any
+badge.issue                 any   any      -             -                -         -        -      -
 timesheet.list              any   any      any           any              team      self     -      any
 timesheet.read              any   any      any           any              team+self self     -      any
 timesheet.submit            any   any      -             -                team+self self     -      -

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from google.type import dayofweek_pb2
-from muster.attendance.v1 import day_kind_pb2, timesheet_pb2
+from muster.attendance.v1 import day_kind_pb2, roster_pb2, timesheet_pb2
 from muster.attendance.v1 import time_catalog_pb2 as catalog
 
 from application.edge.wire import blank, from_date, from_enum, from_instant, optional_id, to_date, to_enum, to_instant
@@ -280,6 +280,8 @@ def to_punch(body: schemas.PunchBody) -> timesheet_pb2.Punch:
         device_id=body.device_id or "",
         device_sequence=body.device_sequence or 0,
         device_clock=to_instant(body.device_clock),
+        badge_number=body.badge_number or "",
+        device_send_time=to_instant(body.device_sent_at),
     )
 
 
@@ -292,12 +294,34 @@ def punch_view(result: timesheet_pb2.PunchResult) -> schemas.PunchView:
         timesheet_id=optional_id(result.timesheet_id),
         work_date=from_date(result.work_date),
         duplicate_of=optional_id(result.duplicate_of),
+        punched_at=from_instant(result.punched_at) if result.HasField("punched_at") else None,
+        clock_skew_seconds=result.clock_skew_seconds if result.HasField("clock_skew_seconds") else None,
         refusal=_refusal(result.reason, result.message),
     )
 
 
 def _refusal(reason: str, message: str) -> schemas.RefusalView | None:
     return schemas.RefusalView.model_construct(reason=reason, message=message) if reason else None
+
+
+# ---- badges ----
+
+
+def badge_view(badge: roster_pb2.Badge) -> schemas.BadgeView:
+    """A badge."""
+    return schemas.BadgeView.model_construct(
+        badge_number=badge.badge_number,
+        employee_id=optional_id(badge.employee_id),
+        version=int(badge.etag or 0),
+        holdings=[
+            schemas.BadgeHoldingView.model_construct(
+                employee_id=UUID(one.employee_id),
+                since=from_instant(one.start_time),
+                until=from_instant(one.end_time) if one.HasField("end_time") else None,
+            )
+            for one in badge.holdings
+        ],
+    )
 
 
 # ---- timesheets ----

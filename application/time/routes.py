@@ -34,6 +34,7 @@ async def requests_of(request: Request) -> Requests:
 
 Uses = Annotated[Time, Depends(time_of)]
 Asking = Annotated[Requests, Depends(requests_of)]
+BadgeNumber = Annotated[Code, Path(description="The number on the badge.", examples=["B-1047"])]
 CorrectionId = Annotated[Id, Path(description="The correction.")]
 OvertimeRequestId = Annotated[Id, Path(description="The overtime request.")]
 TimesheetId = Annotated[Id, Path(description="The timesheet.")]
@@ -64,6 +65,30 @@ async def record_punch(body: schemas.PunchBody, time: Uses, response: Response) 
 async def record_punches(body: schemas.PunchBatchBody, time: Uses) -> schemas.PunchBatchView:
     """Record up to 500 punches, with one result per punch; a refused one does not stop the others."""
     return await time.import_punches(body)
+
+
+@routes.put("/v1/badges/{badge_number}", "badge.issue", tag="attendance", if_match=IfMatch.OPTIONAL)
+async def issue_badge(badge_number: BadgeNumber, body: schemas.BadgeBody, time: Uses) -> schemas.BadgeView:
+    """Give somebody a badge, by whose number terminals name them; who has it already keeps it."""
+    return await time.issue_badge(badge_number, body)
+
+
+@routes.post("/v1/badges/{badge_number}/return", "badge.issue", tag="attendance", if_match=IfMatch.OPTIONAL)
+async def return_badge(badge_number: BadgeNumber, time: Uses, body: Nothing | None = None) -> schemas.BadgeView:
+    """Take a badge back, or note that it is lost; punches that come late still belong to who had it."""
+    return await time.return_badge(badge_number)
+
+
+@routes.get("/v1/badges/{badge_number}", "badge.read", tag="attendance")
+async def get_badge(badge_number: BadgeNumber, time: Uses) -> schemas.BadgeView:
+    """One badge and whose it was."""
+    return await time.get_badge(badge_number)
+
+
+@routes.get("/v1/badges", "badge.read", tag="attendance", criticality=Criticality.DEFERRABLE)
+async def list_badges(query: Annotated[schemas.BadgesQuery, Query()], time: Uses) -> Page[schemas.BadgeView]:
+    """A page of badges, by number."""
+    return await time.list_badges(query)
 
 
 @routes.get("/v1/timesheets", "timesheet.list", tag="attendance", criticality=Criticality.DEFERRABLE)

@@ -311,7 +311,11 @@ class CatalogListQuery(PageQuery, CatalogQuery):
 
 
 class PunchBody(Body):
-    """An instant at which somebody came or went. Name the person by id or by number."""
+    """An instant at which somebody came or went. Name the person by id, by number or by badge.
+
+    A terminal that does not trust its clock sends `device_clock` (when the punch was made) and `device_sent_at` (when
+    it was sent, by the same clock) instead of `punched_at`: a clock that is off by more than 60 s is set right.
+    """
 
     punch_id: Annotated[Id, Field(description="Made by the client, unique for ever: a repetition changes nothing.")]
     employee_id: Annotated[Id | None, Field(description="Who.")] = None
@@ -325,7 +329,14 @@ class PunchBody(Body):
             examples=["E0001"],
         ),
     ] = None
-    punched_at: Annotated[Instant, Field(description="When.", examples=["2026-11-23T09:00:00+08:00"])]
+    badge_number: Annotated[Code | None, Field(description="Who, by badge.", examples=["B-1047"])] = None
+    punched_at: Annotated[
+        Instant | None,
+        Field(
+            description="When; null where the terminal's clock says it (device_sent_at).",
+            examples=["2026-11-23T09:00:00+08:00"],
+        ),
+    ] = None
     time_zone: Annotated[Zone | None, Field(description="Zone of the place; that of the workplace.")] = None
     direction: Annotated[Direction | None, Field(description="Which way; null where the terminal cannot tell.")] = None
     source: Annotated[Source, Field(description="Where from.")]
@@ -336,12 +347,27 @@ class PunchBody(Body):
     device_sequence: Annotated[
         Whole | None, Field(description="The terminal's own number of this punch.", ge=1, le=2**62, examples=[1])
     ] = None
-    device_clock: Annotated[Instant | None, Field(description="What the terminal's clock said.")] = None
+    device_clock: Annotated[
+        Instant | None, Field(description="What the terminal's clock said when the punch was made.")
+    ] = None
+    device_sent_at: Annotated[
+        Instant | None,
+        Field(description="What the same clock said when the punch was sent; then `punched_at` is left out."),
+    ] = None
 
     @model_validator(mode="after")
     def _names_one_person(self) -> "PunchBody":
-        if (self.employee_id is None) == (self.employee_number is None):
-            raise ValueError("name the person by employee_id or by employee_number, one of them")
+        named = (self.employee_id, self.employee_number, self.badge_number)
+        if sum(one is not None for one in named) != 1:
+            raise ValueError("name the person by employee_id, employee_number or badge_number, one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_one_time(self) -> "PunchBody":
+        if (self.punched_at is None) == (self.device_sent_at is None):
+            raise ValueError("tell punched_at, or device_clock with device_sent_at, one of the two")
+        if self.device_sent_at is not None and self.device_clock is None:
+            raise ValueError("tell what the clock said at the punch, too: device_clock")
         return self
 
 
@@ -367,6 +393,16 @@ class PunchView(View):
     timesheet_id: Annotated[Id | None, Field(description="The timesheet that holds it; null where refused.")]
     work_date: Annotated[CivilDate | None, Field(description="Work date of its occurrence.")]
     duplicate_of: Annotated[Id | None, Field(description="The punch of which it is a duplicate.")]
+    punched_at: Annotated[Instant | None, Field(description="When it counts; null where refused.")]
+    clock_skew_seconds: Annotated[
+        int | None,
+        Field(
+            description="How far the terminal's clock was off, above 0 where it was slow; null where it was not told.",
+            ge=-(2**53),
+            le=2**53,
+            examples=[0],
+        ),
+    ]
     refusal: Annotated[RefusalView | None, Field(description="Why it was refused, null where it was not.")]
 
 
@@ -374,6 +410,39 @@ class PunchBatchView(View):
     """One result per punch, in the order of the request."""
 
     results: Annotated[list[PunchView], Field(description="The results.", max_length=500)]
+
+
+# ---- badges ----
+
+
+class BadgeBody(Body):
+    """Who gets a badge."""
+
+    employee_id: Annotated[Id, Field(description="Who gets it.")]
+    since: Annotated[Instant | None, Field(description="From when on, not ahead; now.")] = None
+
+
+class BadgeHoldingView(View):
+    """Who had a badge from when to when."""
+
+    employee_id: Annotated[Id, Field(description="Who.")]
+    since: Annotated[Instant | None, Field(description="From.")]
+    until: Annotated[Instant | None, Field(description="Up to; null while they have it.")]
+
+
+class BadgeView(View):
+    """A number by which terminals name a person."""
+
+    badge_number: Annotated[str, Field(description="The number on it.", max_length=40, examples=["B-1047"])]
+    employee_id: Annotated[Id | None, Field(description="Who has it; null where nobody does.")]
+    version: Annotated[int, Field(description="Version; the ETag in quotes.", ge=0)]
+    holdings: Annotated[list[BadgeHoldingView], Field(description="Whose it was, oldest first.", max_length=100)]
+
+
+class BadgesQuery(PageQuery):
+    """Which badges."""
+
+    employee_id: Annotated[Id | None, Field(description="Only those that this employee has.")] = None
 
 
 # ---- timesheets ----

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from muster.attendance.v1 import time_catalog_pb2_grpc, timesheet_pb2, timesheet_pb2_grpc
+from muster.attendance.v1 import roster_pb2, roster_pb2_grpc, time_catalog_pb2_grpc, timesheet_pb2, timesheet_pb2_grpc
 
 from application.edge.authorize import allow, allowed_reach
 from application.edge.calls import Calls
@@ -40,6 +40,7 @@ class Time:
     def __init__(self, attendance: Client, relations: Relations, rosters: Rosters) -> None:
         self._calls = Calls(attendance)
         self._timesheets = attendance.stub(timesheet_pb2_grpc.TimesheetServiceStub)
+        self._roster = attendance.stub(roster_pb2_grpc.RosterServiceStub)
         self.catalog = attendance.stub(time_catalog_pb2_grpc.TimeCatalogServiceStub)
         self._relations = relations
         self._rosters = rosters
@@ -80,6 +81,8 @@ class Time:
     async def record_punch(self, body: schemas.PunchBody) -> schemas.PunchView:
         """Record one punch; who is not on the roster yet is brought there first, once."""
         tenant_id = current_exchange().caller.tenant_id
+        if body.badge_number is not None:
+            return await self._record_badge(body)
         employee_id = str(body.employee_id) if body.employee_id is not None else None
         if employee_id is None and not _decides_alone("punch.record"):
             employee_id = await self._rosters.id_of(tenant_id, body.employee_number or "")
@@ -87,17 +90,26 @@ class Time:
             await self._relations.allow("punch.record", UUID(employee_id))
         else:
             allow("punch.record", missing=EMPLOYEE_NOT_FOUND)
-        request = timesheet_pb2.RecordPunchRequest(punch=codec.to_punch(body))
+        request = timesheet_pb2.RecordPunchRequest(punch=_punch(body))
         answer = await self._rosters.write_of(
             employee_id, self._calls, self._timesheets.RecordPunch, request, number=body.employee_number or ""
         )
+        return codec.punch_view(answer.result)
+
+    async def _record_badge(self, body: schemas.PunchBody) -> schemas.PunchView:
+        """A punch at a terminal; attendance knows whose badge it is, and it is of somebody on the roster."""
+        if not _decides_alone("punch.record"):
+            raise Forbidden("name yourself by employee_id; badges are for terminals")
+        allow("punch.record")
+        request = timesheet_pb2.RecordPunchRequest(punch=_punch(body))
+        answer = await self._calls.write(self._timesheets.RecordPunch, request)
         return codec.punch_view(answer.result)
 
     async def import_punches(self, body: schemas.PunchBatchBody) -> schemas.PunchBatchView:
         """Record many punches; those of people not on the roster yet are tried once more."""
         allow("punch.import")
         exchange = current_exchange()
-        request = timesheet_pb2.ImportPunchesRequest(punches=[codec.to_punch(one) for one in body.punches])
+        request = timesheet_pb2.ImportPunchesRequest(punches=[_punch(one) for one in body.punches])
         results = list((await self._calls.write(self._timesheets.ImportPunches, request)).results)
         unknown = [place for place, result in enumerate(results) if result.reason == ROSTER_UNKNOWN]
         if unknown and await self._bring_to_roster([request.punches[place] for place in unknown]):
@@ -113,11 +125,54 @@ class Time:
     async def _bring_to_roster(self, punches: list[timesheet_pb2.Punch]) -> bool:
         tenant_id = current_exchange().caller.tenant_id
         ids = {punch.employee_id for punch in punches if punch.employee_id}
-        for number in sorted({punch.employee_number for punch in punches if not punch.employee_id}):
+        numbers = {punch.employee_number for punch in punches if not punch.employee_id and punch.employee_number}
+        for number in sorted(numbers):
             found = await self._rosters.id_of(tenant_id, number)
             if found is not None:
                 ids.add(found)
         return bool(ids and await self._rosters.ensure(tenant_id, sorted(ids)))
+
+    # ---- badges ----
+
+    async def issue_badge(self, number: str, body: schemas.BadgeBody) -> schemas.BadgeView:
+        """Give somebody a badge; who is not on the roster yet is brought there first."""
+        await self._relations.allow("badge.issue", body.employee_id)
+        request = roster_pb2.IssueBadgeRequest(
+            badge_number=number, employee_id=str(body.employee_id), start_time=to_instant(body.since)
+        )
+        answer = await self._rosters.write_of(str(body.employee_id), self._calls, self._roster.IssueBadge, request)
+        return self._badge(answer.badge)
+
+    async def return_badge(self, number: str) -> schemas.BadgeView:
+        """Take a badge back."""
+        allow("badge.issue")
+        request = roster_pb2.ReturnBadgeRequest(badge_number=number)
+        return self._badge((await self._calls.write(self._roster.ReturnBadge, request)).badge)
+
+    async def get_badge(self, number: str) -> schemas.BadgeView:
+        """One badge."""
+        allow("badge.read")
+        request = roster_pb2.GetBadgeRequest(badge_number=number)
+        return self._badge((await self._calls.read(self._roster.GetBadge, request)).badge)
+
+    async def list_badges(self, query: schemas.BadgesQuery) -> Page[schemas.BadgeView]:
+        """A page of badges, by number."""
+        allow("badge.read")
+        answer = await self._calls.read(
+            self._roster.ListBadges,
+            roster_pb2.ListBadgesRequest(
+                employee_id=str(query.employee_id or ""), page_size=query.limit, page_token=query.cursor
+            ),
+        )
+        if query.employee_id is not None and not answer.badges:
+            await self._relations.exist([query.employee_id])
+        return Page[schemas.BadgeView].model_construct(
+            data=[codec.badge_view(one) for one in answer.badges], next_cursor=answer.next_page_token or None
+        )
+
+    def _badge(self, badge: roster_pb2.Badge) -> schemas.BadgeView:
+        current_exchange().has_version(badge.etag)
+        return codec.badge_view(badge)
 
     # ---- timesheets ----
 
@@ -311,6 +366,15 @@ class Time:
             total=sum(counts.values()),
             by_status=dict(sorted(counts.items())),
         )
+
+
+def _punch(body: schemas.PunchBody) -> timesheet_pb2.Punch:
+    """The punch for the wire; a terminal that does not name itself is known by its account."""
+    punch = codec.to_punch(body)
+    caller = current_exchange().caller
+    if not punch.device_id and "device" in caller.roles:
+        punch.device_id = caller.subject[:64]
+    return punch
 
 
 def _dated(request: Any, query: schemas.CatalogQuery) -> None:

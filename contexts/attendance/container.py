@@ -14,7 +14,7 @@ from contexts.attendance.adapters.codec import ProtoTotals
 from contexts.attendance.adapters.published import published
 from contexts.attendance.adapters.servicer import RosterServicer, TimeCatalogServicer, TimesheetServicer
 from contexts.attendance.repository.planners import Planners
-from contexts.attendance.repository.sql import SqlCatalog, SqlRoster, SqlTimesheets
+from contexts.attendance.repository.sql import SqlBadges, SqlCatalog, SqlRoster, SqlTimesheets
 from contexts.attendance.repository.sql_readings import SqlReadings
 from kernel.clock import Clock
 from kernel.ids import EmployeeId
@@ -36,6 +36,11 @@ class SqlAttendanceWork(UnitOfWork):
     def roster(self) -> SqlRoster:
         """The roster."""
         return SqlRoster(self.tx, self._planners)
+
+    @cached_property
+    def badges(self) -> SqlBadges:
+        """By which numbers terminals name people."""
+        return SqlBadges(self.tx)
 
     @cached_property
     def catalog(self) -> SqlCatalog:

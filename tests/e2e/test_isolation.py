@@ -60,6 +60,7 @@ class Owned:
         correction = body_of(await owner.post(f"/v1/timesheets/{open_sheet}/corrections", json=forgotten), 201)
         late = {"employee_id": employee, "work_date": "2026-11-02", "minutes": 60, "reason": "month's end"}
         overtime = body_of(await owner.post("/v1/overtime-requests", json=late), 201)
+        body_of(await owner.put("/v1/badges/B-1047", json={"employee_id": employee}))
         closing = body_of(
             await owner.post("/v1/timesheet-closings", json={"pay_group": "CN-MONTHLY", "period": PERIOD}), 202
         )
@@ -95,6 +96,7 @@ class Owned:
             "absence_id": absent["absences"][0]["id"],
             "correction_id": correction["id"],
             "overtime_request_id": overtime["id"],
+            "badge_number": "B-1047",
             "closing_id": closing["id"],
             "account_id": account["id"],
             "grant_id": granted["grants"][0]["id"],
@@ -150,6 +152,8 @@ def request_of(operation: Operation, owned: Owned, ids: dict[str, str]) -> dict[
         if operation.path == "/v1/payroll-runs":
             body_ids["employees"] = [ids["employee_id"]]
         body = example_of(operation.body_schema, operation.document, body_ids)
+        if operation.path == "/v1/punches" or operation.path.endswith("/corrections"):
+            body["punched_at"] = "2026-10-09T09:00:00+08:00"
         if operation.path.endswith("/compensation-changes"):
             body["compensation"] = {"amount": "1.00", "currency": "CNY", "unit": "MONTH"}
         if operation.path == "/v1/payroll-runs":

@@ -1,6 +1,7 @@
 """A month of the time office over REST: forgotten punches, overtime that has to be approved, changes after lock."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -141,6 +142,42 @@ async def test_what_is_approved_or_entered_after_lock_is_an_adjustment_of_its_ow
         ("2026-10-21", None),
     ]
     assert (gone.status_code, gone.json()["reason"]) == (422, "WORK_DATE_OUTSIDE_PERIOD")
+
+
+async def test_a_kiosk_names_people_by_badge_and_its_slow_clock_is_set_right(acme: Staffed) -> None:
+    owner = acme.company.owner
+    kiosk = await acme.company.sign_in("device")
+    issued = {"employee_id": acme.ids["E0003"], "since": "2026-02-01T00:00:00Z"}
+    body_of(await owner.put("/v1/badges/B-1", json=issued))
+    held = await owner.put("/v1/badges/B-1", json={"employee_id": acme.ids["E0002"]})
+    clock = datetime.now(UTC) - timedelta(hours=1)
+
+    def tap_at(turn: int, badge: str = "B-1") -> dict[str, Any]:
+        tapped = clock + timedelta(milliseconds=300 * turn)
+        return {
+            "punch_id": str(uuid4()),
+            "badge_number": badge,
+            "source": "DEVICE",
+            "device_sequence": turn,
+            "device_clock": tapped.isoformat(),
+            "device_sent_at": (tapped + timedelta(seconds=1)).isoformat(),
+        }
+
+    taps = [await kiosk.post("/v1/punches", json=tap_at(turn)) for turn in (1, 2, 3)]
+    stranger = await kiosk.post("/v1/punches", json=tap_at(4, "B-2"))
+    employee = await acme.company.sign_in("employee", acme.ids["E0003"])
+    by_badge = await employee.post("/v1/punches", json=tap_at(5))
+    assigned = await kiosk.put("/v1/badges/B-9", json={"employee_id": acme.ids["E0002"]})
+
+    results = [body_of(one) for one in taps]
+    assert (held.status_code, held.json()["reason"]) == (409, "BADGE_HELD")
+    assert [one.status_code for one in taps] == [201, 200, 200]
+    assert [one["outcome"] for one in results] == ["RECORDED", "DUPLICATE", "DUPLICATE"]
+    assert {one["employee_id"] for one in results} == {acme.ids["E0003"]}
+    assert 3590 <= results[0]["clock_skew_seconds"] <= 3610
+    assert datetime.now(UTC) - datetime.fromisoformat(results[0]["punched_at"]) < timedelta(minutes=2)
+    assert (stranger.status_code, stranger.json()["reason"]) == (404, "BADGE_UNKNOWN")
+    assert (by_badge.status_code, assigned.status_code) == (403, 403)
 
 
 async def test_a_correction_of_a_timesheet_that_is_not_there_is_not_found(acme: Staffed) -> None:

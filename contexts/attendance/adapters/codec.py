@@ -15,6 +15,7 @@ from muster.attendance.v1 import day_kind_pb2, roster_pb2
 from muster.attendance.v1 import timesheet_pb2 as pb
 
 from contexts.attendance.domain.adjustments import Adjustment, AdjustmentLine
+from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import DayKind
 from contexts.attendance.domain.evaluation import OccurrenceStatus, Outcome
 from contexts.attendance.domain.punches import Direction, Punch, Source, Stamp
@@ -28,6 +29,7 @@ from contexts.attendance.handlers.close_timesheets import PEOPLE_AT_ONCE, CloseA
 from contexts.attendance.handlers.decide_requests import RequestCorrection, RequestOvertime
 from contexts.attendance.handlers.ensure_roster import RosterAnswer
 from contexts.attendance.handlers.enter_absences import CancelAbsence, EnterAbsence, EnterEmployeeAbsence, TimeOff
+from contexts.attendance.handlers.issue_badges import IssueBadge
 from contexts.attendance.handlers.read_timesheets import TimesheetView
 from contexts.attendance.handlers.record_punches import PunchAnswer, PunchMade, PunchOutcome
 from kernel.errors import InvalidValue
@@ -205,31 +207,57 @@ def roster_result(answer: RosterAnswer) -> roster_pb2.RosterResult:
     )
 
 
+def issue_badge_from(request: roster_pb2.IssueBadgeRequest) -> IssueBadge:
+    """The command. Raises InvalidValue."""
+    since = optional_instant(request, "start_time")
+    return IssueBadge(request.badge_number, seen_from(request.etag), EmployeeId(UUID(request.employee_id)), since)
+
+
+def badge_to_proto(badge: Badge) -> roster_pb2.Badge:
+    """A badge."""
+    return roster_pb2.Badge(
+        badge_number=badge.number,
+        employee_id=_id(badge.holder),
+        etag=str(badge.version),
+        holdings=[
+            roster_pb2.BadgeHolding(
+                employee_id=str(one.employee_id),
+                start_time=instant_to_proto(one.since),
+                end_time=None if one.until is None else instant_to_proto(one.until),
+            )
+            for one in badge.holdings
+        ],
+    )
+
+
 # ------------------------------------------------------------------------------------------------- punches
 
 
 def punch_from(message: pb.Punch) -> PunchMade:
     """A punch. Raises InvalidValue, TimeZoneUnknown."""
-    if not message.employee_id and not message.employee_number:
-        raise InvalidValue("name the employee by id or by number", field="employee_id")
+    if not message.employee_id and not message.employee_number and not message.badge_number:
+        raise InvalidValue("name the employee by id, by number or by badge", field="employee_id")
     if message.time_zone:
         zone(message.time_zone)
-    stamp = Stamp(
-        instant_from(message.punched_at, "punched_at"),
-        _DIRECTION_FROM[message.direction],
-        UUID(message.punch_id),
-    )
+    clock, sent = optional_instant(message, "device_clock"), optional_instant(message, "device_send_time")
+    if sent is not None and clock is None:
+        raise InvalidValue("tell what the clock said at the punch, too", field="device_clock")
+    at = clock if sent is not None else optional_instant(message, "punched_at")
+    if at is None:
+        raise InvalidValue("tell when it was, or what the terminal's clock said", field="punched_at")
     return PunchMade(
         Punch(
-            stamp,
+            Stamp(at, _DIRECTION_FROM[message.direction], UUID(message.punch_id)),
             _SOURCE_FROM[message.source],
             message.time_zone,
             message.device_id,
             message.device_sequence,
-            optional_instant(message, "device_clock"),
+            clock,
         ),
         EmployeeId(UUID(message.employee_id)) if message.employee_id else None,
         message.employee_number,
+        message.badge_number,
+        sent,
     )
 
 
@@ -245,6 +273,10 @@ def punch_result(answer: PunchAnswer) -> pb.PunchResult:
     )
     if answer.work_date is not None:
         result.work_date.CopyFrom(date_to_proto(answer.work_date))
+    if answer.punched_at is not None:
+        result.punched_at.CopyFrom(instant_to_proto(answer.punched_at))
+    if answer.clock_skew_seconds is not None:
+        result.clock_skew_seconds = answer.clock_skew_seconds
     if answer.refusal is not None:
         result.reason, result.message = answer.refusal.reason, answer.refusal.message
     return result

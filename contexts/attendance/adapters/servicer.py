@@ -36,6 +36,7 @@ from contexts.attendance.handlers import (
     decide_requests,
     ensure_roster,
     enter_absences,
+    issue_badges,
     publish_catalog,
     read_requests,
     read_timesheets,
@@ -467,6 +468,40 @@ class RosterServicer(roster_pb2_grpc.RosterServiceServicer):
 
         done = await self._commands.run(lambda work: ensure_roster.ensure_rosters(entries, work), answer)
         return cast(roster_pb2.EnsureRostersResponse, done)
+
+    async def IssueBadge(self, request: roster_pb2.IssueBadgeRequest, context: Any) -> roster_pb2.IssueBadgeResponse:
+        """See the proto."""
+        cmd = codec.issue_badge_from(request)
+        answer = await self._commands.run(
+            lambda work: issue_badges.issue_badge(cmd, work),
+            lambda badge: roster_pb2.IssueBadgeResponse(badge=codec.badge_to_proto(badge)),
+        )
+        return cast(roster_pb2.IssueBadgeResponse, answer)
+
+    async def ReturnBadge(self, request: roster_pb2.ReturnBadgeRequest, context: Any) -> roster_pb2.ReturnBadgeResponse:
+        """See the proto."""
+        cmd = issue_badges.ReturnBadge(request.badge_number, codec.seen_from(request.etag))
+        answer = await self._commands.run(
+            lambda work: issue_badges.return_badge(cmd, work),
+            lambda badge: roster_pb2.ReturnBadgeResponse(badge=codec.badge_to_proto(badge)),
+        )
+        return cast(roster_pb2.ReturnBadgeResponse, answer)
+
+    async def GetBadge(self, request: roster_pb2.GetBadgeRequest, context: Any) -> roster_pb2.GetBadgeResponse:
+        """See the proto."""
+        badge = await self._queries.run(lambda readings: issue_badges.get_badge(request.badge_number, readings))
+        return roster_pb2.GetBadgeResponse(badge=codec.badge_to_proto(badge))
+
+    async def ListBadges(self, request: roster_pb2.ListBadgesRequest, context: Any) -> roster_pb2.ListBadgesResponse:
+        """See the proto."""
+        employee_id = EmployeeId(UUID(request.employee_id)) if request.employee_id else None
+        keys, size = from_token(request.page_token, [str]), page_size(request.page_size)
+        after = str(keys[0]) if keys is not None else ""
+        found = await self._queries.run(lambda readings: readings.badges("", employee_id, after, size + 1))
+        return roster_pb2.ListBadgesResponse(
+            badges=[codec.badge_to_proto(badge) for badge in found[:size]],
+            next_page_token=to_token(found[size - 1].number) if len(found) > size else "",
+        )
 
     async def GetRoster(self, request: roster_pb2.GetRosterRequest, context: Any) -> roster_pb2.GetRosterResponse:
         """See the proto."""

@@ -193,3 +193,21 @@ class AdjustmentBelowZero(DomainError):
     """More would be taken away than there is."""
 
     kind, reason = Kind.INVALID, "ADJUSTMENT_BELOW_ZERO"
+
+
+class BadgeUnknown(DomainError):
+    """Nobody had that badge at that time, or it was never issued."""
+
+    kind, reason = Kind.NOT_FOUND, "BADGE_UNKNOWN"
+
+
+class BadgeHeld(DomainError):
+    """The badge is in somebody else's hands."""
+
+    kind, reason = Kind.CONFLICT, "BADGE_HELD"
+
+
+class BadgeNotHeld(DomainError):
+    """The badge is in nobody's hands."""
+
+    kind, reason = Kind.RULE, "BADGE_NOT_HELD"

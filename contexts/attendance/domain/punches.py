@@ -1,7 +1,7 @@
 """Punches: which are duplicates, to which occurrence each belongs, and the presence that they add up to."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from contexts.attendance.domain.catalog import PresenceRule
 from contexts.attendance.domain.planning import Plan, PlannedOccurrence, distance
 from contexts.attendance.domain.spans import Span, minute_of
+from kernel.errors import InvalidValue
 
 
 class Direction(Enum):
@@ -42,11 +43,31 @@ class Stamp:
         return (self.instant, self.punch_id)
 
 
+CLOCK_TOLERANCE = timedelta(seconds=60)  # a terminal's clock may be off by so much: the way of the message is in it
+HELD_BACK_MAX = timedelta(days=31)  # how long a terminal without network may hold a punch back
+
+
+def by_terminal_clock(clock: datetime, sent: datetime, received: datetime) -> tuple[datetime, int]:
+    """When a punch was made, by what the terminal's clock said then and said on sending; and the clock's skew.
+
+    The skew is in whole seconds, above 0 for a clock that is slow. Within the tolerance the clock is believed, beyond
+    it the punch is moved by the skew. Raises InvalidValue where the clock was set in between.
+    """
+    if not timedelta() <= sent - clock <= HELD_BACK_MAX:
+        raise InvalidValue(
+            f"a punch is sent after it was made and within {HELD_BACK_MAX.days} days, by one and the same clock",
+            field="device_sent_at",
+        )
+    skew = (received - sent) // timedelta(seconds=1)
+    return (clock if abs(received - sent) <= CLOCK_TOLERANCE else clock + timedelta(seconds=skew)), skew
+
+
 @dataclass(frozen=True, slots=True)
 class Punch:
     """A punch as it was made; it never changes.
 
-    Invariants: `punch_id` is unique in the tenant for ever.
+    Invariants: `punch_id` is unique in the tenant for ever; `clock_skew_seconds` is there where the terminal told its
+    clock on sending.
     """
 
     stamp: Stamp
@@ -55,10 +76,18 @@ class Punch:
     device_id: str = ""
     device_sequence: int = 0
     device_clock: datetime | None = None
+    clock_skew_seconds: int | None = None
 
     def made_in(self, time_zone: str) -> "Punch":
         """The same punch, where its client did not say in which zone."""
-        return Punch(self.stamp, self.source, time_zone, self.device_id, self.device_sequence, self.device_clock)
+        return replace(self, time_zone=time_zone)
+
+    def repeats(self, other: "Punch") -> bool:
+        """Whether both tell of the same: by their time, or by the time of the terminal that made it."""
+        if self.stamp == other.stamp:
+            return True
+        by_clock = self.clock_skew_seconds is not None and self.device_clock == other.device_clock
+        return by_clock and self.stamp.direction is other.stamp.direction
 
 
 def in_order(stamps: Iterable[Stamp]) -> list[Stamp]:

@@ -2,14 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
-from contexts.attendance.domain.errors import NotPlaced, PunchIdTaken, RosterUnknown
+from contexts.attendance.domain.badges import Badge
+from contexts.attendance.domain.errors import BadgeUnknown, NotPlaced, PunchIdTaken, RosterUnknown
 from contexts.attendance.domain.periods import TimeCalendar, TimePeriod
 from contexts.attendance.domain.planning import LONGEST_PRESENCE_MINUTES, Plan, PlannedOccurrence, Planner
-from contexts.attendance.domain.punches import Direction, Punch, Stamp, assign, duplicates, in_order, nearer
+from contexts.attendance.domain.punches import (
+    Direction,
+    Punch,
+    Stamp,
+    assign,
+    by_terminal_clock,
+    duplicates,
+    in_order,
+    nearer,
+)
 from contexts.attendance.domain.roster import Placement, RosterEntry
 from contexts.attendance.domain.spans import instant_of, local_date, local_minute, minute_of, zone
 from contexts.attendance.domain.timesheet import Grounds, Placed, Status, Timesheet, grounds_for
@@ -34,11 +44,16 @@ class PunchOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PunchMade:
-    """A punch and who made it; `punch.time_zone` may be empty, which means the workplace's."""
+    """A punch and who made it; `punch.time_zone` may be empty, which means the workplace's.
+
+    Invariants: with `sent_clock` the punch's time is what the terminal's clock said, to be looked at on arrival.
+    """
 
     punch: Punch
     employee_id: EmployeeId | None
     employee_number: str = ""
+    badge_number: str = ""
+    sent_clock: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,8 @@ class PunchAnswer:
     duplicate_of: UUID | None = None
     version: Version | None = None
     refusal: DomainError | None = None
+    punched_at: datetime | None = None
+    clock_skew_seconds: int | None = None
 
 
 class _Sheet:
@@ -134,6 +151,8 @@ class _Batch:
     async def record(self, *, together: bool) -> list[PunchAnswer]:
         """One answer per punch, in order."""
         work = self._work
+        if any(one.sent_clock is not None for one in self._made):
+            self._read_clocks(work.now())
         people = await self._people()
         entries, planner = await work.roster.with_planner({person for person in people if person is not None})
         sheets = _Sheets(planner)
@@ -160,10 +179,30 @@ class _Batch:
         punch_id = self._made[index].punch.stamp.punch_id
         self._answers[index] = PunchAnswer(punch_id, PunchOutcome.REFUSED, person, refusal=refusal)
 
+    def _read_clocks(self, now: datetime) -> None:
+        """Each punch of a terminal that told its clock on sending, at the time at which it was made."""
+        made = list(self._made)
+        for index, one in enumerate(made):
+            if one.sent_clock is None:
+                continue
+            clock = one.punch.device_clock
+            assert clock is not None, "who tells the clock on sending tells that of the punch"
+            try:
+                instant, skew = by_terminal_clock(clock, one.sent_clock, now)
+            except DomainError as refusal:
+                self._refuse(index, None, refusal)
+                continue
+            stamp = replace(one.punch.stamp, instant=instant)
+            made[index] = replace(one, punch=replace(one.punch, stamp=stamp, clock_skew_seconds=skew))
+        self._made = made
+
     async def _people(self) -> list[EmployeeId | None]:
-        numbers = {one.employee_number for one in self._made if one.employee_id is None and one.employee_number}
+        unnamed = [one for one in self._made if one.employee_id is None]
+        numbers = {one.employee_number for one in unnamed if one.employee_number}
         by_number = await self._work.roster.by_numbers(numbers) if numbers else {}
-        return [one.employee_id or by_number.get(one.employee_number) for one in self._made]
+        badges = {one.badge_number for one in unnamed if one.badge_number}
+        issued = await self._work.badges.get_many(badges) if badges else {}
+        return [one.employee_id or _named(one, by_number, issued) for one in self._made]
 
     def _placed(
         self, people: Sequence[EmployeeId | None], entries: Mapping[EmployeeId, RosterEntry], sheets: "_Sheets"
@@ -173,13 +212,19 @@ class _Batch:
         first_with: dict[UUID, int] = {}
         for index, one in enumerate(self._made):
             person, punch = people[index], one.punch
+            if self._answers[index] is not None:
+                continue
             try:
+                if person is None and one.badge_number:
+                    raise BadgeUnknown(
+                        "nobody had this badge then; check its number, or issue it", field="badge_number"
+                    )
                 entry = entries.get(person) if person is not None else None
                 if entry is None or person is None:
                     raise RosterUnknown("the employee is not on the roster yet; ensure the roster, then try again")
                 first = first_with.setdefault(punch.stamp.punch_id, index)
                 if first != index:
-                    if self._made[first].punch.stamp != punch.stamp or people[first] != person:
+                    if not punch.repeats(self._made[first].punch) or people[first] != person:
                         raise _taken(punch.stamp.punch_id)
                     self._again[index] = first
                     continue
@@ -262,7 +307,7 @@ class _Batch:
             if before is None:
                 continue
             item.sheet.items.remove(item)
-            if before.punch.stamp != item.stamp or before.employee_id != item.employee_id:
+            if not item.punch.repeats(before.punch) or before.employee_id != item.employee_id:
                 self._refuse(item.index, item.employee_id, _taken(item.stamp.punch_id))
             else:
                 self._answers[item.index] = _replayed(before, touched)
@@ -320,9 +365,24 @@ class _Batch:
             placed.append(Placed(item.punch, day, twin))
             outcome = PunchOutcome.DUPLICATE if twin else PunchOutcome.RECORDED
             self._answers[item.index] = PunchAnswer(
-                item.stamp.punch_id, outcome, item.employee_id, state.id, day, twin, version
+                item.stamp.punch_id,
+                outcome,
+                item.employee_id,
+                state.id,
+                day,
+                twin,
+                version,
+                punched_at=item.stamp.instant,
+                clock_skew_seconds=item.punch.clock_skew_seconds,
             )
         return placed
+
+
+def _named(one: PunchMade, by_number: Mapping[str, EmployeeId], issued: Mapping[str, Badge]) -> EmployeeId | None:
+    if one.badge_number:
+        badge = issued.get(one.badge_number)
+        return badge.holder_at(one.punch.stamp.instant) if badge is not None else None
+    return by_number.get(one.employee_number)
 
 
 class _Sheets:
@@ -421,4 +481,6 @@ def _replayed(before: StoredPunch, touched: Sequence[_Sheet]) -> PunchAnswer:
         before.work_date,
         before.duplicate_of,
         version,
+        punched_at=before.punch.stamp.instant,
+        clock_skew_seconds=before.punch.clock_skew_seconds,
     )

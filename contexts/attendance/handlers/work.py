@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from contexts.attendance.repository.port import Catalog, Roster, Timesheets
+from contexts.attendance.repository.port import Badges, Catalog, Roster, Timesheets
 from kernel.ids import EmployeeId
 
 
@@ -16,6 +16,9 @@ class AttendanceWork(Protocol):
 
     @property
     def roster(self) -> Roster: ...
+
+    @property
+    def badges(self) -> Badges: ...
 
     @property
     def catalog(self) -> Catalog: ...

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from contexts.attendance.domain.adjustments import Adjustment, AdjustmentLine
+from contexts.attendance.domain.badges import Holding
 from contexts.attendance.domain.catalog import (
     CalendarDay,
     DayKind,
@@ -75,6 +76,23 @@ def placements_to_json(placements: Sequence[Placement]) -> bytes:
 def placements_from_json(document: bytes) -> tuple[Placement, ...]:
     """The placements of a roster entry again."""
     return tuple(_placement_from(row) for row in orjson.loads(document))
+
+
+def holdings_to_json(holdings: Sequence[Holding]) -> bytes:
+    """Whose a badge was."""
+    return _json([[one.employee_id, one.since, one.until] for one in holdings])
+
+
+def holdings_from_json(document: bytes) -> tuple[Holding, ...]:
+    """Whose a badge was, again."""
+    return tuple(
+        Holding(
+            EmployeeId(UUID(employee)),
+            datetime.fromisoformat(since),
+            None if until is None else datetime.fromisoformat(until),
+        )
+        for employee, since, until in orjson.loads(document)
+    )
 
 
 def _absence_to(absence: Absence) -> list[Any]:

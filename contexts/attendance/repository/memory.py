@@ -10,6 +10,7 @@ from uuid import UUID
 
 from chassis.database import Contention
 from chassis.outbox import Outbox, PendingOutbox, Saved
+from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import EMPTY_CATALOG, CatalogEntry, TimeCatalog
 from contexts.attendance.domain.errors import PunchIdTaken, TimesheetNotFound
 from contexts.attendance.domain.planning import Planner
@@ -56,6 +57,7 @@ class Rows:
     punches: dict[UUID, StoredPunch] = field(default_factory=dict)
     totals: list[TotalsRow] = field(default_factory=list)
     roster: dict[EmployeeId, RosterEntry] = field(default_factory=dict)
+    badges: dict[str, Badge] = field(default_factory=dict)
     catalog: list[TimeCatalog] = field(default_factory=lambda: [EMPTY_CATALOG])
     saved: list[Saved] = field(default_factory=list)
 
@@ -200,6 +202,24 @@ class MemoryRoster:
         ][:limit]
 
 
+class MemoryBadges:
+    """The badges of one tenant."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows.badges
+
+    async def get_many(self, numbers: Iterable[str]) -> dict[str, Badge]:
+        return {number: self._rows[number] for number in numbers if number in self._rows}
+
+    async def hold(self, number: str) -> Badge:
+        return self._rows.get(number, Badge(number, Version(0)))
+
+    async def put(self, held: Badge, now: datetime) -> None:
+        if held.version != (await self.hold(held.number)).version + 1:
+            raise Stale("somebody changed the badge meanwhile; read it again")
+        self._rows[held.number] = held
+
+
 class MemoryCatalog:
     """The time catalog of one tenant: every version that there was."""
 
@@ -311,6 +331,13 @@ class MemoryReadings:
     async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:
         return self._rows.roster.get(employee_id)
 
+    async def badges(self, number: str, employee_id: EmployeeId | None, after: str, limit: int) -> list[Badge]:
+        return [
+            one
+            for key, one in sorted(self._rows.badges.items())
+            if key > after and number in ("", key) and employee_id in (None, one.holder)
+        ][:limit]
+
     async def planner(self, version: int | None = None) -> Planner:
         return Planner(self._rows.catalog[-1 if version is None else version])
 
@@ -336,6 +363,7 @@ class MemoryAttendanceWork:
         self._new_id = new_id
         self.timesheets = MemoryTimesheets(rows, self.outbox, codec)
         self.roster = MemoryRoster(rows)
+        self.badges = MemoryBadges(rows)
         self.catalog = MemoryCatalog(rows, self.outbox, tenant_id)
 
     def now(self) -> datetime:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import CatalogEntry
 from contexts.attendance.domain.events import TimeCatalogPublished
 from contexts.attendance.domain.planning import Planner
@@ -164,6 +165,22 @@ class Roster(Protocol):
         ...
 
 
+class Badges(Protocol):
+    """By which numbers terminals name people."""
+
+    async def get_many(self, numbers: Iterable[str]) -> dict[str, Badge]:
+        """Those that were ever issued."""
+        ...
+
+    async def hold(self, number: str) -> Badge:
+        """One badge, held until the transaction ends; at version 0 where it was never issued."""
+        ...
+
+    async def put(self, badge: Badge, now: datetime) -> None:
+        """Keep what became of a badge that was held."""
+        ...
+
+
 class Catalog(Protocol):
     """The time catalog."""
 
@@ -279,6 +296,10 @@ class Readings(Protocol):
 
     async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:
         """The entry, None where there is none."""
+        ...
+
+    async def badges(self, number: str, employee_id: EmployeeId | None, after: str, limit: int) -> list[Badge]:
+        """A page of badges by number: the one of that number, those that an employee has, or all."""
         ...
 
     async def planner(self, version: int | None = None) -> Planner:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import RowMapping
 
 from chassis.database import Contention, Duplicate, Lock, Tx, delete, select, update
 from chassis.outbox import Outbox
+from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import CatalogEntry
 from contexts.attendance.domain.errors import PunchIdTaken, TimesheetNotFound
 from contexts.attendance.domain.periods import TimePeriod
@@ -27,6 +28,8 @@ from contexts.attendance.repository.documents import (
     definition_from_json,
     definition_to_json,
     grounds_from_json,
+    holdings_from_json,
+    holdings_to_json,
     overtime_from_json,
     placements_from_json,
     placements_to_json,
@@ -46,6 +49,7 @@ from contexts.attendance.repository.port import (
 )
 from contexts.attendance.repository.tables import (
     STILL_KNOWN,
+    badge,
     catalog_entry,
     catalog_head,
     period_total,
@@ -165,6 +169,17 @@ _put = (
     )
 )
 _left = delete(roster_placement).where(roster_placement.c.employee_id.in_(_ids))
+_badges = select(badge).where(badge.c.badge_number.in_(sa.bindparam("numbers", expanding=True)))
+_handed_over = (
+    update(badge)
+    .where(badge.c.badge_number == sa.bindparam("of_number"), badge.c.version == sa.bindparam("seen"))
+    .values(
+        employee_id=sa.bindparam("to_employee", type_=_ID),
+        version=sa.bindparam("to_version"),
+        record_time=sa.bindparam("at", type_=_INSTANT),
+        holdings=sa.bindparam("to_holdings", type_=badge.c.holdings.type),
+    )
+)
 _head = select(catalog_head, catalog_head.c.catalog_version)
 _roster_and_head = select(
     catalog_head,
@@ -464,6 +479,7 @@ class SqlTimesheets:
                 "device_id": one.punch.device_id,
                 "device_sequence": one.punch.device_sequence,
                 "device_clock": one.punch.device_clock,
+                "clock_skew_seconds": one.punch.clock_skew_seconds,
                 "record_time": now,
             }
             for timesheet_id, group in placed.items()
@@ -480,7 +496,13 @@ class SqlTimesheets:
 def _stored(row: RowMapping) -> StoredPunch:
     stamp = Stamp(row["punched_at"], _DIRECTIONS[row["direction"]], row["punch_id"])
     made = Punch(
-        stamp, Source(row["source"]), row["time_zone"], row["device_id"], row["device_sequence"], row["device_clock"]
+        stamp,
+        Source(row["source"]),
+        row["time_zone"],
+        row["device_id"],
+        row["device_sequence"],
+        row["device_clock"],
+        row["clock_skew_seconds"],
     )
     return StoredPunch(made, row["timesheet_id"], EmployeeId(row["employee_id"]), row["work_date"], row["duplicate_of"])
 
@@ -586,6 +608,53 @@ class SqlRoster:
         if after is not None:
             wanted = wanted.where(held.employee_id > after)
         return [EmployeeId(row["employee_id"]) for row in await self._tx.rows(wanted)]
+
+
+def badge_from(row: RowMapping) -> Badge:
+    """A badge from its row."""
+    return Badge(row["badge_number"], Version(row["version"]), holdings_from_json(row["holdings"]))
+
+
+class SqlBadges:
+    """Badges in one write transaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def get_many(self, numbers: Iterable[str]) -> dict[str, Badge]:
+        wanted = list(numbers)
+        rows = await self._tx.rows(_badges, {"numbers": wanted}) if wanted else []
+        return {row["badge_number"]: badge_from(row) for row in rows}
+
+    async def hold(self, number: str) -> Badge:
+        row = await self._tx.row(_badges, {"numbers": [number]}, lock=Lock.UPDATE)
+        return Badge(number, Version(0)) if row is None else badge_from(row)
+
+    async def put(self, held: Badge, now: datetime) -> None:
+        holdings = holdings_to_json(held.holdings)
+        if held.version == 1:
+            row = {
+                "badge_number": held.number,
+                "employee_id": held.holder,
+                "version": 1,
+                "record_time": now,
+                "holdings": holdings,
+            }
+            try:
+                await self._tx.insert(badge, row)
+            except Duplicate as error:
+                raise Contention("somebody issued the same badge meanwhile") from error
+            return
+        values = {
+            "of_number": held.number,
+            "seen": held.version - 1,
+            "to_employee": held.holder,
+            "to_version": held.version,
+            "at": now,
+            "to_holdings": holdings,
+        }
+        if await self._tx.execute(_handed_over, values) != 1:
+            raise Stale("somebody changed the badge meanwhile; read it again")
 
 
 async def entries_between(tx: Tx, after: int, up_to: int) -> list[CatalogEntry]:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from chassis.database import Tx, select
 from chassis.tables import outbox
+from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.errors import TimesheetNotFound
 from contexts.attendance.domain.planning import Planner
 from contexts.attendance.domain.punches import Stamp
@@ -23,6 +24,7 @@ from contexts.attendance.repository.port import (
     TotalsCodec,
 )
 from contexts.attendance.repository.sql import (
+    badge_from,
     entry_from,
     holding_request,
     planner_of,
@@ -31,7 +33,15 @@ from contexts.attendance.repository.sql import (
     state_from,
     with_totals,
 )
-from contexts.attendance.repository.tables import STILL_KNOWN, period_total, punch, roster, timesheet, timesheet_request
+from contexts.attendance.repository.tables import (
+    STILL_KNOWN,
+    badge,
+    period_total,
+    punch,
+    roster,
+    timesheet,
+    timesheet_request,
+)
 from kernel.ids import EmployeeId
 
 # The events that change what payroll reads.
@@ -232,6 +242,15 @@ class SqlReadings:
     async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:
         row = await self._tx.row(_roster, {"employee": employee_id})
         return None if row is None else entry_from(row)
+
+    async def badges(self, number: str, employee_id: EmployeeId | None, after: str, limit: int) -> list[Badge]:
+        held = badge.c
+        query = select(badge).where(held.badge_number > after).order_by(held.badge_number).limit(limit)
+        if number:
+            query = query.where(held.badge_number == number)
+        if employee_id is not None:
+            query = query.where(held.employee_id == employee_id)
+        return [badge_from(row) for row in await self._tx.rows(query)]
 
     async def planner(self, version: int | None = None) -> Planner:
         return await planner_of(self._tx, self._planners, version)

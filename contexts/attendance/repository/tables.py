@@ -54,6 +54,7 @@ punch = Table(
     Column("device_id", String(64), nullable=False),
     Column("device_sequence", BigInteger, nullable=False),
     Column("device_clock", Instant),
+    Column("clock_skew_seconds", BigInteger),
     Column("record_time", Instant, nullable=False),
     Index("uq_punch_punch_id", "tenant_id", "punch_id", unique=True),
 )
@@ -114,6 +115,18 @@ roster_placement = Table(
     Column("department", Code(40), nullable=False),
     Index("ix_roster_placement_pay_group", "tenant_id", "pay_group", "employee_id"),
     Index("ix_roster_placement_department", "tenant_id", "department", "employee_id"),
+)
+
+badge = Table(
+    "badge",
+    metadata,
+    tenant_column(),
+    Column("badge_number", Code(40), primary_key=True),
+    Column("employee_id", Id),  # who has it now
+    Column("version", BigInteger, nullable=False),
+    Column("record_time", Instant, nullable=False),
+    Column("holdings", Document(), nullable=False),  # JSON
+    Index("ix_badge_employee", "tenant_id", "employee_id", "badge_number"),
 )
 
 catalog_head = Table(

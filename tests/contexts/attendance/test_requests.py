@@ -58,6 +58,7 @@ from tests.support.attendance import Store, a_day, a_punch, an_entry, at, enrol,
 
 WORKDAYS = [date(2026, 11, day) for day in range(1, 31) if date(2026, 11, day).weekday() < 5]
 FORGOTTEN = date(2026, 11, 24)
+LEAVING = at("2026-11-24 18:00")
 STEPS = (submit_timesheet, approve_timesheet, lock_timesheet)
 
 
@@ -100,7 +101,7 @@ async def ask(
     store: Store,
     tenant: TenantId,
     sheet: UUID,
-    punched_at: datetime | None = at("2026-11-24 18:00"),  # noqa: B008
+    punched_at: datetime | None = LEAVING,
     *,
     punch_id: UUID | None = None,
     direction: Direction = Direction.OUT,

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!muster/attendance/v1/roster.proto\x12\x14muster.attendance.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16google/type/date.proto\"\xce\x02\n\tPlacement\x12-\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.DateB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x1f\n\rassignment_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\rwork_schedule\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1c\n\ttime_zone\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\ndepartment\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1f\n\nmanager_id\x18\x07 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpay_group\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1e\n\rtime_calendar\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x14\n\x0cpunch_exempt\x18\n \x01(\x08\"\xaf\x01\n\x0bRosterEntry\x12\x1d\n\x0b\x65mployee_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\x0esource_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12 \n\x0f\x65mployee_number\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12>\n\nplacements\x18\x04 \x03(\x0b\x32\x1f.muster.attendance.v1.PlacementB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\"m\n\x13\x45nsureRosterRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x38\n\x05\x65ntry\x18\x02 \x01(\x0b\x32!.muster.attendance.v1.RosterEntryB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14\x45nsureRosterResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x12\x16\n\x0esource_version\x18\x02 \x01(\x03\"u\n\x14\x45nsureRostersRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x07\x65ntries\x18\x02 \x03(\x0b\x32!.muster.attendance.v1.RosterEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"m\n\x0cRosterResult\x12\x13\n\x0b\x65mployee_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x08\x12\x16\n\x0esource_version\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"L\n\x15\x45nsureRostersResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".muster.attendance.v1.RosterResult\"1\n\x10GetRosterRequest\x12\x1d\n\x0b\x65mployee_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"E\n\x11GetRosterResponse\x12\x30\n\x05\x65ntry\x18\x01 \x01(\x0b\x32!.muster.attendance.v1.RosterEntry2\xbe\x02\n\rRosterService\x12\x65\n\x0c\x45nsureRoster\x12).muster.attendance.v1.EnsureRosterRequest\x1a*.muster.attendance.v1.EnsureRosterResponse\x12h\n\rEnsureRosters\x12*.muster.attendance.v1.EnsureRostersRequest\x1a+.muster.attendance.v1.EnsureRostersResponse\x12\\\n\tGetRoster\x12&.muster.attendance.v1.GetRosterRequest\x1a\'.muster.attendance.v1.GetRosterResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!muster/attendance/v1/roster.proto\x12\x14muster.attendance.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xce\x02\n\tPlacement\x12-\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.DateB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x1f\n\rassignment_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\rwork_schedule\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1c\n\ttime_zone\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\ndepartment\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1f\n\nmanager_id\x18\x07 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpay_group\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1e\n\rtime_calendar\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x14\n\x0cpunch_exempt\x18\n \x01(\x08\"\xaf\x01\n\x0bRosterEntry\x12\x1d\n\x0b\x65mployee_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\x0esource_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12 \n\x0f\x65mployee_number\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12>\n\nplacements\x18\x04 \x03(\x0b\x32\x1f.muster.attendance.v1.PlacementB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\"m\n\x13\x45nsureRosterRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x38\n\x05\x65ntry\x18\x02 \x01(\x0b\x32!.muster.attendance.v1.RosterEntryB\x06\xbaH\x03\xc8\x01\x01\"?\n\x14\x45nsureRosterResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x12\x16\n\x0esource_version\x18\x02 \x01(\x03\"u\n\x14\x45nsureRostersRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x07\x65ntries\x18\x02 \x03(\x0b\x32!.muster.attendance.v1.RosterEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"m\n\x0cRosterResult\x12\x13\n\x0b\x65mployee_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x08\x12\x16\n\x0esource_version\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"L\n\x15\x45nsureRostersResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".muster.attendance.v1.RosterResult\"1\n\x10GetRosterRequest\x12\x1d\n\x0b\x65mployee_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"E\n\x11GetRosterResponse\x12\x30\n\x05\x65ntry\x18\x01 \x01(\x0b\x32!.muster.attendance.v1.RosterEntry\"\x81\x01\n\x0c\x42\x61\x64geHolding\x12\x13\n\x0b\x65mployee_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x05\x42\x61\x64ge\x12\x14\n\x0c\x62\x61\x64ge_number\x18\x01 \x01(\t\x12\x13\n\x0b\x65mployee_id\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x34\n\x08holdings\x18\x04 \x03(\x0b\x32\".muster.attendance.v1.BadgeHolding\"\xc2\x01\n\x11IssueBadgeRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\x04\x65tag\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x18\x14\x32\x08^[0-9]*$\x12\x1f\n\x0c\x62\x61\x64ge_number\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x1d\n\x0b\x65mployee_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x12IssueBadgeResponse\x12*\n\x05\x62\x61\x64ge\x18\x01 \x01(\x0b\x32\x1b.muster.attendance.v1.Badge\"t\n\x12ReturnBadgeRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\x04\x65tag\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x18\x14\x32\x08^[0-9]*$\x12\x1f\n\x0c\x62\x61\x64ge_number\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\"A\n\x13ReturnBadgeResponse\x12*\n\x05\x62\x61\x64ge\x18\x01 \x01(\x0b\x32\x1b.muster.attendance.v1.Badge\"2\n\x0fGetBadgeRequest\x12\x1f\n\x0c\x62\x61\x64ge_number\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\">\n\x10GetBadgeResponse\x12*\n\x05\x62\x61\x64ge\x18\x01 \x01(\x0b\x32\x1b.muster.attendance.v1.Badge\"r\n\x11ListBadgesRequest\x12 \n\x0b\x65mployee_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Z\n\x12ListBadgesResponse\x12+\n\x06\x62\x61\x64ges\x18\x01 \x03(\x0b\x32\x1b.muster.attendance.v1.Badge\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbf\x05\n\rRosterService\x12\x65\n\x0c\x45nsureRoster\x12).muster.attendance.v1.EnsureRosterRequest\x1a*.muster.attendance.v1.EnsureRosterResponse\x12h\n\rEnsureRosters\x12*.muster.attendance.v1.EnsureRostersRequest\x1a+.muster.attendance.v1.EnsureRostersResponse\x12\\\n\tGetRoster\x12&.muster.attendance.v1.GetRosterRequest\x1a\'.muster.attendance.v1.GetRosterResponse\x12_\n\nIssueBadge\x12\'.muster.attendance.v1.IssueBadgeRequest\x1a(.muster.attendance.v1.IssueBadgeResponse\x12\x62\n\x0bReturnBadge\x12(.muster.attendance.v1.ReturnBadgeRequest\x1a).muster.attendance.v1.ReturnBadgeResponse\x12Y\n\x08GetBadge\x12%.muster.attendance.v1.GetBadgeRequest\x1a&.muster.attendance.v1.GetBadgeResponse\x12_\n\nListBadges\x12\'.muster.attendance.v1.ListBadgesRequest\x1a(.muster.attendance.v1.ListBadgesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,24 +68,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENSUREROSTERSREQUEST'].fields_by_name['entries']._serialized_options = b'\272H\010\222\001\005\010\001\020\364\003'
   _globals['_GETROSTERREQUEST'].fields_by_name['employee_id']._loaded_options = None
   _globals['_GETROSTERREQUEST'].fields_by_name['employee_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_PLACEMENT']._serialized_start=113
-  _globals['_PLACEMENT']._serialized_end=447
-  _globals['_ROSTERENTRY']._serialized_start=450
-  _globals['_ROSTERENTRY']._serialized_end=625
-  _globals['_ENSUREROSTERREQUEST']._serialized_start=627
-  _globals['_ENSUREROSTERREQUEST']._serialized_end=736
-  _globals['_ENSUREROSTERRESPONSE']._serialized_start=738
-  _globals['_ENSUREROSTERRESPONSE']._serialized_end=801
-  _globals['_ENSUREROSTERSREQUEST']._serialized_start=803
-  _globals['_ENSUREROSTERSREQUEST']._serialized_end=920
-  _globals['_ROSTERRESULT']._serialized_start=922
-  _globals['_ROSTERRESULT']._serialized_end=1031
-  _globals['_ENSUREROSTERSRESPONSE']._serialized_start=1033
-  _globals['_ENSUREROSTERSRESPONSE']._serialized_end=1109
-  _globals['_GETROSTERREQUEST']._serialized_start=1111
-  _globals['_GETROSTERREQUEST']._serialized_end=1160
-  _globals['_GETROSTERRESPONSE']._serialized_start=1162
-  _globals['_GETROSTERRESPONSE']._serialized_end=1231
-  _globals['_ROSTERSERVICE']._serialized_start=1234
-  _globals['_ROSTERSERVICE']._serialized_end=1552
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\016r\014\030\0242\010^[0-9]*$'
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['badge_number']._loaded_options = None
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['badge_number']._serialized_options = b'\272H\006r\004\020\001\030('
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['employee_id']._loaded_options = None
+  _globals['_ISSUEBADGEREQUEST'].fields_by_name['employee_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RETURNBADGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RETURNBADGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RETURNBADGEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_RETURNBADGEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\016r\014\030\0242\010^[0-9]*$'
+  _globals['_RETURNBADGEREQUEST'].fields_by_name['badge_number']._loaded_options = None
+  _globals['_RETURNBADGEREQUEST'].fields_by_name['badge_number']._serialized_options = b'\272H\006r\004\020\001\030('
+  _globals['_GETBADGEREQUEST'].fields_by_name['badge_number']._loaded_options = None
+  _globals['_GETBADGEREQUEST'].fields_by_name['badge_number']._serialized_options = b'\272H\006r\004\020\001\030('
+  _globals['_LISTBADGESREQUEST'].fields_by_name['employee_id']._loaded_options = None
+  _globals['_LISTBADGESREQUEST'].fields_by_name['employee_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTBADGESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTBADGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTBADGESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTBADGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_PLACEMENT']._serialized_start=146
+  _globals['_PLACEMENT']._serialized_end=480
+  _globals['_ROSTERENTRY']._serialized_start=483
+  _globals['_ROSTERENTRY']._serialized_end=658
+  _globals['_ENSUREROSTERREQUEST']._serialized_start=660
+  _globals['_ENSUREROSTERREQUEST']._serialized_end=769
+  _globals['_ENSUREROSTERRESPONSE']._serialized_start=771
+  _globals['_ENSUREROSTERRESPONSE']._serialized_end=834
+  _globals['_ENSUREROSTERSREQUEST']._serialized_start=836
+  _globals['_ENSUREROSTERSREQUEST']._serialized_end=953
+  _globals['_ROSTERRESULT']._serialized_start=955
+  _globals['_ROSTERRESULT']._serialized_end=1064
+  _globals['_ENSUREROSTERSRESPONSE']._serialized_start=1066
+  _globals['_ENSUREROSTERSRESPONSE']._serialized_end=1142
+  _globals['_GETROSTERREQUEST']._serialized_start=1144
+  _globals['_GETROSTERREQUEST']._serialized_end=1193
+  _globals['_GETROSTERRESPONSE']._serialized_start=1195
+  _globals['_GETROSTERRESPONSE']._serialized_end=1264
+  _globals['_BADGEHOLDING']._serialized_start=1267
+  _globals['_BADGEHOLDING']._serialized_end=1396
+  _globals['_BADGE']._serialized_start=1398
+  _globals['_BADGE']._serialized_end=1516
+  _globals['_ISSUEBADGEREQUEST']._serialized_start=1519
+  _globals['_ISSUEBADGEREQUEST']._serialized_end=1713
+  _globals['_ISSUEBADGERESPONSE']._serialized_start=1715
+  _globals['_ISSUEBADGERESPONSE']._serialized_end=1779
+  _globals['_RETURNBADGEREQUEST']._serialized_start=1781
+  _globals['_RETURNBADGEREQUEST']._serialized_end=1897
+  _globals['_RETURNBADGERESPONSE']._serialized_start=1899
+  _globals['_RETURNBADGERESPONSE']._serialized_end=1964
+  _globals['_GETBADGEREQUEST']._serialized_start=1966
+  _globals['_GETBADGEREQUEST']._serialized_end=2016
+  _globals['_GETBADGERESPONSE']._serialized_start=2018
+  _globals['_GETBADGERESPONSE']._serialized_end=2080
+  _globals['_LISTBADGESREQUEST']._serialized_start=2082
+  _globals['_LISTBADGESREQUEST']._serialized_end=2196
+  _globals['_LISTBADGESRESPONSE']._serialized_start=2198
+  _globals['_LISTBADGESRESPONSE']._serialized_end=2288
+  _globals['_ROSTERSERVICE']._serialized_start=2291
+  _globals['_ROSTERSERVICE']._serialized_end=2994
 # @@protoc_insertion_point(module_scope)

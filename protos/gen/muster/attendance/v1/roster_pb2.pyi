@@ -6,6 +6,7 @@ What attendance knows of the people whose time it keeps, written only by EnsureR
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
@@ -306,3 +307,295 @@ class GetRosterResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRosterResponse: _TypeAlias = GetRosterResponse  # noqa: Y015
+
+@_typing.final
+class BadgeHolding(_message.Message):
+    """Who had a badge from when to when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    employee_id: _builtins.str
+    """The employee (UUID)."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Up to; absent while they have it."""
+
+    def __init__(
+        self,
+        *,
+        employee_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BadgeHolding: _TypeAlias = BadgeHolding  # noqa: Y015
+
+@_typing.final
+class Badge(_message.Message):
+    """A number by which terminals name a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BADGE_NUMBER_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    HOLDINGS_FIELD_NUMBER: _builtins.int
+    badge_number: _builtins.str
+    """The number on it."""
+    employee_id: _builtins.str
+    """Who has it (UUID); empty where nobody does."""
+    etag: _builtins.str
+    """Its version, for conditional changes."""
+    @_builtins.property
+    def holdings(self) -> _containers.RepeatedCompositeFieldContainer[Global___BadgeHolding]:
+        """Whose it was, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        badge_number: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        holdings: _abc.Iterable[Global___BadgeHolding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge_number", b"badge_number", "employee_id", b"employee_id", "etag", b"etag", "holdings", b"holdings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Badge: _TypeAlias = Badge  # noqa: Y015
+
+@_typing.final
+class IssueBadgeRequest(_message.Message):
+    """Gives somebody a badge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    BADGE_NUMBER_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    etag: _builtins.str
+    """The etag that was seen; empty is not checked."""
+    badge_number: _builtins.str
+    """The number on it."""
+    employee_id: _builtins.str
+    """Who gets it (UUID)."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on, not ahead; absent means now."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        badge_number: _builtins.str = ...,
+        employee_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge_number", b"badge_number", "employee_id", b"employee_id", "etag", b"etag", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueBadgeRequest: _TypeAlias = IssueBadgeRequest  # noqa: Y015
+
+@_typing.final
+class IssueBadgeResponse(_message.Message):
+    """The badge afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BADGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def badge(self) -> Global___Badge:
+        """The badge."""
+
+    def __init__(
+        self,
+        *,
+        badge: Global___Badge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["badge", b"badge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge", b"badge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueBadgeResponse: _TypeAlias = IssueBadgeResponse  # noqa: Y015
+
+@_typing.final
+class ReturnBadgeRequest(_message.Message):
+    """Takes a badge back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    BADGE_NUMBER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key (UUID)."""
+    etag: _builtins.str
+    """The etag that was seen; empty is not checked."""
+    badge_number: _builtins.str
+    """The number on it."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        badge_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge_number", b"badge_number", "etag", b"etag", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnBadgeRequest: _TypeAlias = ReturnBadgeRequest  # noqa: Y015
+
+@_typing.final
+class ReturnBadgeResponse(_message.Message):
+    """The badge afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BADGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def badge(self) -> Global___Badge:
+        """The badge."""
+
+    def __init__(
+        self,
+        *,
+        badge: Global___Badge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["badge", b"badge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge", b"badge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnBadgeResponse: _TypeAlias = ReturnBadgeResponse  # noqa: Y015
+
+@_typing.final
+class GetBadgeRequest(_message.Message):
+    """Names a badge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BADGE_NUMBER_FIELD_NUMBER: _builtins.int
+    badge_number: _builtins.str
+    """The number on it."""
+    def __init__(
+        self,
+        *,
+        badge_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge_number", b"badge_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBadgeRequest: _TypeAlias = GetBadgeRequest  # noqa: Y015
+
+@_typing.final
+class GetBadgeResponse(_message.Message):
+    """The badge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BADGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def badge(self) -> Global___Badge:
+        """The badge."""
+
+    def __init__(
+        self,
+        *,
+        badge: Global___Badge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["badge", b"badge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge", b"badge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBadgeResponse: _TypeAlias = GetBadgeResponse  # noqa: Y015
+
+@_typing.final
+class ListBadgesRequest(_message.Message):
+    """Asks for a page; an empty filter does not filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    employee_id: _builtins.str
+    """Only those that this employee has (UUID)."""
+    page_size: _builtins.int
+    """How many per page; 0 means 50."""
+    page_token: _builtins.str
+    """Where the page before ended; empty means the start."""
+    def __init__(
+        self,
+        *,
+        employee_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBadgesRequest: _TypeAlias = ListBadgesRequest  # noqa: Y015
+
+@_typing.final
+class ListBadgesResponse(_message.Message):
+    """A page of badges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BADGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where this page ended; empty on the last one."""
+    @_builtins.property
+    def badges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Badge]:
+        """The badges, by number."""
+
+    def __init__(
+        self,
+        *,
+        badges: _abc.Iterable[Global___Badge] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badges", b"badges", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBadgesResponse: _TypeAlias = ListBadgesResponse  # noqa: Y015

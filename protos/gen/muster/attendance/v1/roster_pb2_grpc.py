@@ -50,6 +50,26 @@ class RosterServiceStub:
                 request_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetRosterRequest.SerializeToString,
                 response_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetRosterResponse.FromString,
                 _registered_method=True)
+        self.IssueBadge = channel.unary_unary(
+                '/muster.attendance.v1.RosterService/IssueBadge',
+                request_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.IssueBadgeRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.IssueBadgeResponse.FromString,
+                _registered_method=True)
+        self.ReturnBadge = channel.unary_unary(
+                '/muster.attendance.v1.RosterService/ReturnBadge',
+                request_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ReturnBadgeRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ReturnBadgeResponse.FromString,
+                _registered_method=True)
+        self.GetBadge = channel.unary_unary(
+                '/muster.attendance.v1.RosterService/GetBadge',
+                request_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetBadgeRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetBadgeResponse.FromString,
+                _registered_method=True)
+        self.ListBadges = channel.unary_unary(
+                '/muster.attendance.v1.RosterService/ListBadges',
+                request_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ListBadgesRequest.SerializeToString,
+                response_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ListBadgesResponse.FromString,
+                _registered_method=True)
 
 
 class RosterServiceServicer:
@@ -77,6 +97,35 @@ class RosterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueBadge(self, request, context):
+        """Gives somebody a badge, by whose number terminals name them; who has it already keeps it. ALREADY_EXISTS with reason
+        BADGE_HELD where somebody else has it. FAILED_PRECONDITION with reason ROSTER_UNKNOWN for who is not on the roster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReturnBadge(self, request, context):
+        """Takes a badge back. Punches that come late still belong to who had it when they were made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBadge(self, request, context):
+        """One badge. NOT_FOUND with reason BADGE_UNKNOWN where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBadges(self, request, context):
+        """Badges by number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RosterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +143,26 @@ def add_RosterServiceServicer_to_server(servicer, server):
                     servicer.GetRoster,
                     request_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetRosterRequest.FromString,
                     response_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetRosterResponse.SerializeToString,
+            ),
+            'IssueBadge': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueBadge,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.IssueBadgeRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.IssueBadgeResponse.SerializeToString,
+            ),
+            'ReturnBadge': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReturnBadge,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ReturnBadgeRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ReturnBadgeResponse.SerializeToString,
+            ),
+            'GetBadge': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBadge,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetBadgeRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.GetBadgeResponse.SerializeToString,
+            ),
+            'ListBadges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBadges,
+                    request_deserializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ListBadgesRequest.FromString,
+                    response_serializer=muster_dot_attendance_dot_v1_dot_roster__pb2.ListBadgesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +247,114 @@ class RosterService:
             '/muster.attendance.v1.RosterService/GetRoster',
             muster_dot_attendance_dot_v1_dot_roster__pb2.GetRosterRequest.SerializeToString,
             muster_dot_attendance_dot_v1_dot_roster__pb2.GetRosterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueBadge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.RosterService/IssueBadge',
+            muster_dot_attendance_dot_v1_dot_roster__pb2.IssueBadgeRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_roster__pb2.IssueBadgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReturnBadge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.RosterService/ReturnBadge',
+            muster_dot_attendance_dot_v1_dot_roster__pb2.ReturnBadgeRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_roster__pb2.ReturnBadgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBadge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.RosterService/GetBadge',
+            muster_dot_attendance_dot_v1_dot_roster__pb2.GetBadgeRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_roster__pb2.GetBadgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBadges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.attendance.v1.RosterService/ListBadges',
+            muster_dot_attendance_dot_v1_dot_roster__pb2.ListBadgesRequest.SerializeToString,
+            muster_dot_attendance_dot_v1_dot_roster__pb2.ListBadgesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,16 @@ class RosterServiceStub:
     """EnsureRoster for up to 500 employees in one transaction, with one result per entry."""
     GetRoster: _grpc.UnaryUnaryMultiCallable[_roster_pb2.GetRosterRequest, _roster_pb2.GetRosterResponse]
     """One employee's roster entry. NOT_FOUND with reason ROSTER_UNKNOWN where there is none."""
+    IssueBadge: _grpc.UnaryUnaryMultiCallable[_roster_pb2.IssueBadgeRequest, _roster_pb2.IssueBadgeResponse]
+    """Gives somebody a badge, by whose number terminals name them; who has it already keeps it. ALREADY_EXISTS with reason
+    BADGE_HELD where somebody else has it. FAILED_PRECONDITION with reason ROSTER_UNKNOWN for who is not on the roster.
+    """
+    ReturnBadge: _grpc.UnaryUnaryMultiCallable[_roster_pb2.ReturnBadgeRequest, _roster_pb2.ReturnBadgeResponse]
+    """Takes a badge back. Punches that come late still belong to who had it when they were made."""
+    GetBadge: _grpc.UnaryUnaryMultiCallable[_roster_pb2.GetBadgeRequest, _roster_pb2.GetBadgeResponse]
+    """One badge. NOT_FOUND with reason BADGE_UNKNOWN where there is none."""
+    ListBadges: _grpc.UnaryUnaryMultiCallable[_roster_pb2.ListBadgesRequest, _roster_pb2.ListBadgesResponse]
+    """Badges by number."""
 
 @_typing.type_check_only
 class RosterServiceAsyncStub(RosterServiceStub):
@@ -51,6 +61,16 @@ class RosterServiceAsyncStub(RosterServiceStub):
     """EnsureRoster for up to 500 employees in one transaction, with one result per entry."""
     GetRoster: _aio.UnaryUnaryMultiCallable[_roster_pb2.GetRosterRequest, _roster_pb2.GetRosterResponse]  # type: ignore[assignment]
     """One employee's roster entry. NOT_FOUND with reason ROSTER_UNKNOWN where there is none."""
+    IssueBadge: _aio.UnaryUnaryMultiCallable[_roster_pb2.IssueBadgeRequest, _roster_pb2.IssueBadgeResponse]  # type: ignore[assignment]
+    """Gives somebody a badge, by whose number terminals name them; who has it already keeps it. ALREADY_EXISTS with reason
+    BADGE_HELD where somebody else has it. FAILED_PRECONDITION with reason ROSTER_UNKNOWN for who is not on the roster.
+    """
+    ReturnBadge: _aio.UnaryUnaryMultiCallable[_roster_pb2.ReturnBadgeRequest, _roster_pb2.ReturnBadgeResponse]  # type: ignore[assignment]
+    """Takes a badge back. Punches that come late still belong to who had it when they were made."""
+    GetBadge: _aio.UnaryUnaryMultiCallable[_roster_pb2.GetBadgeRequest, _roster_pb2.GetBadgeResponse]  # type: ignore[assignment]
+    """One badge. NOT_FOUND with reason BADGE_UNKNOWN where there is none."""
+    ListBadges: _aio.UnaryUnaryMultiCallable[_roster_pb2.ListBadgesRequest, _roster_pb2.ListBadgesResponse]  # type: ignore[assignment]
+    """Badges by number."""
 
 class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the roster: for each employee the dated placements that decide which schedule, zone and period apply."""
@@ -78,5 +98,39 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_roster_pb2.GetRosterResponse, _abc.Awaitable[_roster_pb2.GetRosterResponse]]:
         """One employee's roster entry. NOT_FOUND with reason ROSTER_UNKNOWN where there is none."""
+
+    @_abc_1.abstractmethod
+    def IssueBadge(
+        self,
+        request: _roster_pb2.IssueBadgeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_pb2.IssueBadgeResponse, _abc.Awaitable[_roster_pb2.IssueBadgeResponse]]:
+        """Gives somebody a badge, by whose number terminals name them; who has it already keeps it. ALREADY_EXISTS with reason
+        BADGE_HELD where somebody else has it. FAILED_PRECONDITION with reason ROSTER_UNKNOWN for who is not on the roster.
+        """
+
+    @_abc_1.abstractmethod
+    def ReturnBadge(
+        self,
+        request: _roster_pb2.ReturnBadgeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_pb2.ReturnBadgeResponse, _abc.Awaitable[_roster_pb2.ReturnBadgeResponse]]:
+        """Takes a badge back. Punches that come late still belong to who had it when they were made."""
+
+    @_abc_1.abstractmethod
+    def GetBadge(
+        self,
+        request: _roster_pb2.GetBadgeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_pb2.GetBadgeResponse, _abc.Awaitable[_roster_pb2.GetBadgeResponse]]:
+        """One badge. NOT_FOUND with reason BADGE_UNKNOWN where there is none."""
+
+    @_abc_1.abstractmethod
+    def ListBadges(
+        self,
+        request: _roster_pb2.ListBadgesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_pb2.ListBadgesResponse, _abc.Awaitable[_roster_pb2.ListBadgesResponse]]:
+        """Badges by number."""
 
 def add_RosterServiceServicer_to_server(servicer: RosterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

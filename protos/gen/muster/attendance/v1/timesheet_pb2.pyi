@@ -230,6 +230,8 @@ class Punch(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     DEVICE_SEQUENCE_FIELD_NUMBER: _builtins.int
     DEVICE_CLOCK_FIELD_NUMBER: _builtins.int
+    BADGE_NUMBER_FIELD_NUMBER: _builtins.int
+    DEVICE_SEND_TIME_FIELD_NUMBER: _builtins.int
     punch_id: _builtins.str
     """Given by the client, unique in the tenant for ever (UUID)."""
     employee_id: _builtins.str
@@ -246,13 +248,21 @@ class Punch(_message.Message):
     """The terminal; empty where there is none."""
     device_sequence: _builtins.int
     """The terminal's own number of this punch; 0 where there is none."""
+    badge_number: _builtins.str
+    """Who, by badge; used where employee_id is empty."""
     @_builtins.property
     def punched_at(self) -> _timestamp_pb2.Timestamp:
-        """When."""
+        """When; absent where the terminal's clock speaks (device_send_time)."""
 
     @_builtins.property
     def device_clock(self) -> _timestamp_pb2.Timestamp:
         """What the terminal's clock said; absent where it is not known."""
+
+    @_builtins.property
+    def device_send_time(self) -> _timestamp_pb2.Timestamp:
+        """What the same clock said when the punch was sent; absent where punched_at is not to be looked at. With it punched_at is
+        not needed: beyond a tolerance of 60 s the punch counts at device_clock moved by the clock's skew.
+        """
 
     def __init__(
         self,
@@ -267,10 +277,12 @@ class Punch(_message.Message):
         device_id: _builtins.str = ...,
         device_sequence: _builtins.int = ...,
         device_clock: _timestamp_pb2.Timestamp | None = ...,
+        badge_number: _builtins.str = ...,
+        device_send_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["device_clock", b"device_clock", "punched_at", b"punched_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device_clock", b"device_clock", "device_send_time", b"device_send_time", "punched_at", b"punched_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_clock", b"device_clock", "device_id", b"device_id", "device_sequence", b"device_sequence", "direction", b"direction", "employee_id", b"employee_id", "employee_number", b"employee_number", "punch_id", b"punch_id", "punched_at", b"punched_at", "source", b"source", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["badge_number", b"badge_number", "device_clock", b"device_clock", "device_id", b"device_id", "device_send_time", b"device_send_time", "device_sequence", b"device_sequence", "direction", b"direction", "employee_id", b"employee_id", "employee_number", b"employee_number", "punch_id", b"punch_id", "punched_at", b"punched_at", "source", b"source", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -291,6 +303,8 @@ class PunchResult(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    PUNCHED_AT_FIELD_NUMBER: _builtins.int
+    CLOCK_SKEW_SECONDS_FIELD_NUMBER: _builtins.int
     punch_id: _builtins.str
     """The punch (UUID)."""
     outcome: Global___PunchOutcome.ValueType
@@ -307,9 +321,15 @@ class PunchResult(_message.Message):
     """Stable reason of a refusal, empty otherwise."""
     message: _builtins.str
     """A sentence that says what to do, empty otherwise."""
+    clock_skew_seconds: _builtins.int
+    """How far the terminal's clock was off on sending, in seconds, above 0 where it was slow; absent where it was not told."""
     @_builtins.property
     def work_date(self) -> _date_pb2.Date:
         """The work date of the occurrence that it belongs to, by the planned start's local date."""
+
+    @_builtins.property
+    def punched_at(self) -> _timestamp_pb2.Timestamp:
+        """When it counts; absent where it was refused."""
 
     def __init__(
         self,
@@ -323,12 +343,16 @@ class PunchResult(_message.Message):
         etag: _builtins.str = ...,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
+        punched_at: _timestamp_pb2.Timestamp | None = ...,
+        clock_skew_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["work_date", b"work_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_clock_skew_seconds", b"_clock_skew_seconds", "clock_skew_seconds", b"clock_skew_seconds", "punched_at", b"punched_at", "work_date", b"work_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_of", b"duplicate_of", "employee_id", b"employee_id", "etag", b"etag", "message", b"message", "outcome", b"outcome", "punch_id", b"punch_id", "reason", b"reason", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clock_skew_seconds", b"_clock_skew_seconds", "clock_skew_seconds", b"clock_skew_seconds", "duplicate_of", b"duplicate_of", "employee_id", b"employee_id", "etag", b"etag", "message", b"message", "outcome", b"outcome", "punch_id", b"punch_id", "punched_at", b"punched_at", "reason", b"reason", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__clock_skew_seconds: _TypeAlias = _typing.Literal["clock_skew_seconds"]  # noqa: Y015
+    _WhichOneofArgType__clock_skew_seconds: _TypeAlias = _typing.Literal["_clock_skew_seconds", b"_clock_skew_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__clock_skew_seconds) -> _WhichOneofReturnType__clock_skew_seconds | None: ...
 
 Global___PunchResult: _TypeAlias = PunchResult  # noqa: Y015
 
