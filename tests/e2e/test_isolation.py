@@ -152,7 +152,7 @@ def request_of(operation: Operation, owned: Owned, ids: dict[str, str]) -> dict[
         if operation.path == "/v1/payroll-runs":
             body_ids["employees"] = [ids["employee_id"]]
         body = example_of(operation.body_schema, operation.document, body_ids)
-        if operation.path == "/v1/punches" or operation.path.endswith("/corrections"):
+        if operation.path in ("/v1/punches", "/v1/timesheets/{timesheet_id}/corrections"):
             body["punched_at"] = "2026-10-09T09:00:00+08:00"
         if operation.path.endswith("/compensation-changes"):
             body["compensation"] = {"amount": "1.00", "currency": "CNY", "unit": "MONTH"}
