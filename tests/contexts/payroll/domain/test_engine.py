@@ -66,6 +66,7 @@ def an_input(component: str, amount: str, quantity: str | None = None) -> dict[s
 
 
 def test_a_raise_on_the_16th_pays_both_halves_on_one_payslip() -> None:
+    """Golden case G8: 100 for the days 1 to 15 and 200 for the days 16 to 30 are 150 on one payslip."""
     plan = plain_plan(a_salary(Proration.CALENDAR_DAYS, pays_for_time=True))
     person = Facts().paid("100", until=date(2026, 11, 16)).paid("200", date(2026, 11, 16))
 
@@ -353,6 +354,7 @@ def test_equal_components_give_an_equal_function() -> None:
 
 
 def test_one_newcomer_has_no_effect_on_the_others() -> None:
+    """Golden case G23: who begins later in a batch is no reason to pay the others from that day on."""
     people = [facts(str(10000 + number)) for number in range(3)]
     newcomer = Facts().paid("60000", date(2026, 11, 20))
 
