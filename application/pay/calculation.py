@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -13,13 +13,14 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from muster.attendance.v1 import timesheet_pb2, timesheet_pb2_grpc
-from muster.organization.v1 import employee_pb2, employee_pb2_grpc
+from muster.organization.v1 import employee_pb2, employee_pb2_grpc, org_chart_pb2, org_chart_pb2_grpc
 from muster.payroll.v1 import employee_facts_pb2, payroll_run_pb2, payroll_run_pb2_grpc
 
 from application.edge.calls import Calls
 from application.pay.facts import employee_facts
 from chassis.principal import Principal
 from chassis.rpc.error_map import RemoteError, Trouble
+from kernel.errors import Kind
 from kernel.ids import TenantId
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class RunCalculation:
         self._attendance = attendance
         self._payroll = payroll
         self._employees = organization.client.stub(employee_pb2_grpc.EmployeeServiceStub)
+        self._chart = organization.client.stub(org_chart_pb2_grpc.OrgChartServiceStub)
         self._timesheets = attendance.client.stub(timesheet_pb2_grpc.TimesheetServiceStub)
         self._runs = payroll.client.stub(payroll_run_pb2_grpc.PayrollRunServiceStub)
         self._worker_id = worker_id
@@ -213,6 +215,7 @@ class RunCalculation:
         run = claim.run
         first_day, end_day = _day(run.start_date), _day(run.end_date)
         last_id = cursor = claim.after_employee_id
+        withholder = await self._withholder(caller, run)
         named = sorted(run.employee_ids)  # off-cycle runs name their employees, at most 1,000
         while True:
             asked = [employee for employee in named if employee > cursor][:CHUNK]
@@ -221,7 +224,7 @@ class RunCalculation:
                 return
             answer = await _patiently(partial(self._slice, caller, claim, cursor, asked))
             totals = await self._totals(caller, claim, [employee.employee_id for employee in answer.employees])
-            facts = await _facts(answer.employees, totals, first_day, end_day, run.country, self._lull)
+            facts = await _facts(answer.employees, totals, first_day, end_day, run.country, withholder, self._lull)
             cursor = (asked[-1] if asked[-1] != named[-1] else "") if named else answer.next_after_employee_id
             if facts or not cursor:
                 yield Page(last_id, facts, not cursor)
@@ -237,7 +240,24 @@ class RunCalculation:
         answer = await _patiently(partial(self._slice, caller, claim, "", sorted(employee_ids)))
         totals = await self._totals(caller, claim, [employee.employee_id for employee in answer.employees])
         first_day, end_day = _day(run.start_date), _day(run.end_date)
-        return await _facts(answer.employees, totals, first_day, end_day, run.country)
+        withholder = await self._withholder(caller, run)
+        return await _facts(answer.employees, totals, first_day, end_day, run.country, withholder)
+
+    async def _withholder(self, caller: Principal, run: payroll_run_pb2.PayrollRun) -> str:
+        """The legal entity that holds the run's registration on the last day; "" where the org chart has none."""
+        request = org_chart_pb2.GetOrgChartEntryRequest(
+            kind=org_chart_pb2.ENTRY_KIND_WITHHOLDING_REGISTRATION, code=run.withholding_registration
+        )
+        last = _day(run.end_date) - timedelta(days=1)
+        request.as_of.CopyFrom(Date(year=last.year, month=last.month, day=last.day))
+        read = partial(self._organization.read_as, caller, self._chart.GetOrgChartEntry, request, timeout_s=CALL_S)
+        try:
+            answer = await _patiently(read)
+        except RemoteError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            return ""
+        return answer.entry.withholding_registration.legal_entity
 
     async def _slice(
         self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse, after: str, asked: list[str]
@@ -289,6 +309,7 @@ async def _facts(
     first_day: date,
     end_day: date,
     country: str,
+    withholder: str,
     lull: Callable[[float], Awaitable[None]] | None = None,
 ) -> list[employee_facts_pb2.EmployeeFacts]:
     """Everybody's facts, a few people at a time, so that other requests are not kept waiting."""
@@ -297,7 +318,7 @@ async def _facts(
         if lull is not None:
             await lull(GIVE_WAY_S)
         made += [
-            employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, country)
+            employee_facts(employee, totals.get(employee.employee_id, ()), first_day, end_day, country, withholder)
             for employee in employees[start : start + AT_A_TIME]
         ]
         await asyncio.sleep(0)

@@ -1,6 +1,6 @@
 """What payroll must know of an employee, made from what organization and attendance say."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from google.type.date_pb2 import Date
@@ -12,6 +12,8 @@ _LOCKED = timesheet_pb2.TIMESHEET_STATUS_LOCKED
 _MONTH = employee_pb2.PAY_UNIT_MONTH
 NOT_PAID = "NONE"  # the base of a contribution that is not paid, as people write it
 _BASES = ("social_insurance_base", "housing_fund_base")
+_EPOCH = date(1970, 1, 1).toordinal()
+_NOWHERE: frozenset[int] = frozenset()
 _NOT_LOCKED = {
     timesheet_pb2.TIMESHEET_STATUS_UNSPECIFIED: "TIMESHEET_OPEN",
     timesheet_pb2.TIMESHEET_STATUS_OPEN: "TIMESHEET_OPEN",
@@ -24,11 +26,13 @@ def employee_facts(
     first_day: date,
     end_day: date,
     country: str,
+    withholder: str = "",
 ) -> employee_facts_pb2.EmployeeFacts:
     """One employee's facts for the pay period from `first_day` up to but not including `end_day`.
 
     `totals` are the employee's of all time periods that the pay period pays. A timesheet that is missing or not
-    locked becomes a blocker with its reason, never a gap.
+    locked becomes a blocker with its reason, never a gap; so do days with another employer than `withholder`, the
+    legal entity that holds the pay group's registration ("" where the org chart does not say).
     """
     by_assignment: dict[str, list[timesheet_pb2.PeriodTotals]] = {}
     for each in totals:
@@ -63,6 +67,9 @@ def employee_facts(
             planned_days=plan[0],
             standard_day_minutes=plan[1],
         )
+    for employer in _other_employers(segments, withholder):
+        facts.blockers.add(reason="WITHHOLDER_MISMATCH", subject=employer)
+    elsewhere = _paid_elsewhere(employee, first_day, end_day)
     for assignment_id in planned:
         sheets = by_assignment.get(assignment_id)
         if not sheets:
@@ -73,7 +80,7 @@ def employee_facts(
                 reason = _NOT_LOCKED.get(sheet.status, "TIMESHEET_NOT_LOCKED")
                 facts.blockers.add(reason=reason, subject=sheet.timesheet_id)
             else:
-                _add_time_lines(facts, sheet)
+                _add_time_lines(facts, sheet, elsewhere.get(assignment_id, _NOWHERE))
                 facts.sources.append(f"timesheet:{sheet.timesheet_id}:{sheet.etag}")
     for code in sorted(not_monthly):
         facts.blockers.add(reason="ALLOWANCE_NOT_MONTHLY", subject=code)
@@ -127,11 +134,47 @@ def _plan(sheets: Iterable[timesheet_pb2.PeriodTotals], first_day: date, end_day
     return "".join(known[day] for day in days), minutes
 
 
-def _add_time_lines(facts: employee_facts_pb2.EmployeeFacts, sheet: timesheet_pb2.PeriodTotals) -> None:
-    """A timesheet's lines with each work date once."""
+def _other_employers(segments: Sequence[employee_pb2.PaySegment], withholder: str) -> list[str]:
+    """The employers of these days for whom the pay group's registration may not withhold."""
+    employers = {segment.work.assignment.legal_entity for segment in segments} - {""}
+    if withholder:
+        return sorted(employers - {withholder})
+    return sorted(employers) if len(employers) > 1 else []  # whoever withholds, it is wrong for one of them
+
+
+def _paid_elsewhere(
+    employee: employee_pb2.PaySliceEmployee, first_day: date, end_day: date
+) -> Mapping[str, frozenset[int]]:
+    """Days of the period (since 1970) in employment but in another pay group, whose run pays their time."""
+    first, end = first_day.toordinal(), end_day.toordinal()
+    segments = employee.segments
+    if len(segments) == 1 and (_ordinal(segments[0].start_date), _ordinal(segments[0].end_date)) == (first, end):
+        return {}
+    here: dict[str, set[int]] = {}
+    for segment in segments:
+        days = here.setdefault(segment.work.assignment.assignment_id, set())
+        days.update(range(_ordinal(segment.start_date), _ordinal(segment.end_date)))
+    if all(len(days) == end - first for days in here.values()):
+        return {}
+    employed: set[int] = set()
+    for spell in employee.employments:
+        last = _ordinal(spell.end_date) + 1 if spell.HasField("end_date") else end
+        employed.update(range(max(_ordinal(spell.hire_date), first), min(last, end)))
+    return {assignment: frozenset(day - _EPOCH for day in employed - days) for assignment, days in here.items()}
+
+
+def _add_time_lines(
+    facts: employee_facts_pb2.EmployeeFacts, sheet: timesheet_pb2.PeriodTotals, elsewhere: frozenset[int]
+) -> None:
+    """A timesheet's lines with each work date once, without those days."""
     assignment_id = sheet.assignment_id
     for line in sheet.lines:
         days, minutes = line.work_days[:], line.minutes[:]
+        if elsewhere and not elsewhere.isdisjoint(days):
+            kept = [pair for pair in zip(days, minutes, strict=True) if pair[0] not in elsewhere]
+            if not kept:
+                continue
+            days, minutes = [day for day, _ in kept], [worked for _, worked in kept]
         if len(set(days)) != len(days):
             by_day: dict[int, int] = {}
             for day, worked in zip(days, minutes, strict=True):

@@ -221,3 +221,43 @@ async def test_a_final_month_is_taken_back_and_paid_again(office: Office) -> Non
         ("FINALIZED", True),
         ("REVERSED", False),
     ]
+
+
+async def test_who_moves_to_another_employer_in_mid_month_is_paid_by_both_and_never_by_the_wrong_one(
+    office: Office,
+) -> None:
+    owner = office.acme.company.owner
+    for path, body in (
+        ("legal-entities/ACME-SZ", {"name": "Acme (Shenzhen) Co., Ltd.", "country": "CN"}),
+        (
+            "withholding-registrations/ACME-SZ-TAX",
+            {"name": "Withholding agent", "legal_entity": "ACME-SZ", "country": "CN", "currency": "CNY"},
+        ),
+    ):
+        body_of(await owner.put(f"/v1/{path}", json={"effective_date": "2026-01-01", **body}))
+    group = body_of(await owner.get("/v1/pay-groups/CN-MONTHLY"))
+    group = {**group, "name": "Shenzhen", "withholding_registration": "ACME-SZ-TAX"}
+    wanted = {key: value for key, value in group.items() if key not in ("code", "catalog_version")}
+    body_of(await owner.put("/v1/pay-groups/SZ-MONTHLY", json=wanted))
+    for number, assignment in (
+        ("E0001", {"legal_entity": "ACME-SZ", "pay_group": "SZ-MONTHLY"}),
+        ("E0002", {"legal_entity": "ACME-SZ"}),  # the pay group was forgotten
+    ):
+        employee = office.acme.ids[number]
+        etag = (await owner.get(f"/v1/employees/{employee}")).headers["etag"]
+        moved = {"effective_date": "2026-09-16", "assignment": assignment}
+        body_of(await owner.post(f"/v1/employees/{employee}/transfers", json=moved, headers={"If-Match": etag}), 201)
+    await office.close("2026-09")
+    body_of(await owner.post("/v1/timesheet-closings", json={"pay_group": "SZ-MONTHLY", "period": "2026-09"}), 202)
+
+    first = await office.calculated("2026-09")
+    second = await office.calculated("2026-09", pay_group="SZ-MONTHLY")
+    blockers = body_of(await office.preparer.get(f"/v1/payroll-runs/{first['id']}/blockers"))["data"]
+    halves = [await office.payslip(run, "E0001") for run in (first, second)]
+
+    assert [(one["employee_id"], one["reason"], one["subject"]) for one in blockers] == [
+        (office.acme.ids["E0002"], "WITHHOLDER_MISMATCH", "ACME-SZ")
+    ]
+    assert [run["progress"]["done"] for run in (first, second)] == [1, 1]
+    # 20,000 a month; 11 planned days until 15 September, 11 after.
+    assert [amounts(half)["BASE"] for half in halves] == ["10000.00", "10000.00"]

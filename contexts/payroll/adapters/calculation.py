@@ -191,6 +191,8 @@ _MEND = "mend what the reason names, then recalculate the employee"
 _TOLD = {
     "TIMESHEET_MISSING": "open and close the employee's timesheet of the period, then recalculate",
     "TIMESHEET_OPEN": "submit, approve and lock the timesheet, then recalculate",
+    "WITHHOLDER_MISMATCH": "this employer does not hold the pay group's withholding registration; move them to a"
+    " pay group of that employer from the day of the transfer, then recalculate",
     "TIMESHEET_NOT_LOCKED": "lock the timesheet, then recalculate",
 }
 

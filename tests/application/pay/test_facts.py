@@ -125,6 +125,50 @@ def test_a_timesheet_that_is_missing_or_not_locked_blocks_and_is_never_a_gap() -
     assert not facts.time_lines
 
 
+def of_entity(segment: employee_pb2.PaySegment, legal_entity: str) -> employee_pb2.PaySegment:
+    """The same days with that employer."""
+    segment.work.assignment.legal_entity = legal_entity
+    return segment
+
+
+def test_days_with_another_employer_than_the_withholder_block_and_are_not_paid_by_it() -> None:
+    assignment = str(uuid4())
+    before = of_entity(a_segment(assignment, day(1), day(16)), "ACME-CN")
+    after = of_entity(a_segment(assignment, day(16), day(1, month=11)), "ACME-HK")
+    employee, sheets = an_employee(before, after), [a_timesheet(assignment)]
+
+    facts = employee_facts(employee, sheets, FIRST, END, "CN", "ACME-CN")
+    nobody_knows = employee_facts(employee, sheets, FIRST, END, "CN")
+    right = employee_facts(an_employee(before), sheets, FIRST, END, "CN", "ACME-CN")
+
+    assert [(blocker.reason, blocker.subject) for blocker in facts.blockers] == [("WITHHOLDER_MISMATCH", "ACME-HK")]
+    assert [blocker.subject for blocker in nobody_knows.blockers] == ["ACME-CN", "ACME-HK"]
+    assert not right.blockers
+
+
+def test_a_pay_group_pays_the_time_of_its_own_days_alone() -> None:
+    assignment = str(uuid4())
+    line = a_line("OVERTIME", [DAY_ONE, DAY_ONE + 14, DAY_ONE + 15, DAY_ONE + 20], [60, 30, 90, 15])
+    sheets = [a_timesheet(assignment, line, a_line("NIGHT", [DAY_ONE + 20], [45]))]
+
+    first = employee_facts(an_employee(a_segment(assignment, day(1), day(16))), sheets, FIRST, END, "CN")
+    second = employee_facts(an_employee(a_segment(assignment, day(16), day(1, month=11))), sheets, FIRST, END, "CN")
+
+    told = [[(one.pay_code, list(one.minutes)) for one in facts.time_lines] for facts in (first, second)]
+    assert told == [[("OVERTIME", [60, 30])], [("OVERTIME", [90, 15]), ("NIGHT", [45])]]
+
+
+def test_time_after_the_employment_is_not_left_out_unseen() -> None:
+    assignment = str(uuid4())
+    leaver = an_employee(a_segment(assignment, day(1), day(16)))
+    leaver.employments[0].end_date.CopyFrom(day(15))
+    sheet = a_timesheet(assignment, a_line("OVERTIME", [DAY_ONE, DAY_ONE + 20], [60, 15]))
+
+    facts = employee_facts(leaver, [sheet], FIRST, END, "CN")
+
+    assert [list(line.minutes) for line in facts.time_lines] == [[60, 15]]
+
+
 def test_an_allowance_that_is_not_monthly_blocks() -> None:
     assignment = str(uuid4())
     segment = a_segment(assignment, day(1), day(1, month=11))
