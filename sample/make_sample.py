@@ -28,6 +28,11 @@ BRINGS_A_HISTORY = "E0123"
 SPLITS_THE_PAY = "E0031"
 RAISED_LATE = ("E0032", "E0033")
 BONUS_ALONE = "E0034"
+AT_A_CUSTOMER = "E0036"
+WRONGLY_PAID = "E0141"
+ASKS_FOR_OVERTIME, ASKS_NOBODY = "E0198", "E0199"
+STAYED = date(2026, 10, 22)
+AWAY = date(2026, 10, 28)
 RETURNED = date(2026, 10, 19)
 MOVED = date(2026, 10, 16)
 OFFLINE = date(2026, 10, 21)  # the canteen's terminal sent this day at the end of the month
@@ -136,7 +141,7 @@ TEAMS = [
     Team("OPS-FINISHING", 10, "OPERATOR", "KUNMING", "NIGHT-5X8", "E0020", 6200, 9000, "YN-MONTHLY"),
     *(Team("OPS-POWER", 5, "POWER-ENGINEER", "KUNMING", crew, "E0020", 7400, 10800, "YN-MONTHLY") for crew in CREWS),
     Team("OPS-CANTEEN", 6, "COOK", "KUNMING", "SPLIT-5X8", "E0020", 5200, 7200, "YN-MONTHLY"),
-    Team("OPS-QUALITY", 4, "INSPECTOR", "KUNMING", "STANDARD-5X8", "E0020", 6800, 9800, "YN-MONTHLY"),
+    Team("OPS-QUALITY", 4, "INSPECTOR", "KUNMING", "REQUEST-5X8", "E0020", 6800, 9800, "YN-MONTHLY"),
 ]
 ENTITY = {"CN-MONTHLY": "HUAXING", "YN-MONTHLY": "HUAXING-YN"}
 GRADES = {
@@ -296,6 +301,10 @@ def punches() -> list[tuple[str, str, str, str]]:
                 worked(number, start, end)
             else:
                 around(number, morning + timedelta(hours=9), 9)
+            if number == AT_A_CUSTOMER and day == AWAY:
+                del made[-2:]
+            if number in (ASKS_FOR_OVERTIME, ASKS_NOBODY) and day == STAYED:
+                made[-1] = (datetime.combine(day, time(20, 5), zone), number, "OUT")
             if number == FORGETS_TO_PUNCH and day == date(2026, 10, 15):
                 made.pop()
             if number == PUNCHES_TWICE and day == date(2026, 10, 13):
@@ -391,6 +400,7 @@ def main() -> None:
         ("STANDARD-5X8", "Five days", "DAY", "CN-STATUTORY", "yes"),
         ("NIGHT-5X8", "Five nights", "NIGHT", "CN-STATUTORY", "yes"),
         ("FIXED-5X8", "Five days, no punching", "DAY", "CN-STATUTORY", "no"),
+        ("REQUEST-5X8", "Five days, overtime on request", "DAY", "CN-ON-REQUEST", "yes"),
         ("FLEX-5X8", "Five days, flexible hours", "FLEX", "", "yes"),
         ("SPLIT-5X8", "Five days, two parts a day", "SPLIT", "CN-STATUTORY", "yes"),
     ]
@@ -412,16 +422,20 @@ def main() -> None:
     )  # fmt: skip
     overtime = [
         (
-            "CN-STATUTORY",
-            "Labour Law art. 44",
+            code,
+            name,
             kind,
             f"OVERTIME_{kind}",
             "30",
             "30",
-            "no",
+            approval,
             "22:00",
             "06:00",
             "2019-01-01",
+        )
+        for code, name, approval in (
+            ("CN-STATUTORY", "Labour Law art. 44", "no"),
+            ("CN-ON-REQUEST", "Labour Law art. 44, approved by the manager", "yes"),
         )
         for kind in ("WORKDAY", "REST_DAY", "HOLIDAY")
     ]
@@ -532,13 +546,32 @@ def main() -> None:
         [
             ("E0002", "2026-10", "BONUS", "36000.00", "CNY", "REGULAR", "Annual bonus 2025, taxed alone"),
             (BONUS_ALONE, "2026-10", "BONUS", "24000.00", "CNY", "OFF_CYCLE", "Patent award, paid beside the month"),
+            (WRONGLY_PAID, "2026-10", "BONUS", "6000.00", "CNY", "OFF_CYCLE", "Safety award, paid beside the month"),
         ],
     )
     write("punches.csv", "employee_number punched_at direction source", punches())
     write(
-        "later/before_submit/punches.csv",
-        "employee_number punched_at direction source",
-        [(FORGETS_TO_PUNCH, "2026-10-15T18:00:00+08:00", "OUT", "WEB")],
+        "overtime_requests.csv",
+        "employee_number work_date minutes reason",
+        [(ASKS_FOR_OVERTIME, STAYED, 120, "Inspection of a late delivery")],
+    )
+    write(
+        "later/before_submit/punch_corrections.csv",
+        "employee_number punched_at direction reason",
+        [(FORGETS_TO_PUNCH, "2026-10-15T18:00:00+08:00", "OUT", "Left by the goods gate, which has no terminal")],
+    )
+    write(
+        "later/after_lock/adjustments.csv",
+        "employee_number work_date pay_code day_kind minutes reason",
+        [
+            (AT_A_CUSTOMER, AWAY, "ABSENT", "WORKDAY", -480, "no punch, but a day at a customer's; the slip came late"),
+            (AT_A_CUSTOMER, AWAY, "REGULAR", "WORKDAY", 480, "no punch, but a day at a customer's; the slip came late"),
+        ],
+    )
+    write(
+        "later/after_payday/reversals.csv",
+        "pay_group period run reason",
+        [("YN-MONTHLY", "2026-10", "OFF_CYCLE", "The award was entered for the wrong person")],
     )
     write(
         "later/after_calculation/compensation_changes.csv",

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -220,8 +221,12 @@ class CompanyLoad:
             ("statutory_profiles", "entered", self._statutory_profiles),
             ("punches", "recorded", self._punches),
             ("absences", "entered", self._absences),
+            ("punch_corrections", "asked for, to be approved", self._punch_corrections),
+            ("overtime_requests", "asked for, to be approved", self._overtime_requests),
+            ("adjustments", "entered", self._adjustments),
             ("opening_balances", "entered, to be approved by a second person", self._opening_balances),
             ("pay_inputs", "entered", self._pay_inputs),
+            ("reversals", "entered, to be approved by a second person", self._reversals),
         )
         for name, verb, send in files:
             rows = self._company.of(name)
@@ -618,6 +623,78 @@ class CompanyLoad:
         }
         await self._send(self._people, "POST", "/v1/absences", body, [row], report)
 
+    async def _punch_corrections(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        for row in rows:
+            sheet = await self._timesheet(row, row["punched_at"][:7], report)
+            if sheet is not None:
+                at = datetime.fromisoformat(row["punched_at"])
+                if any(_instant_of(one["punched_at"]) == at for one in sheet["corrections"]):
+                    report.unchanged += 1
+                else:
+                    body = _given(punched_at=row["punched_at"], direction=row["direction"], reason=row["reason"])
+                    path = f"/v1/timesheets/{sheet['id']}/corrections"
+                    await self._send(self._people, "POST", path, body, [row], report)
+            step.advance()
+
+    async def _overtime_requests(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        for row in rows:
+            employee_id = await self._id_of(row, report)
+            if employee_id is not None:
+                known = await self._people.pages("/v1/overtime-requests", employee_id=employee_id)
+                if any((one["work_date"], one["reason"]) == (row["work_date"], row["reason"]) for one in known):
+                    report.unchanged += 1
+                else:
+                    asked = {name: row[name] for name in ("work_date", "minutes", "reason")}
+                    body = {"employee_id": employee_id, **asked}
+                    await self._send(self._people, "POST", "/v1/overtime-requests", body, [row], report)
+            step.advance()
+
+    async def _adjustments(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        for _, lines in _grouped(rows, "employee_number", "work_date", "reason"):
+            first = lines[0]
+            sheet = await self._timesheet(first, first["work_date"][:7], report)
+            if sheet is not None:
+                named = (first["work_date"], first["reason"])
+                if any((one["work_date"], one["reason"]) == named for one in sheet["adjustments"]):
+                    report.unchanged += len(lines)
+                else:
+                    parts = ("pay_code", "day_kind", "minutes", "paid_share")
+                    body = {
+                        "work_date": first["work_date"],
+                        "lines": [_given(**{name: row[name] for name in parts}) for row in lines],
+                        "reason": first["reason"],
+                    }
+                    path = f"/v1/timesheets/{sheet['id']}/adjustments"
+                    await self._send(self._people, "POST", path, body, lines, report)
+            step.advance(len(lines))
+
+    async def _timesheet(self, row: Row, period: str, report: Loaded) -> Any | None:
+        employee_id = await self._id_of(row, report)
+        if employee_id is None:
+            return None
+        page, _ = await self._people.get("/v1/timesheets", employee_id=employee_id, period=period)
+        if not page["data"]:
+            report.problems.append(row.problem(f"{row['employee_number']} has no timesheet of {period} yet"))
+            return None
+        return page["data"][0]
+
+    async def _reversals(self, rows: list[Row], report: Loaded, step: Step) -> None:
+        for row in rows:
+            runs = await self._pay.pages("/v1/payroll-runs", pay_group=row["pay_group"], period=row["period"])
+            of_kind = [run for run in runs if run["kind"] == row["run"]]
+            taken_back = {
+                run["reverses_run_id"] for run in runs if run["kind"] == "REVERSAL" and run["status"] != "VOID"
+            }
+            final = [run for run in of_kind if run["status"] == "FINALIZED" and run["id"] not in taken_back]
+            if final:
+                path = f"/v1/payroll-runs/{final[0]['id']}/reverse"
+                await self._send(self._pay, "POST", path, {"reason": row["reason"]}, [row], report)
+            elif any(run["id"] in taken_back for run in of_kind):
+                report.unchanged += 1
+            else:
+                report.problems.append(row.problem("there is no final run of this kind to take back", "run"))
+            step.advance()
+
     async def _opening_balances(self, rows: list[Row], report: Loaded, step: Step) -> None:
         by_run: dict[tuple[str, str, str, str], list[tuple[Row, str]]] = {}
         for row in rows:
@@ -776,6 +853,10 @@ def _same_answer(known: str | None, given: str) -> bool:
     if known is None or not known or not given:
         return (known or "") == given
     return known == given or (_is_number(known) and _is_number(given) and equal_amounts(known, given))
+
+
+def _instant_of(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _is_number(text: str) -> bool:

@@ -22,6 +22,7 @@ SHORT_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_KINDS = ("WORKDAY", "REST_DAY", "HOLIDAY")
 DAY_OFF = "-"
 MAX_PATTERN_DAYS = 366
+MOST_ADJUSTED = 2880  # minutes
 NOT_PAID = "NONE"  # what people write where a scheme is not paid
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
@@ -241,6 +242,12 @@ def _whole(least: int, most: int) -> Read:
         return int(text)
 
     return read
+
+
+def _more_or_less(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,4}", text) or not 1 <= abs(int(text)) <= MOST_ADJUSTED:
+        raise ValueError(f"write the minutes more, or less with a minus, at most {MOST_ADJUSTED}")
+    return int(text)
 
 
 def _yes_or_no(text: str) -> bool:
@@ -495,6 +502,31 @@ SHEETS = (
         key=("employee_number", "effective_date"),
     ),
     Sheet(
+        "punch_corrections",
+        (
+            Column("employee_number", _number), Column("punched_at", _instant),
+            _optional("direction", _choice("IN", "OUT")), Column("reason", _text(200)),
+        ),
+        key=("employee_number", "punched_at"),
+    ),
+    Sheet(
+        "overtime_requests",
+        (
+            Column("employee_number", _number), Column("work_date", _date), Column("minutes", _whole(1, 1440)),
+            Column("reason", _text(200)),
+        ),
+        key=("employee_number", "work_date"),
+    ),
+    Sheet(
+        "adjustments",
+        (
+            Column("employee_number", _number), Column("work_date", _date), Column("pay_code", _absence),
+            Column("day_kind", _choice(*DAY_KINDS)), Column("minutes", _more_or_less),
+            _optional("paid_share", _fraction), Column("reason", _text(200)),
+        ),
+        key=("employee_number", "work_date", "pay_code", "day_kind", "reason"),
+    ),
+    Sheet(
         "opening_balances",
         (
             Column("employee_number", _number), Column("period", _period), Column("gross", _wage),
@@ -527,6 +559,14 @@ SHEETS = (
             Column("amount", _amount), _optional("currency", _currency),
             _optional("run", _choice("REGULAR", "OFF_CYCLE")), _optional("note", _text(200)),
         ),
+    ),
+    Sheet(
+        "reversals",
+        (
+            Column("pay_group", _code), Column("period", _period), Column("run", _choice("REGULAR", "OFF_CYCLE")),
+            Column("reason", _text(200)),
+        ),
+        key=("pay_group", "period", "run"),
     ),
 )  # fmt: skip
 BY_NAME = {sheet.name: sheet for sheet in SHEETS}

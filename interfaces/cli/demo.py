@@ -95,6 +95,7 @@ async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep
         await office.open_year(groups)
         await office.pay(groups)
         await office.pay_beside(groups)
+        await office.take_back(groups)
         with steps.step("read what came of it") as step:
             books = await read_books(callers, office.month, company, step)
             step.say(f"{len(books.timesheets)} timesheets, {len(books.payslips)} payslips")
@@ -163,11 +164,22 @@ async def _callers(steps: Steps, backend: Embedded, client: httpx.AsyncClient, c
         with steps.step("create a tenant and three people") as step:
             identity = channels.to("identity")
             await create_tenant(identity, TENANT, name, "Asia/Shanghai", "CNY", "owner")
-            tokens = [str((await issue_token(identity, TENANT, role))["access_token"]) for role in ROLES]
+            hr, payroll, approver = [
+                Api(client, str((await issue_token(identity, TENANT, role))["access_token"])) for role in ROLES
+            ]
             step.say(", ".join(ROLES))
     finally:
         await channels.close()
-    return Callers(*(Api(client, token) for token in tokens))
+
+    async def manager(employee_id: str) -> Api:
+        channels = Channels(backend.settings, Signer.open(backend.settings))
+        try:
+            issued = await issue_token(channels.to("identity"), TENANT, "manager", employee_id)
+        finally:
+            await channels.close()
+        return Api(client, str(issued["access_token"]))
+
+    return Callers(hr, payroll, approver, manager)
 
 
 # ---- what came of it ------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ INSURANCES = ("PENSION_EMPLOYEE", "MEDICAL_EMPLOYEE", "UNEMPLOYMENT_EMPLOYEE")
 FUND = ("HOUSING_FUND_EMPLOYEE", "HOUSING_FUND_SUPPLEMENTARY_EMPLOYEE")
 TAXES = ("IIT", "BONUS_IIT", "SEVERANCE_IIT")
 TOLD_COMPONENTS = ("NIGHT", "OVERTIME", "UNPAID", "BONUS")  # how the codes of lines begin that have a story
+EXAMPLES_OF_A_TEAM = 5
 EXAMPLES = 2  # of one kind that are told one by one; the others are counted
 FEW = 40  # people whose timesheets and payslips are all read and shown; of more, those with a story
 TWICE_S = 60  # seconds between two punches of which one is a duplicate
@@ -160,6 +161,11 @@ def _with_time_to_tell(books: Books) -> set[str]:
         if kind not in seen:
             seen.add(kind)
             numbers[row["employee_number"]] = None
+    asked = {row["code"] for row in company.of("overtime_policies") if row["approval"]}
+    on_request = {row["code"] for row in company.of("work_schedules") if row["overtime_policy"] in asked}
+    mine = [row["employee_number"] for row in company.of("employees") if row["work_schedule"] in on_request]
+    numbers |= dict.fromkeys(mine[:EXAMPLES_OF_A_TEAM])
+    numbers |= dict.fromkeys(row["employee_number"] for row in books.month.adjusted)
     before: dict[str, str] = {}
     for row in company.of("punches"):
         number, at = row["employee_number"], row["punched_at"]
@@ -198,8 +204,27 @@ def _with_lines_to_tell(books: Books) -> set[str]:
 
 def print_register(console: Console, books: Books, named: set[str]) -> None:
     """A table per run, a payslip in one line (of a large run those of `named`, the others as a sum), and the sums."""
-    for payday in books.month.runs:
+    for payday in books.month.paydays:
         _print_payday(console, books, payday, named)
+    if books.month.beside:
+        _print_beside(console, books)
+
+
+def _print_beside(console: Console, books: Books) -> None:
+    """The payslips of the runs that are not regular, in one table."""
+    table = Table(box=SIMPLE_HEAD, header_style="bold", **NARROW)
+    for title in ("no.", "name", "run", "which is now"):
+        table.add_column(title, no_wrap=True)
+    for title in ("gross", "income tax", "net"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for payday in books.month.beside:
+        run = payday.run
+        for row in payday.rows[:FEW]:
+            gross, _, _, tax, net, _ = _register_row(row)
+            words = (row["employee_number"], row["name"], f"{run['pay_group']} {run['kind']}", run["status"])
+            table.add_row(*map(Text, words), *(f"{each:,.2f}" for each in (gross, tax, net)))
+    console.print(f"\nPaid and taken back beside the month {books.period}", style="bold")
+    console.print(table)
 
 
 def _print_payday(console: Console, books: Books, payday: Payday, named: set[str]) -> None:
@@ -217,10 +242,7 @@ def _print_payday(console: Console, books: Books, payday: Payday, named: set[str
     if others:
         table.add_row("", f"{len(others)} others", *(f"{each:,.2f}" for each in _sums(others)), style="dim")
     run = payday.run
-    kind = "" if run["kind"] == "REGULAR" else f", {run['kind']}"
-    heading = (
-        f"\nPayslip register {run['period']}, {run['pay_group']}{kind}, paid on {run['pay_date']}, {run['currency']}"
-    )
+    heading = f"\nPayslip register {run['period']}, {run['pay_group']}, paid on {run['pay_date']}, {run['currency']}"
     console.print(heading, style="bold")
     console.print(table)
     console.print(f"The run's totals, kept by payroll: gross {books.amount(run['totals']['gross']):,.2f}, net "

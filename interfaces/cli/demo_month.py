@@ -5,7 +5,7 @@ import csv
 import io
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,11 +31,12 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Three people with a token each: who keeps the files, who prepares the pay, and who approves it."""
+    """People with a token each: who keeps the files, who prepares the pay, who approves it, and managers."""
 
     hr: Api
     payroll: Api
     approver: Api
+    manager: Callable[[str], Awaitable[Api]]  # by the employee's id
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ class Month:
     openings: list[Any] = field(default_factory=list)
     paydays: list[Payday] = field(default_factory=list)
     beside: list[Payday] = field(default_factory=list)
+    adjusted: list[Any] = field(default_factory=list)  # rows of adjustments.csv that came in after the lock
 
     @property
     def runs(self) -> list[Payday]:
@@ -80,6 +82,7 @@ class Office:
 
     async def close(self, groups: Sequence[str]) -> None:
         """Everybody's time submitted and approved by HR, locked by payroll."""
+        await self._decide("/v1/overtime-requests", "approve overtime")
         expected = {group: len(_paid_by(self._company, group, self.month.period)) for group in groups}
         with self._steps.step("submit the timesheets", sum(expected.values())) as step:
             done, refused = await self._closed("SUBMITTED", self._callers.hr, expected, step)
@@ -90,9 +93,11 @@ class Office:
                 raise DemoFailed(_cannot("SUBMITTED", refused))
             if not await self.later("before_submit"):
                 raise DemoFailed(_cannot("SUBMITTED", refused))
+            await self._decide("/v1/timesheet-corrections", "approve corrections")
             await self._all_closed("submit the rest", "SUBMITTED", "hr_admin", self._callers.hr, expected)
         await self._all_closed("approve the timesheets", "APPROVED", "hr_admin", self._callers.hr, expected)
         await self._all_closed("lock the timesheets", "LOCKED", "payroll_admin", self._callers.payroll, expected)
+        await self.later("after_lock")
 
     async def later(self, stage: str) -> bool:
         """Load what comes in at a later stage; whether there is anything. Raises DemoFailed, Refused."""
@@ -100,6 +105,7 @@ class Office:
         if not folder.is_dir():
             return False
         company = await asyncio.to_thread(read_company, folder)
+        self.month.adjusted.extend(company.of("adjustments"))
         if company.problems:
             raise DemoFailed(f"the files of {folder} cannot be used; {company.problems[0]}")
         await load(company, self._callers, self._steps, ", later")
@@ -165,7 +171,40 @@ class Office:
                 step.say(f"{len(payday.rows)} payslip, an OFF_CYCLE run of its own, {payday.run['status']}")
             self.month.beside.append(payday)
 
+    async def take_back(self, groups: Sequence[str]) -> None:
+        """Final runs that were a mistake are reversed: by a run of negated lines that a second person approves."""
+        if not await self.later("after_payday"):
+            return
+        api = self._callers.payroll
+        for group in groups:
+            for run in await api.pages("/v1/payroll-runs", pay_group=group, period=self.month.period):
+                if run["kind"] != "REVERSAL":
+                    continue
+                with self._steps.step(f"reverse a run of {group}") as step:
+                    reversal = Payday(run)
+                    await self._until_calculated(reversal, step)
+                    reversal.run = await self._final(reversal.run)
+                    reversal.rows = await self._register(reversal.run)
+                    for payday in self.month.runs:
+                        payday.run, _ = await api.get(_path(payday.run))
+                    step.say(f"{len(reversal.rows)} payslip with negated lines, by payroll_approver")
+                self.month.beside.append(reversal)
+
     # ---- time ----
+
+    async def _decide(self, path: str, title: str) -> None:
+        """Everything of a kind that was asked for is approved, each by the person's manager."""
+        waiting = await self._callers.hr.pages(path, status="REQUESTED")
+        if not waiting:
+            return
+        with self._steps.step(title, len(waiting)) as step:
+            for one in waiting:
+                employee, _ = await self._callers.hr.get(f"/v1/employees/{one['employee_id']}")
+                manager_id = employee["assignment"]["manager_id"]
+                api = await self._callers.manager(manager_id) if manager_id else self._callers.hr
+                await api.change("POST", f"{path}/{one['id']}/approve", {})
+                step.advance()
+            step.say(f"{len(waiting)} APPROVED, by the manager")
 
     async def _all_closed(self, title: str, target: str, who: str, api: Api, expected: dict[str, int]) -> None:
         with self._steps.step(title, sum(expected.values())) as step:
@@ -212,6 +251,10 @@ class Office:
     async def _calculate(self, payday: Payday, step: Step) -> None:
         api, path = self._callers.payroll, _path(payday.run)
         await api.change("POST", f"{path}/calculate", {}, key=f"demo-{uuid.uuid4()}")
+        await self._until_calculated(payday, step)
+
+    async def _until_calculated(self, payday: Payday, step: Step) -> None:
+        api, path = self._callers.payroll, _path(payday.run)
         deadline = time.perf_counter() + CALCULATED_S
         while time.perf_counter() < deadline:
             payday.run, _ = await api.get(path)

@@ -90,8 +90,8 @@ def _forgotten(books: Books) -> Iterator[Case]:
             "forgotten punch",
             f"{books.person(who)} went in at {_clock(books, who, punches[0]['punched_at'])} on {_day(work_date)} and "
             "never out",
-            f"not submitted: {refused['refusal']['reason']}; with the way out at "
-            f"{_clock(books, who, punches[-1]['punched_at'])} from HR the day has {day['worked_minutes']} minutes",
+            f"not submitted: {refused['refusal']['reason']}; a correction (out at "
+            f"{_clock(books, who, punches[-1]['punched_at'])}) approved by the manager: {day['worked_minutes']} minutes",
             "",
             who,
         )
@@ -135,6 +135,23 @@ def _out_of_order(books: Books) -> Iterator[Case]:
             "",
             who,
         )
+
+
+def _after_lock(books: Books) -> Iterator[Case]:
+    rows = {(row["employee_number"], row["work_date"]): row for row in books.month.adjusted}
+    for (number, work_date), row in list(rows.items())[:EXAMPLES]:
+        who = books.ids.get(number, "")
+        for made in books.timesheets.get(who, {"adjustments": ()})["adjustments"]:
+            if made["work_date"] != work_date or made["reason"] != row["reason"]:
+                continue
+            lines = ", ".join(f"{line['minutes']:+} {line['pay_code'].lower()}" for line in made["lines"])
+            yield Case(
+                "after the lock",
+                f"{books.person(who)}, {_day(work_date)}: {row['reason']}",
+                f"an adjustment, the timesheet stays LOCKED and the day its own: {lines} minutes; the wage",
+                _register_amount(books, who, "gross"),
+                who,
+            )
 
 
 def _without_punches(books: Books) -> Iterator[Case]:
@@ -372,8 +389,9 @@ def _transfers(books: Books) -> Iterator[Case]:
 
 
 def _overtime(books: Books) -> Iterator[Case]:
+    asked = {books.ids.get(row["employee_number"], "") for row in books.company.of("overtime_requests")}
     for kind, words in DAY_WORDS.items():
-        paid = books.lines(f"OVERTIME_{kind}")
+        paid = [one for one in books.lines(f"OVERTIME_{kind}") if one[0] not in asked]
         field = f"overtime_{kind.lower()}_minutes"
         for who, _ in paid[:EXAMPLES]:
             number = _number(books, who)
@@ -398,6 +416,31 @@ def _overtime(books: Books) -> Iterator[Case]:
             total = sum((amount for _, amount in rest), Decimal())
             yield Case(
                 f"overtime x {FACTORS[kind]}", f"and {len(rest)} more people", "priced alike", f"{total:,.2f}", ""
+            )
+
+
+def _on_request(books: Books) -> Iterator[Case]:
+    """Overtime that needs an approval: what was asked for, and what was not."""
+    asked = {(row["employee_number"], row["work_date"]): row for row in books.company.of("overtime_requests")}
+    for number, day in books.days():
+        row, who = asked.get((number, day["work_date"])), books.ids[number]
+        if row is not None and day["overtime_workday_minutes"]:
+            yield Case(
+                "asked overtime",
+                f"{books.person(who)}, {_day(day['work_date'])}: stayed to "
+                f"{_clock(books, who, day['punches'][-1]['punched_at'])}; {row['minutes']} minutes asked for",
+                f"approved by the manager: {day['overtime_workday_minutes']} minutes count",
+                _register_amount(books, who, "OVERTIME_WORKDAY"),
+                who,
+            )
+        elif day["unapproved_overtime_minutes"]:
+            yield Case(
+                "unasked overtime",
+                f"{books.person(who)}, {_day(day['work_date'])}: stayed to "
+                f"{_clock(books, who, day['punches'][-1]['punched_at'])} and asked nobody",
+                f"{day['unapproved_overtime_minutes']} minutes stand on the timesheet as unapproved and are not paid",
+                "0.00",
+                who,
             )
 
 
@@ -442,7 +485,9 @@ def _bonus(books: Books) -> Iterator[Case]:
     for beside in (False, True):
         for payslip in list(books.payslips.values()):
             tax, bonus = _first_line(payslip, "BONUS_IIT"), _first_line(payslip, "BONUS")
-            here = payslip["run_id"] in {payday.run["id"] for payday in _paydays(books, beside)}
+            runs = {payday.run["id"] for payday in _paydays(books, beside) if payday.run["kind"] != "REVERSAL"
+                    and payday.run["status"] != "REVERSED"}  # fmt: skip
+            here = payslip["run_id"] in runs
             if tax is None or bonus is None or not here:
                 continue
             amount = books.amount(bonus["amount"])
@@ -456,6 +501,22 @@ def _bonus(books: Books) -> Iterator[Case]:
                 else f"not cumulated with the wage: {alone}",
                 f"{-books.amount(tax['amount']):,.2f}",
                 payslip["employee_id"],
+            )
+
+
+def _taken_back(books: Books) -> Iterator[Case]:
+    for payday in books.month.beside:
+        if payday.run["kind"] != "REVERSAL":
+            continue
+        before = next(one.run for one in books.month.runs if one.run["id"] == payday.run["reverses_run_id"])
+        for row in payday.rows[:1]:
+            who = row["employee_id"]
+            yield Case(
+                "reversed run",
+                f"{books.person(who)} was paid {-Decimal(row['gross']):,.2f} beside the month that was somebody else's",
+                f"a run of negated lines, tax included, approved by a second person; the first is {before['status']}",
+                f"{Decimal(row['net']):,.2f}",
+                who,
             )
 
 
@@ -477,10 +538,10 @@ def _history(books: Books) -> Iterator[Case]:
 
 Tell = Callable[[Books], Iterable[Case]]
 CHAPTERS: tuple[tuple[Tell, ...], ...] = (
-    (_late, _forgotten, _doubled, _out_of_order, _without_punches),
+    (_late, _forgotten, _doubled, _out_of_order, _without_punches, _after_lock),
     (_nights, _rotation, _split_shift, _flexible, _other_zone, _made_up_days),
     (_raises, _joiners, _leavers, _rehired, _transfers),
-    (_overtime, _unpaid, _late_raises, _bonus, _history),
+    (_overtime, _on_request, _unpaid, _late_raises, _bonus, _taken_back, _history),
 )
 
 

@@ -29,7 +29,7 @@ def test_the_sample_company_has_no_problem() -> None:
 
     assert told(company) == []
     assert len(company.of("employees")) == 200
-    assert len(company.of("punches")) == 7449
+    assert len(company.of("punches")) == 7447
     for later in sorted((SAMPLE / "later").iterdir()):
         assert told(read_company(later)) == []
 
@@ -150,6 +150,10 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         ("bank_accounts", "E1,2026-10-01,12,,,,,,", "bank_account"),
         ("bank_accounts", "E1,2026-10-01,99990001,,,,,,140", "share_percent"),
         ("pay_inputs", "E1,2026-10,BONUS,1.00,CNY,SOMETIMES,", "run"),
+        ("adjustments", "E1,2026-10-28,ABSENT,WORKDAY,0,,a reason", "minutes"),
+        ("overtime_requests", "E1,2026-10-28,two hours,a reason", "minutes"),
+        ("punch_corrections", "E1,2026-10-28 18:00,OUT,a reason", "punched_at"),
+        ("reversals", "CN-MONTHLY,2026-10,OPENING,a reason", "run"),
         ("statutory_profiles", "E1,2026-10-16,,NOTHING,,,,,,", "social_insurance_base"),
         ("positions", "P,Position,many,,2019-01-01", "headcount"),
     ],

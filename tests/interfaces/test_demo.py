@@ -110,7 +110,7 @@ FUND = {"SHANGHAI": D("0.07"), "KUNMING": D("0.12")}
 
 # What October brought besides whole wages: overtime at 1.5, 2 and 3 times the hourly wage (Labour Law art. 44), an
 # unpaid day, shares of the paid days, and 18 nights of 7.5 hours at 4 yuan.
-OVERTIME = {"E0009": D("1.5") * D("2.5"), "E0010": 2 * D(4), "E0011": 2 * D(4) + 3 * D(8)}
+OVERTIME = {"E0009": D("1.5") * D("2.5"), "E0010": 2 * D(4), "E0011": 2 * D(4) + 3 * D(8), "E0198": D("1.5") * 2}
 SHARES = {"E0029": 15, "E0030": 12, "E0134": 10}
 BONUS = {"E0002": D(36000)}
 ABSENT_ALL_MONTH, MOVED, HAS_A_HISTORY, RAISED_LATE, BONUS_BESIDE = "E0135", "E0133", "E0123", "E0032", "E0034"
@@ -303,6 +303,10 @@ def test_the_payslip_with_the_raise_is_explained_line_by_line(demo: Ran) -> None
         ("no punches", "punched on no day: 18 days absent", "none"),
         ("night shift", "Fri 30 Oct 21:58 to Sat 31 Oct 06:09", f"{18 * D('7.5') * 4:,.2f}"),
         ("over month's end", "Sat 31 Oct 21:57 to Sun 1 Nov 06:01", f"{7 * D('7.5') * 4:,.2f}"),
+        ("after the lock", "E0036 Shui Peng, Wed 28 Oct: no punch, but a day at a customer's", "20,600.00"),
+        ("asked overtime", "E0198 Tang Lan, Thu 22 Oct: stayed to 20:05; 120 minutes asked for", "136.21"),
+        ("unasked overtime", "E0199 Fei Gang, Thu 22 Oct: stayed to 20:05 and asked nobody", "0.00"),
+        ("reversed run", "was paid 6,000.00 beside the month that was somebody else's", f"{D(6000) * D('-0.97'):,.2f}"),
         ("rotating shifts", "8 early, 8 late, 8 night, 7 days off", ""),
         ("split shift", "06:24 to 10:41 and 15:21 to 19:37", ""),
         ("flexible hours", "08:38 to 17:56", ""),
@@ -348,6 +352,7 @@ def test_what_changed_after_the_calculation_is_told_by_name(demo: Ran) -> None:
     assert "E0032, with the facts as known now" in told
     assert "by payroll_approver, E0033 left to retro by name" in told
     assert "1 refused: OPEN_OCCURRENCE" in told
+    assert "a correction (out at" in told
     assert "1 left to a later run: NEGATIVE_NET" in told
 
 
@@ -384,7 +389,7 @@ def test_the_files_imported_again_change_nothing_though_the_month_is_closed_and_
     again = muster("import", "sample", "--base-url", backend.url, "--token", backend.token)
 
     assert (again.code, again.err) == (0, "")
-    assert "7,750 rows in 23 files: 0 taken, the rest was there already" in again.out
+    assert "7,753 rows in 24 files: 0 taken, the rest was there already" in again.out
 
 
 def test_bank_accounts_and_grades_of_the_files_are_there(backend: Backend) -> None:
