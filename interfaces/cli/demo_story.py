@@ -91,7 +91,8 @@ def _forgotten(books: Books) -> Iterator[Case]:
             f"{books.person(who)} went in at {_clock(books, who, punches[0]['punched_at'])} on {_day(work_date)} and "
             "never out",
             f"not submitted: {refused['refusal']['reason']}; a correction (out at "
-            f"{_clock(books, who, punches[-1]['punched_at'])}) approved by the manager: {day['worked_minutes']} minutes",
+            f"{_clock(books, who, punches[-1]['punched_at'])}) approved by the manager: {day['worked_minutes']} "
+            "minutes",
             "",
             who,
         )
