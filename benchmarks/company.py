@@ -34,12 +34,13 @@ class RequestRefused(RuntimeError):
 class Company:
     """One tenant of a running deployment.
 
-    Invariants: no two employees have the same wage, bases and allowances; one in twenty punches, with overtime on
-    workdays and on a rest day.
+    Invariants: no two employees have the same wage, bases and allowances; one in `punching_one_in` punches, with
+    overtime on workdays and on a rest day.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, punching_one_in: int = PUNCHING_ONE_IN) -> None:
         self.deployment = deployment
+        self.punching_one_in = punching_one_in
         self.code = deployment.create_tenant()
         self.ids: list[str] = []
         self._client = httpx.AsyncClient(base_url=deployment.base_url, timeout=120.0)
@@ -83,25 +84,47 @@ class Company:
         first = len(self.ids)
         for start in range(first, first + employees, BATCH):
             numbers = range(start, min(start + BATCH, first + employees))
-            answer = await self.ask("POST", "/v1/employees/batch", {"employees": [_hire(number) for number in numbers]})
+            people = [_hire(number, number % self.punching_one_in == 0) for number in numbers]
+            answer = await self.ask("POST", "/v1/employees/batch", {"employees": people})
             for result in answer["results"]:
                 if result["refusal"]:
                     raise RequestRefused(str(result))
                 self.ids.append(result["id"])
 
+    async def on_roster(self) -> None:
+        """Wait until attendance knows everybody. Raises TimeoutError."""
+        until = time.monotonic() + ROSTER_S
+        for employee in (self.ids[0], self.ids[-1]):
+            while True:
+                punch = {
+                    "punch_id": str(uuid4()),
+                    "employee_id": employee,
+                    "punched_at": f"{SINCE[:8]}06T09:00:00+08:00",
+                }
+                answer = await self.ask("POST", "/v1/punches/batch", {"punches": [{**punch, "source": "WEB"}]})
+                if answer["results"][0]["refusal"] is None:
+                    break
+                if time.monotonic() > until:
+                    raise TimeoutError(f"the roster is not complete after {ROSTER_S:g} s")
+                await asyncio.sleep(0.5)
+
     async def punch(self, employees: int) -> int:
         """A month of punches of those who punch among the first `employees`; how many punches."""
-        punches = [
-            punch
-            for number in range(0, employees, PUNCHING_ONE_IN)
-            for punch in _punches(self.code, number, self.ids[number])
-        ]
+        punches = self.punches(WORKDAYS, employees)
         for start in range(0, len(punches), BATCH):
             answer = await self.ask("POST", "/v1/punches/batch", {"punches": punches[start : start + BATCH]})
             refused = [result for result in answer["results"] if result["refusal"]]
             if refused:
                 raise RequestRefused(str(refused[0]))
         return len(punches)
+
+    def punches(self, workdays: Sequence[date], employees: int) -> list[dict[str, Any]]:
+        """What those who punch among the first `employees` did on these days, person by person."""
+        return [
+            punch
+            for number in range(0, employees, self.punching_one_in)
+            for punch in _punches(self.code, number, self.ids[number], workdays)
+        ]
 
     async def close_month(self) -> None:
         """Everybody's timesheet locked. Waits for the roster. Raises TimeoutError."""
@@ -148,7 +171,7 @@ class Company:
         return str(run["id"])
 
 
-def _hire(number: int) -> dict[str, Any]:
+def _hire(number: int, punches: bool) -> dict[str, Any]:
     wage = 8000 + number * 7 % 40009
     base = 7384 + number * 3 % 27001
     return {
@@ -164,7 +187,7 @@ def _hire(number: int) -> dict[str, Any]:
             "legal_entity": "ACME",
             "department": ("ENG", "OPS")[number % 2],
             "location": CITIES[number % 2],
-            "work_schedule": "FIXED-5X8" if number % PUNCHING_ONE_IN else "PUNCHED-5X8",
+            "work_schedule": "PUNCHED-5X8" if punches else "FIXED-5X8",
             "pay_group": PAY_GROUP,
         },
         "compensation": {"amount": f"{wage}.00", "currency": "CNY", "unit": "MONTH"},
@@ -186,9 +209,10 @@ def _hire(number: int) -> dict[str, Any]:
     }
 
 
-def _punches(tenant: str, number: int, employee_id: str) -> list[dict[str, Any]]:
-    spans = [(day, 9, 18 + (number + day.day) % 3) for day in WORKDAYS]
-    spans.append((next(day for day in DAYS[7:] if day.weekday() == 5), 9, 13))
+def _punches(tenant: str, number: int, employee_id: str, workdays: Sequence[date]) -> list[dict[str, Any]]:
+    """In and out on these days and on the first Saturday after the fifth of them."""
+    spans = [(day, 9, 18 + (number + day.day) % 3) for day in workdays]
+    spans.append((workdays[4] + timedelta(days=(5 - workdays[4].weekday()) % 7), 9, 13))
     return [
         {
             "punch_id": str(uuid5(NAMESPACE_URL, f"{tenant}/{employee_id}/{day}/{direction}")),

@@ -65,6 +65,11 @@ def at_least(name: str, value: float, unit: str, *, floor: float, ratio: float) 
     return Figure(name, value, unit, floor, f">= {ratio:g}x", value >= ratio * floor)
 
 
+def at_least_so_many(name: str, value: float, unit: str, *, floor: float, least: float) -> Figure:
+    """A rate that must reach `least`; its floor's rate stands beside it."""
+    return Figure(name, value, unit, floor, f">= {least:,.0f} {unit}", value >= least)
+
+
 async def interleaved(
     floor: Callable[[], Awaitable[float]], ours: Callable[[], Awaitable[float]], rounds: int = ROUNDS
 ) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from benchmarks.company import Company
 from benchmarks.figure import ROUNDS, Figure, at_most, interleaved
-from benchmarks.floors.payroll_rows import Written, read_mariadb, read_sqlite, write_mariadb, write_sqlite
+from benchmarks.floors.rows import Written, read_mariadb, read_sqlite, write_mariadb, write_sqlite
 from benchmarks.processes import resident_mib, wait_for_rest
 from tests.support.deployment import Deployment, DistributedDeployment, EmbeddedDeployment
 from tests.support.servers import PrivateMariaDB, PrivateRedis

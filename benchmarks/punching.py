@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 
-from benchmarks.company import PUNCHING_ONE_IN, SHANGHAI, Company
+from benchmarks.company import SHANGHAI, Company
 from benchmarks.figure import Figure, percentile
 from tests.support.deployment import Deployment, EmbeddedDeployment, private_distributed
 
@@ -109,7 +109,7 @@ async def _watched(
 
 def _punch(company: Company, number: int) -> dict[str, object]:
     """Ever another person, and for the same person ever ten minutes later."""
-    punching = company.ids[::PUNCHING_ONE_IN]
+    punching = company.ids[:: company.punching_one_in]
     at = FIRST + timedelta(minutes=10 * (number // len(punching)))
     return {
         "punch_id": str(uuid4()),

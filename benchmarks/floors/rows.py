@@ -1,11 +1,11 @@
-"""The floor of a payroll run: the rows that the run wrote, written again with nothing computed or asked.
+"""The floor of what writes many rows: the same rows, written again with nothing computed or asked.
 
-The same bytes into tables of the same shape, SQLAlchemy Core executemany, 500 employees per transaction, one
-connection, the same durability.
+The same bytes into tables of the same shape, SQLAlchemy Core executemany, 500 employees (or punches) per transaction,
+one connection, the same durability.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one run left in the tables of payroll: how each is made, and its rows in the order they were written."""
+    """What was left in some tables: how each is made, its rows in the order they were written, and of how many."""
 
     schema: Mapping[str, str]
     rows: Mapping[str, Rows]
-    employees: int
+    count: int
 
     @property
     def size(self) -> int:
@@ -42,15 +42,32 @@ def read_sqlite(path: Path, run_id: bytes) -> Written:
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         tables = _run_tables(connection)
-        made = connection.exec_driver_sql(
-            "SELECT tbl_name, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type = 'index'"
-        ).all()
         rows = {
             name: [dict(row) for row in connection.execute(_of_run(table, run_id)).mappings()]
             for name, table in tables.items()
         }
+        schema = _made(connection, tables)
     engine.dispose()
-    return _written({name: sql for owner, name, sql in made if owner in tables}, rows)
+    return _written(schema, rows)
+
+
+def read_punches(path: Path) -> Written:
+    """All punches in attendance's file."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        punch = sa.Table("punch", sa.MetaData(), autoload_with=connection)
+        rows = [dict(row) for row in connection.execute(sa.select(punch)).mappings()]
+        schema = _made(connection, ("punch",))
+    engine.dispose()
+    return Written(schema, {"punch": rows}, len(rows))
+
+
+def _made(connection: sa.Connection, tables: Collection[str]) -> dict[str, str]:
+    """The statements that make these tables of SQLite and their indexes, in order."""
+    made = connection.exec_driver_sql(
+        "SELECT tbl_name, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type = 'index'"
+    ).all()
+    return {name: sql for owner, name, sql in made if owner in tables}
 
 
 async def read_mariadb(url: str, run_id: bytes) -> Written:
@@ -143,7 +160,7 @@ def _inserts(written: Written, bind: sa.Connection) -> dict[str, sa.Insert]:
 
 def _transactions(written: Written) -> list[list[tuple[str, Rows]]]:
     """Each table's rows dealt to transactions in proportion: 500 employees' payslips, slots and ranges together."""
-    count = max(-(-written.employees // PER_TRANSACTION), 1)
+    count = max(-(-written.count // PER_TRANSACTION), 1)
     return [
         [(table, share) for table, rows in written.rows.items() if (share := _share(rows, number, count))]
         for number in range(count)

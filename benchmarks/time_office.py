@@ -1,0 +1,155 @@
+"""The time office: punches one by one at half of capacity, punches in bulk, and closing a month, embedded."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import orjson
+
+from benchmarks.company import BATCH, SHANGHAI, WORKDAYS, Company
+from benchmarks.figure import Figure, at_least_so_many, at_most, percentile
+from benchmarks.floors.rows import read_punches, write_sqlite
+from tests.support.deployment import EmbeddedDeployment
+
+EMPLOYEES, SMALL = 10_000, 500
+STORED = 1_000_000  # punches, after which one more must take no longer
+CONNECTIONS, CAPACITY_S, STEADY_S = 16, 5.0, 20.0
+SENDERS = 2
+P99_MS, GROWTH, BULK, CLOSE_S = 20.0, 1.2, 10_000.0, 30.0
+FIRST = datetime(2026, 11, 2, 9, 0, tzinfo=SHANGHAI)
+MONTHS = (8, 9, 10)  # the last is closed
+
+
+async def time_office(*, small: bool = False) -> AsyncIterator[Figure]:
+    """Everybody of 10,000 punches: one by one before and after a million punches, in bulk, and the month's end."""
+    employees = SMALL if small else EMPLOYEES
+    with EmbeddedDeployment() as deployment:
+        async with Company(deployment, punching_one_in=1) as company:
+            await company.publish()
+            await company.hire(employees)
+            await company.on_roster()
+            one_by_one = _OneByOne(company)
+            few, rate = await one_by_one.at_half_of_capacity(small)
+            name = f"punch p99 at half of capacity ({rate:.0f}/s), embedded"
+            yield at_most(name, few, "ms", most=P99_MS)
+
+            stored = seconds = 0.0
+            for month in MONTHS[-1:] if small else MONTHS:
+                punches = company.punches(_workdays(month), employees)
+                seconds += await _sent(company, punches)
+                stored += len(punches)
+            if stored < STORED and not small:
+                raise AssertionError(f"{stored:,.0f} punches are stored, {STORED:,} are promised")
+            floor = await asyncio.to_thread(_floor, deployment.folder / "data" / "attendance.sqlite3")
+            yield at_least_so_many("bulk punches, embedded", stored / seconds, "punches/s", floor=floor, least=BULK)
+
+            many, _ = await one_by_one.at_half_of_capacity(small, rate)
+            name = f"punch p99 with {stored:,.0f} punches stored, embedded"
+            yield at_most(name, many, "ms", floor=few, ratio=GROWTH, most=P99_MS)
+
+            started = time.perf_counter()
+            await company.close_month()
+            name = f"closing the month of {employees:,} people who all punch, embedded"
+            yield at_most(name, time.perf_counter() - started, "s", most=CLOSE_S)
+
+
+def _workdays(month: int) -> Sequence[date]:
+    """As many days as October has workdays, from Monday to Friday."""
+    first = date(2026, month, 1)
+    days = [first + timedelta(days=offset) for offset in range(28)]
+    return WORKDAYS if month == WORKDAYS[0].month else [day for day in days if day.weekday() < 5][: len(WORKDAYS)]
+
+
+class _OneByOne:
+    """Punches over REST, each of another person, and for the same person ten minutes later."""
+
+    def __init__(self, company: Company) -> None:
+        self._company = company
+        self._numbers = count()
+
+    async def at_half_of_capacity(self, small: bool, rate: float = 0.0) -> tuple[float, float]:
+        """The 99th percentile in milliseconds from when each was due, and the rate: given, or half of the most."""
+        headers = {"Authorization": f"Bearer {await self._company.token()}"}
+        base_url = self._company.deployment.base_url
+        async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=30.0) as client:
+            capacity_s, steady_s = (1.0, 1.0) if small else (CAPACITY_S, STEADY_S)
+            await self._as_fast_as_it_can(client, 1.0)
+            rate = rate or await self._as_fast_as_it_can(client, capacity_s) / 2
+            seconds = sorted(await self._steadily(client, rate, steady_s))
+        return percentile(seconds, 0.99) * 1000, rate
+
+    async def _as_fast_as_it_can(self, client: httpx.AsyncClient, seconds: float) -> float:
+        end = time.perf_counter() + seconds
+        done = 0
+
+        async def connection() -> None:
+            nonlocal done
+            while time.perf_counter() < end:
+                await self._punch(client)
+                done += 1
+
+        started = time.perf_counter()
+        await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+        return done / (time.perf_counter() - started)
+
+    async def _steadily(self, client: httpx.AsyncClient, rate: float, seconds: float) -> list[float]:
+        taken: list[float] = []
+
+        async def one(due: float) -> None:
+            await self._punch(client)
+            taken.append(time.perf_counter() - due)
+
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(max(int(rate * seconds), 1)):
+                due = started + number / rate
+                await asyncio.sleep(max(due - time.perf_counter(), 0))
+                group.create_task(one(due))
+        return taken
+
+    async def _punch(self, client: httpx.AsyncClient) -> None:
+        turn, person = divmod(next(self._numbers), len(self._company.ids))
+        body = {
+            "punch_id": str(uuid4()),
+            "employee_id": self._company.ids[person],
+            "punched_at": (FIRST + timedelta(minutes=10 * turn)).isoformat(),
+            "source": "MOBILE",
+        }
+        (await client.post("/v1/punches", json=body)).raise_for_status()
+
+
+async def _sent(company: Company, punches: Sequence[dict[str, object]]) -> float:
+    """Seconds in which these punches are recorded, 500 per request, two requests at a time."""
+    bodies = [orjson.dumps({"punches": punches[start : start + BATCH]}) for start in range(0, len(punches), BATCH)]
+    waiting = iter(bodies)
+    headers = {"Authorization": f"Bearer {await company.token()}", "Content-Type": "application/json"}
+    async with httpx.AsyncClient(base_url=company.deployment.base_url, headers=headers, timeout=60.0) as client:
+
+        async def sender() -> None:
+            for body in waiting:
+                answer = await client.post("/v1/punches/batch", content=body, headers={"Idempotency-Key": str(uuid4())})
+                answer.raise_for_status()
+                refused = [one["refusal"] for one in answer.json()["results"] if one["refusal"]]
+                if refused:
+                    raise AssertionError(f"a punch was refused: {refused[0]}")
+
+        started = time.perf_counter()
+        await asyncio.gather(*(sender() for _ in range(SENDERS)))
+        return time.perf_counter() - started
+
+
+def _floor(path: Path) -> float:
+    """Punches per second when the same rows are written bare."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, path.name)
+        for file in path.parent.glob(f"{path.name}*"):
+            shutil.copy(file, Path(folder, file.name))
+        written = read_punches(copy)
+        return written.count / write_sqlite(written, Path(folder))
