@@ -165,7 +165,7 @@ def _with_time_to_tell(books: Books) -> set[str]:
     on_request = {row["code"] for row in company.of("work_schedules") if row["overtime_policy"] in asked}
     mine = [row["employee_number"] for row in company.of("employees") if row["work_schedule"] in on_request]
     numbers |= dict.fromkeys(mine[:EXAMPLES_OF_A_TEAM])
-    numbers |= dict.fromkeys(row["employee_number"] for row in books.month.adjusted)
+    numbers |= dict.fromkeys(row["employee_number"] for row in books.month.came_later("adjustments"))
     before: dict[str, str] = {}
     for row in company.of("punches"):
         number, at = row["employee_number"], row["punched_at"]

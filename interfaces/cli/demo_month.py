@@ -62,7 +62,11 @@ class Month:
     openings: list[Any] = field(default_factory=list)
     paydays: list[Payday] = field(default_factory=list)
     beside: list[Payday] = field(default_factory=list)
-    adjusted: list[Any] = field(default_factory=list)  # rows of adjustments.csv that came in after the lock
+    later: dict[str, list[Any]] = field(default_factory=dict)  # rows that came in later, by the name of the file
+
+    def came_later(self, name: str) -> list[Any]:
+        """The rows of one kind of file that came in while the month was closed and paid."""
+        return self.later.get(name, [])
 
     @property
     def runs(self) -> list[Payday]:
@@ -105,7 +109,8 @@ class Office:
         if not folder.is_dir():
             return False
         company = await asyncio.to_thread(read_company, folder)
-        self.month.adjusted.extend(company.of("adjustments"))
+        for name, rows in company.rows.items():
+            self.month.later.setdefault(name, []).extend(rows)
         if company.problems:
             raise DemoFailed(f"the files of {folder} cannot be used; {company.problems[0]}")
         await load(company, self._callers, self._steps, ", later")

@@ -44,8 +44,9 @@ def print_story(console: Console, books: Books) -> set[str]:
                      justify="right", no_wrap=True, width=11)  # fmt: skip
     named: set[str] = set()
     told = 0
-    for chapter in CHAPTERS:
-        for tell in chapter:
+    for chapter, tells in CHAPTERS.items():
+        table.add_row(Text(chapter, style="bold underline"))
+        for tell in tells:
             for case in tell(books):
                 if told < MAX_CASES:
                     told += 1
@@ -139,7 +140,7 @@ def _out_of_order(books: Books) -> Iterator[Case]:
 
 
 def _after_lock(books: Books) -> Iterator[Case]:
-    rows = {(row["employee_number"], row["work_date"]): row for row in books.month.adjusted}
+    rows = {(row["employee_number"], row["work_date"]): row for row in books.month.came_later("adjustments")}
     for (number, work_date), row in list(rows.items())[:EXAMPLES]:
         who = books.ids.get(number, "")
         for made in books.timesheets.get(who, {"adjustments": ()})["adjustments"]:
@@ -465,7 +466,7 @@ def _late_raises(books: Books) -> Iterator[Case]:
         for who, (before, after) in payday.recalculated.items():
             yield Case(
                 "late raise",
-                f"a raise of {books.person(who)} came in after the calculation",
+                f"{books.person(who)}: {_raise_of(books, who)} came in after the calculation",
                 "STALE, approval refused: INPUTS_CHANGED; recalculated alone, gross was "
                 f"{books.amount(before['gross']):,.2f}",
                 f"{books.amount(after['gross']):,.2f}",
@@ -475,11 +476,18 @@ def _late_raises(books: Books) -> Iterator[Case]:
             who = stale["employee_id"]
             yield Case(
                 "left to retro",
-                f"so did one of {books.person(who)}; payroll leaves it to retro by name",
-                "approved as calculated and marked as stale; the difference is for a later run",
+                f"{books.person(who)}: {_raise_of(books, who)} came in after the calculation, too",
+                "left to retro by name: approved as calculated and marked as stale; the difference is for a later run",
                 _register_amount(books, who, "gross"),
                 who,
             )
+
+
+def _raise_of(books: Books, employee_id: str) -> str:
+    for row in books.month.came_later("compensation_changes"):
+        if books.ids.get(row["employee_number"]) == employee_id:
+            return f"a raise to {_plain(row['monthly_wage'])} from {_day(row['effective_date'])}"
+    return "a change"
 
 
 def _bonus(books: Books) -> Iterator[Case]:
@@ -538,12 +546,12 @@ def _history(books: Books) -> Iterator[Case]:
 
 
 Tell = Callable[[Books], Iterable[Case]]
-CHAPTERS: tuple[tuple[Tell, ...], ...] = (
-    (_late, _forgotten, _doubled, _out_of_order, _without_punches, _after_lock),
-    (_nights, _rotation, _split_shift, _flexible, _other_zone, _made_up_days),
-    (_raises, _joiners, _leavers, _rehired, _transfers),
-    (_overtime, _on_request, _unpaid, _late_raises, _bonus, _taken_back, _history),
-)
+CHAPTERS: dict[str, tuple[Tell, ...]] = {
+    "Punches": (_late, _forgotten, _doubled, _out_of_order, _without_punches, _after_lock),
+    "Shifts": (_nights, _rotation, _split_shift, _flexible, _other_zone, _made_up_days),
+    "People": (_raises, _joiners, _leavers, _rehired, _transfers),
+    "Pay": (_overtime, _on_request, _unpaid, _late_raises, _bonus, _taken_back, _history),
+}
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------

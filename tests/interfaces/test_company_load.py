@@ -217,3 +217,136 @@ async def test_an_absence_is_entered_for_the_person_once(tmp_path: Path) -> None
     assert [body for path, body in backend.changes() if path == "/v1/absences"] == [
         {"employee_id": "id-of-E2", "code": "UNPAID", "start_date": "2026-10-23", "minutes": 0, "paid_share": "0"}
     ]
+
+
+KNOWN = {"employee_number": "E2", "id": "two", "assignment": {"pay_group": "CN-MONTHLY"}}
+BOSS = {"employee_number": "E1", "id": "one", "assignment": None}
+
+
+def people_and(**lists: list[Any]) -> Callable[[httpx.Request], httpx.Response]:
+    """A backend that knows E1 and E2, and lists by path."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method != "GET":
+            return httpx.Response(200, json={})
+        name = request.url.path.removeprefix("/v1/").replace("-", "_")
+        found = [KNOWN, BOSS] if name == "employees" else lists.get(name, [])
+        return httpx.Response(200, json={"data": found, "next_cursor": None})
+
+    return answer
+
+
+async def test_a_transfer_is_sent_with_what_it_changes_and_only_once(tmp_path: Path) -> None:
+    rows = "employee_number,effective_date,department,manager,reason\nE2,2026-10-19,ENG,E1,Reorganisation\n"
+    before, after = {"assignment": {"department": "HQ", "manager_id": None}}, {
+        "assignment": {"department": "ENG", "manager_id": "one"}
+    }  # fmt: skip
+    new, moved = Backend(people_and(), two=before), Backend(people_and(), two=after)
+
+    await new.load(tmp_path, transfers=rows)
+    _, again = await moved.load(tmp_path, transfers=rows)
+
+    assert new.changes() == [
+        (
+            "/v1/employees/two/transfers",
+            {
+                "effective_date": "2026-10-19",
+                "assignment": {"department": "ENG", "manager_id": "one"},
+                "reason": "Reorganisation",
+            },
+        )
+    ]
+    assert moved.changes() == []
+    assert (again.loaded[0].changed, again.loaded[0].unchanged) == (0, 1)
+
+
+async def test_the_accounts_of_a_person_are_sent_together_in_the_order_of_the_file(tmp_path: Path) -> None:
+    rows = (
+        "employee_number,effective_date,bank_account,amount,currency\n"
+        'E2,2026-10-01,9999 0000 0002,"1,500.00",CNY\n'
+        "E2,2026-10-01,9999 0000 0001,,\n"
+    )
+    backend = Backend(people_and(), two={"person": {"legal_name": "Li Wei", "bank_accounts": []}})
+
+    await backend.load(tmp_path, bank_accounts=rows)
+
+    [(path, body)] = backend.changes()
+    assert path == "/v1/employees/two/bank-accounts"
+    assert body["bank_accounts"] == [
+        {
+            "holder_name": "Li Wei",
+            "account_number": "999900000002",
+            "amount": {"amount": "1500.00", "currency": "CNY"},
+        },
+        {"holder_name": "Li Wei", "account_number": "999900000001"},
+    ]
+
+
+async def test_lines_of_one_work_date_and_reason_are_one_adjustment(tmp_path: Path) -> None:
+    rows = (
+        "employee_number,work_date,pay_code,day_kind,minutes,reason\n"
+        "E2,2026-10-28,ABSENT,WORKDAY,-480,at a customer's\n"
+        "E2,2026-10-28,REGULAR,WORKDAY,480,at a customer's\n"
+    )
+    known = {"work_date": "2026-10-28", "reason": "at a customer's"}
+    new = Backend(people_and(timesheets=[{"id": "sheet", "adjustments": []}]))
+    there = Backend(people_and(timesheets=[{"id": "sheet", "adjustments": [known]}]))
+
+    await new.load(tmp_path, adjustments=rows)
+    await there.load(tmp_path, adjustments=rows)
+
+    [(path, body)] = new.changes()
+    assert path == "/v1/timesheets/sheet/adjustments"
+    assert [(line["pay_code"], line["minutes"]) for line in body["lines"]] == [("ABSENT", -480), ("REGULAR", 480)]
+    assert there.changes() == []
+
+
+async def test_a_run_is_taken_back_once_and_only_where_it_is_final(tmp_path: Path) -> None:
+    rows = "pay_group,period,run,reason\nCN-MONTHLY,2026-10,OFF_CYCLE,wrong person\n"
+    final = {"id": "paid", "kind": "OFF_CYCLE", "status": "FINALIZED", "reverses_run_id": None}
+    reversal = {"id": "back", "kind": "REVERSAL", "status": "CALCULATED", "reverses_run_id": "paid"}
+    new, there, none = (
+        Backend(people_and(payroll_runs=runs))
+        for runs in ([final], [reversal, final], [{**final, "status": "CALCULATED"}])
+    )
+
+    await new.load(tmp_path, reversals=rows)
+    await there.load(tmp_path, reversals=rows)
+    taken, refused = await none.load(tmp_path, reversals=rows)
+
+    assert new.changes() == [("/v1/payroll-runs/paid/reverse", {"reason": "wrong person"})]
+    assert (there.changes(), none.changes()) == ([], [])
+    assert not taken
+    assert [str(each) for each in refused.loaded[-1].problems] == [
+        "reversals.csv line 2, column run: there is no final run of this kind to take back"
+    ]
+
+
+async def test_who_has_an_opening_balance_is_not_given_another(tmp_path: Path) -> None:
+    rows = (
+        "employee_number,period,gross,deductions,net,income,contributions,special_additional,tax,months,source,source_date\n"
+        "E2,2026-09,189000.00,40747.50,148252.50,189000,33075,9000,7672.50,9,Statement,2026-10-10\n"
+    )
+    run = {"id": "opened", "kind": "OPENING", "status": "FINALIZED"}
+
+    def opened(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/payroll-runs/opened/payslips":
+            return httpx.Response(200, json={"data": [{"employee_id": "two"}], "next_cursor": None})
+        return people_and(payroll_runs=[run])(request)
+
+    class Paid(Backend):
+        """Answers lists below a run too."""
+
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            return opened(request) if request.method == "GET" else super().__call__(request)
+
+    new, there = Backend(people_and()), Paid(people_and())
+    await new.load(tmp_path, opening_balances=rows)
+    await there.load(tmp_path, opening_balances=rows)
+
+    [(path, body)] = new.changes()
+    assert (path, body["pay_group"], body["period"]) == ("/v1/opening-balances", "CN-MONTHLY", "2026-09")
+    assert body["balances"][0]["statutory"] == {
+        "income": "189000", "contributions": "33075", "special_additional": "9000", "tax": "7672.50", "months": "9",
+    }  # fmt: skip
+    assert there.changes() == []

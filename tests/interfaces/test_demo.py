@@ -258,6 +258,19 @@ def test_every_payslip_is_what_the_published_rules_give_to_the_cent(backend: Bac
         assert (len(mine), totals[group]) == (count, sums(mine))
 
 
+def test_who_was_left_to_retro_is_marked_and_was_paid_as_calculated(backend: Backend) -> None:
+    [run] = [one for one in backend.get("/v1/payroll-runs", pay_group="CN-MONTHLY")["data"] if one["kind"] == "REGULAR"]
+    [stale] = backend.get(f"/v1/payroll-runs/{run['id']}/stale")["data"]
+    [payslip] = [
+        one
+        for one in backend.get("/v1/payslips", employee_id=stale["employee_id"])["data"]
+        if one["run_id"] == run["id"]
+    ]
+
+    assert stale["left_to_retro"]
+    assert (payslip["stale"], payslip["gross"]["amount"]) == (True, "14000.00")
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_register_shows_who_has_a_story_and_the_others_as_a_sum(demo: Ran, group: str) -> None:
     rows = register(demo.out, group)
@@ -324,8 +337,8 @@ def test_the_payslip_with_the_raise_is_explained_line_by_line(demo: Ran) -> None
         ("rehire", "left on Tue 30 Jun, back on Mon 19 Oct", f"{D(7000) * 10 / 20:,.2f}"),
         ("new department", "from SALES-EAST to ENG-HW on Mon 19 Oct", "12,000.00"),
         ("new employer", "from HUAXING to HUAXING-YN on Fri 16 Oct", "8,000.00"),
-        ("late raise", "a raise of E0032", "16,500.00"),
-        ("left to retro", "so did one of E0033", "14,000.00"),
+        ("late raise", "E0032 Xie Tao: a raise to 16,500 from Thu 1 Oct", "16,500.00"),
+        ("left to retro", "E0033 Zou Lin: a raise to 15,000 from Mon 12 Oct", "14,000.00"),
         ("bonus taxed alone", "annual bonus of 36,000.00", f"-{D(36000) * D('0.03'):,.2f}"),
         ("off-cycle bonus", "24,000.00 paid beside the month", f"-{D(24000) * D('0.03'):,.2f}"),
         ("opening balance", "brings 9 months: income 189,000, tax 7,672.5", "-1,132.50"),
