@@ -20,7 +20,7 @@ from application.edge.fields import (
     Whole,
     Zone,
 )
-from application.edge.pages import AsOfQuery, DatedQuery, PageQuery
+from application.edge.pages import AsOfQuery, PageQuery
 
 PERSONAL = {"x-pii": "personal"}
 SENSITIVE = {"x-pii": "sensitive"}
@@ -384,7 +384,10 @@ class CorrectionBody(Body):
     """A change was recorded wrongly: what it should have said. Only what is named replaces what it said."""
 
     change_id: Annotated[Id, Field(description="The change, from the history.")]
-    effective_date: Annotated[CivilDate | None, Field(description="The right effective date.")] = None
+    effective_date: Annotated[
+        CivilDate | None,
+        Field(description="The right effective date, as the history has it: of a termination the day after the last."),
+    ] = None
     assignment: Annotated[AssignmentChangeBody | None, Field(description="The right facts of the assignment.")] = None
     compensation: Annotated[CompensationBody | None, Field(description="The right compensation.")] = None
     allowances: Annotated[
@@ -806,8 +809,8 @@ class OrgChartView(View):
     positions: Annotated[list[PositionView], Field(description="By code.", max_length=20000)]
 
 
-class OrgChartQuery(DatedQuery):
-    """Which chart."""
+class OrgChartQuery(AsOfQuery):
+    """Which chart: of a day, as it is known, or at a version of it."""
 
     version: Annotated[
         int | None, Field(description="This version of the chart, the latest where it is not given.", ge=1, le=10**15)

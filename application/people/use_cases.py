@@ -361,6 +361,7 @@ class People:
                 code=code,
                 as_of=to_date(query.as_of or await self._tenants.today()),
                 catalog_version=query.version or 0,
+                known_at=to_instant(query.known_at),
             ),
         )
         current_exchange().has_version(answer.entry.etag)
@@ -377,6 +378,7 @@ class People:
                 kind=to_enum(chart.EntryKind, "ENTRY_KIND_", kind),
                 as_of=to_date(query.as_of or await self._tenants.today()),
                 catalog_version=query.version or 0,
+                known_at=to_instant(query.known_at),
                 page_size=query.limit,
                 page_token=query.cursor,
             ),
@@ -393,6 +395,7 @@ class People:
             chart.ListHeadcountRequest(
                 as_of=to_date(query.as_of or await self._tenants.today()),
                 catalog_version=query.version or 0,
+                known_at=to_instant(query.known_at),
                 page_size=query.limit,
                 page_token=query.cursor,
             ),
@@ -407,7 +410,9 @@ class People:
         answer = await self._calls.read(
             self._org_chart.GetOrgChart,
             chart.GetOrgChartRequest(
-                as_of=to_date(query.as_of or await self._tenants.today()), catalog_version=query.version or 0
+                as_of=to_date(query.as_of or await self._tenants.today()),
+                catalog_version=query.version or 0,
+                known_at=to_instant(query.known_at),
             ),
         )
         return codec.org_chart_view(answer)

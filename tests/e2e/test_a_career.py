@@ -269,6 +269,30 @@ async def test_a_department_moves_with_its_people_and_closes_once_it_is_empty(fi
     assert (await employee.post("/v1/departments/SALES/closings", json=closing)).status_code == 403
 
 
+async def test_the_org_chart_is_read_as_it_was_known(firm: Staffed) -> None:
+    owner = firm.company.owner
+    put = {"effective_date": "2026-01-01", "name": "Archive", "parent": "HQ"}
+    body_of(await owner.put("/v1/departments/ARCHIVE", json=put))
+    before = body_of(await owner.get("/v1/org-chart"))["published_at"]
+    body_of(await owner.put("/v1/departments/ARCHIVE", json=put | {"name": "Records"}))
+
+    async def name_known_at(**query: Any) -> list[str | None]:
+        chart = body_of(await owner.get("/v1/org-chart", params=query))
+        one = await owner.get("/v1/departments/ARCHIVE", params=query)
+        return [
+            next((each["name"] for each in chart["departments"] if each["code"] == "ARCHIVE"), None),
+            one.json().get("name"),
+        ]
+
+    assert await name_known_at() == ["Records", "Records"]
+    assert await name_known_at(known_at=before) == ["Archive", "Archive"]
+    assert await name_known_at(known_at="2020-01-01T00:00:00Z") == [None, None]
+    counted = body_of(await owner.get("/v1/headcount", params={"known_at": "2020-01-01T00:00:00Z"}))
+    assert counted["data"] == []
+    both = await owner.get("/v1/org-chart", params={"known_at": before, "version": 1})
+    assert (both.status_code, both.json()["errors"][0]["field"]) == (422, "known_at")
+
+
 async def test_a_headcount_says_what_is_planned_taken_and_free_on_any_day(firm: Staffed) -> None:
     seller = {"department": "SALES", "position": "SELLER"}
     await a_person(firm, "SELLER-1", **seller)

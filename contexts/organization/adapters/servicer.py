@@ -320,7 +320,9 @@ class OrgChartServicer(org_chart_pb2_grpc.OrgChartServiceServicer):
         self, request: org_chart_pb2.GetOrgChartRequest, context: Any
     ) -> org_chart_pb2.GetOrgChartResponse:
         """See the proto."""
-        query = chart.ReadChart(self._as_of(request), request.catalog_version)
+        query = chart.ReadChart(
+            self._as_of(request), request.catalog_version, known_at=codec.optional_instant(request, "known_at")
+        )
         found = await self._queries.run(lambda view: chart.read_chart(query, view))
         return chart_codec.chart_to_proto(found, query.as_of)
 
@@ -329,7 +331,8 @@ class OrgChartServicer(org_chart_pb2_grpc.OrgChartServiceServicer):
     ) -> org_chart_pb2.GetOrgChartEntryResponse:
         """See the proto."""
         kind = EntryKind(request.kind)
-        query = chart.ReadChart(self._as_of(request), request.catalog_version, kind, request.code)
+        known_at = codec.optional_instant(request, "known_at")
+        query = chart.ReadChart(self._as_of(request), request.catalog_version, kind, request.code, known_at=known_at)
         found = await self._queries.run(lambda view: chart.read_entry(query, view))
         entry = chart_codec.entry_on(found.content, kind, request.code, query.as_of)
         return org_chart_pb2.GetOrgChartEntryResponse(entry=entry, catalog_version=found.catalog_version)
@@ -342,6 +345,7 @@ class OrgChartServicer(org_chart_pb2_grpc.OrgChartServiceServicer):
         query = chart.ReadChart(
             self._as_of(request),
             request.catalog_version,
+            known_at=codec.optional_instant(request, "known_at"),
             after_code="" if keys is None else keys[0],
             limit=page_size(request.page_size),
         )
@@ -366,6 +370,7 @@ class OrgChartServicer(org_chart_pb2_grpc.OrgChartServiceServicer):
             self._as_of(request),
             request.catalog_version,
             EntryKind(request.kind),
+            known_at=codec.optional_instant(request, "known_at"),
             after_code="" if keys is None else keys[0],
             limit=page_size(request.page_size),
         )

@@ -13,6 +13,7 @@ from contexts.organization.domain.org_chart import (
     lost_days,
 )
 from contexts.organization.repository.port import InUse, Unit, View
+from kernel.errors import InvalidValue
 from kernel.period import Period
 
 
@@ -27,7 +28,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class ReadChart:
-    """The chart (one kind, one code) on a date, at a version (0: the latest)."""
+    """The chart (one kind, one code) on a date, at a version (0: the latest), or as known at an instant."""
 
     as_of: date
     catalog_version: int = 0
@@ -35,6 +36,7 @@ class ReadChart:
     code: str = ""
     after_code: str = ""
     limit: int = 0
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,25 @@ def _still_named(code: str, days: Period, used: InUse) -> EntryInUse:
     )
 
 
+async def _head(query: ReadChart, view: View) -> tuple[int, datetime | None]:
+    """The version that is asked for. Raises InvalidValue where it is asked for twice, EntryNotFound."""
+    if query.known_at is None:
+        return await view.org_charts.head(query.catalog_version)
+    if query.catalog_version:
+        raise InvalidValue("name a version or an instant, one of them", field="known_at")
+    return await view.org_charts.head_known_at(query.known_at)
+
+
 async def read_chart(query: ReadChart, view: View) -> ChartReading:
     """All kinds. Raises EntryNotFound for a version that is not there yet."""
-    version, time = await view.org_charts.head(query.catalog_version)
+    version, time = await _head(query, view)
     return ChartReading(await view.org_charts.content(version), version, time)
 
 
 async def read_entry(query: ReadChart, view: View) -> ChartReading:
     """One entry. Raises EntryNotFound where it is not open on the date."""
     assert query.kind is not None
-    version, time = await view.org_charts.head(query.catalog_version)
+    version, time = await _head(query, view)
     content = await view.org_charts.content(version, references=[(query.kind, query.code)])
     if content.at(query.kind, query.code, query.as_of) is None:
         raise EntryNotFound(
@@ -96,12 +107,13 @@ async def read_entry(query: ReadChart, view: View) -> ChartReading:
 async def list_headcount(query: ReadChart, view: View) -> tuple[ChartReading, Mapping[str, int]]:
     """A page of positions by code, and how many people hold each on the date."""
     reading = await list_entries(replace(query, kind=EntryKind.POSITION), view)
-    return reading, await view.employees.holders([code for _, code in reading.content.timelines], query.as_of)
+    positions = [code for _, code in reading.content.timelines]
+    return reading, await view.employees.holders(positions, query.as_of, query.known_at)
 
 
 async def list_entries(query: ReadChart, view: View) -> ChartReading:
     """A page of one kind by code; closed entries are left out by the reader."""
     assert query.kind is not None
-    version, time = await view.org_charts.head(query.catalog_version)
+    version, time = await _head(query, view)
     content, next_code = await view.org_charts.page(version, query.kind, query.after_code, query.limit)
     return ChartReading(content, version, time, next_code)

@@ -243,10 +243,10 @@ class MemoryEmployeeReadings:
         below = [state.id for state in everyone if self._reports(state, reporting) and state.id in managers]
         return below[:limit]
 
-    async def holders(self, positions: Sequence[str], day: date) -> Mapping[str, int]:
+    async def holders(self, positions: Sequence[str], day: date, known_at: datetime | None) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         for state in self._tenant.employees.values():
-            segment = state.projection.at(day)
+            segment = self._projection(state, known_at).at(day)
             if segment is not None and segment.work is not None and segment.status(day) is EmployeeStatus.ACTIVE:
                 found[segment.work.assignment.position] += 1
         return {position: found[position] for position in positions if found[position]}
@@ -404,6 +404,11 @@ class MemoryOrgChartReadings:
             raise EntryNotFound(f"the org chart has versions up to {chart.version}", field="catalog_version")
         times = [change.record_time for change in chart.changes if change.catalog_version == catalog_version]
         return catalog_version, times[0]
+
+    async def head_known_at(self, known_at: datetime) -> tuple[int, datetime | None]:
+        changes = self._tenant.org_chart().changes
+        known = [each.catalog_version for each in changes if each.record_time and each.record_time <= known_at]
+        return await self.head(max(known)) if known else (0, None)
 
     async def content(
         self, catalog_version: int, kinds: Sequence[EntryKind] = (), references: Iterable[Reference] = ()

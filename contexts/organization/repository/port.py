@@ -272,7 +272,7 @@ class EmployeeReadings(Protocol):
         """Those of `reporting` who have reports of their own that day, at most `limit`."""
         ...
 
-    async def holders(self, positions: Sequence[str], day: date) -> Mapping[str, int]:
+    async def holders(self, positions: Sequence[str], day: date, known_at: datetime | None) -> Mapping[str, int]:
         """How many people in employment hold each of these positions on the day; those that nobody holds left out."""
         ...
 
@@ -310,6 +310,10 @@ class OrgChartReadings(Protocol):
 
     async def head(self, catalog_version: int = 0) -> tuple[int, datetime | None]:
         """The latest version, or the one asked for, and when it was published. Raises EntryNotFound for a later one."""
+        ...
+
+    async def head_known_at(self, known_at: datetime) -> tuple[int, datetime | None]:
+        """The version that was the latest at the instant, and when it was published; 0 and None before the first."""
         ...
 
     async def content(

@@ -198,17 +198,18 @@ _changed_after_position = (
     .order_by(_change.employee_id, _change.version)
     .limit(sa.bindparam("most", type_=sa.Integer()))
 )
-_holders = (
-    select(employee_segment, _segment.position, sa.func.count().label("filled"))
+_holders = {
+    known: select(employee_segment, _segment.position, sa.func.count().label("filled"))
     .where(
         _segment.position.in_(sa.bindparam("positions", expanding=True)),
         _holds,
-        _known_now,
+        condition,
         _segment.spell_start <= _as_of,
         _segment.spell_end > _as_of,
     )
     .group_by(_segment.position)
-)
+    for known, condition in ((False, _known_now), (True, _known_then))
+}
 _line = employee_segment.alias("line")  # a reporting line: of one of the managers, on the day, as known now
 _on = sa.bindparam("reporting_on", type_=_segment.valid_from.type)
 _managers = sa.bindparam("managers", expanding=True, type_=_segment.employee_id.type)
@@ -315,8 +316,9 @@ class SqlEmployeeReadings:
         rows = await self._tx.rows(_managers_below, {**_values_of(reporting), "most": limit})
         return [row["manager_id"] for row in rows]
 
-    async def holders(self, positions: Sequence[str], day: date) -> Mapping[str, int]:
-        rows = await self._tx.rows(_holders, {"positions": list(positions), "as_of": day})
+    async def holders(self, positions: Sequence[str], day: date, known_at: datetime | None) -> Mapping[str, int]:
+        values = {"positions": list(positions), "as_of": day, "known_at": known_at}
+        rows = await self._tx.rows(_holders[known_at is not None], values)
         return {row["position"]: row["filled"] for row in rows}
 
     async def history(self, id: EmployeeId, known_at: datetime | None) -> Sequence[Change]:
@@ -484,6 +486,14 @@ class SqlOrgChartReadings:
         )
         found = await self._tx.row(dated)
         return catalog_version, None if found is None else found["time"]
+
+    async def head_known_at(self, known_at: datetime) -> tuple[int, datetime | None]:
+        table = org_chart_change
+        latest = select(table, sa.func.max(table.c.catalog_version).label("version")).where(
+            table.c.record_time <= known_at
+        )
+        found = await self._tx.row(latest)
+        return (0, None) if found is None or found["version"] is None else await self.head(found["version"])
 
     async def content(
         self, catalog_version: int, kinds: Sequence[EntryKind] = (), references: Iterable[Reference] = ()

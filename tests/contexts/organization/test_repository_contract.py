@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -30,7 +30,7 @@ from contexts.organization.domain.values import BankAccount, EmployeeStatus, End
 from contexts.organization.handlers import change, chart, hire, read
 from contexts.organization.handlers.change import Target
 from contexts.organization.repository.port import Criteria, PayQuestion, Sort, Unit
-from kernel.errors import DomainError, Stale
+from kernel.errors import DomainError, InvalidValue, Stale
 from kernel.ids import EmployeeId, TenantId, Version
 from kernel.period import Period
 from tests.support.organization import (
@@ -772,6 +772,34 @@ async def test_content_at_a_version_and_date_is_the_same_for_ever(store: Store, 
     assert [await read_at(version, date(2026, 6, 30)) for version in (1, 2, 3)] == ["Eng"] * 3
     with pytest.raises(EntryNotFound):
         await read_at(4, TODAY)
+
+
+async def test_chart_and_headcount_are_read_as_they_were_known(store: Store, tenant: TenantId) -> None:
+    async def read_known(known_at: datetime) -> tuple[int, str | None, list[str], dict[str, int]]:
+        async with store.view(tenant) as view:
+            whole = await chart.read_chart(chart.ReadChart(TODAY, known_at=known_at), view)
+            query = chart.ReadChart(TODAY, kind=EntryKind.DEPARTMENT, limit=10, known_at=known_at)
+            listed = await chart.list_entries(query, view)
+            _, filled = await chart.list_headcount(chart.ReadChart(TODAY, limit=10, known_at=known_at), view)
+        entry = whole.content.at(EntryKind.DEPARTMENT, "ENG", TODAY)
+        codes = sorted(code for _, code in listed.content.timelines)
+        return whole.catalog_version, None if entry is None else entry.name, codes, dict(filled)
+
+    founded = store.clock.now()
+    await publish(store, tenant, an_entry("ENG", Department("HQ"), date(2026, 7, 1), "Engineering"))
+    first = await hired(store, tenant)
+    renamed = store.clock.now()
+    await hired(store, tenant)
+    await terminated(store, tenant, first.id, TODAY - timedelta(days=1))
+
+    departments = ["ENG", "HQ", "OPS"]
+    assert await read_known(store.clock.now()) == (2, "Engineering", departments, {"ENGINEER": 1})
+    assert await read_known(renamed) == (2, "Engineering", departments, {"ENGINEER": 1})
+    assert await read_known(founded) == (1, "Eng", departments, {})
+    assert await read_known(datetime(2020, 1, 1, tzinfo=UTC)) == (0, None, [], {})
+    async with store.view(tenant) as view:
+        with pytest.raises(InvalidValue, match="one of them"):
+            await chart.read_chart(chart.ReadChart(TODAY, 1, known_at=renamed), view)
 
 
 async def test_entries_are_listed_in_pages_by_code(store: Store, tenant: TenantId) -> None:

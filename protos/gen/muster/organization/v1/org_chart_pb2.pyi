@@ -501,21 +501,27 @@ class GetOrgChartRequest(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     catalog_version: _builtins.int
     """Version of the chart, 0 = the latest."""
     @_builtins.property
     def as_of(self) -> _date_pb2.Date:
         """The date, not set = today in UTC."""
 
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the latest at this instant, not set = now; not beside a catalog_version."""
+
     def __init__(
         self,
         *,
         as_of: _date_pb2.Date | None = ...,
         catalog_version: _builtins.int = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "known_at", b"known_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,6 +577,7 @@ class GetOrgChartEntryRequest(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     kind: Global___EntryKind.ValueType
     """Its kind."""
     code: _builtins.str
@@ -581,6 +588,10 @@ class GetOrgChartEntryRequest(_message.Message):
     def as_of(self) -> _date_pb2.Date:
         """The date, not set = today in UTC."""
 
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the latest at this instant, not set = now; not beside a catalog_version."""
+
     def __init__(
         self,
         *,
@@ -588,10 +599,11 @@ class GetOrgChartEntryRequest(_message.Message):
         code: _builtins.str = ...,
         as_of: _date_pb2.Date | None = ...,
         catalog_version: _builtins.int = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "code", b"code", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "code", b"code", "kind", b"kind", "known_at", b"known_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -636,6 +648,7 @@ class ListOrgChartEntriesRequest(_message.Message):
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     kind: Global___EntryKind.ValueType
     """The kind."""
     catalog_version: _builtins.int
@@ -648,6 +661,10 @@ class ListOrgChartEntriesRequest(_message.Message):
     def as_of(self) -> _date_pb2.Date:
         """The date, not set = today in UTC."""
 
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the latest at this instant, not set = now; not beside a catalog_version."""
+
     def __init__(
         self,
         *,
@@ -656,10 +673,11 @@ class ListOrgChartEntriesRequest(_message.Message):
         catalog_version: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "kind", b"kind", "known_at", b"known_at", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -707,6 +725,7 @@ class ListHeadcountRequest(_message.Message):
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     catalog_version: _builtins.int
     """Version of the chart, 0 = the latest."""
     page_size: _builtins.int
@@ -717,6 +736,10 @@ class ListHeadcountRequest(_message.Message):
     def as_of(self) -> _date_pb2.Date:
         """The date, not set = today in UTC."""
 
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the latest at this instant, not set = now; not beside a catalog_version."""
+
     def __init__(
         self,
         *,
@@ -724,10 +747,11 @@ class ListHeadcountRequest(_message.Message):
         catalog_version: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "catalog_version", b"catalog_version", "known_at", b"known_at", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
