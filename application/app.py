@@ -32,6 +32,7 @@ from application.people.routes import routes as people_routes
 from application.people.use_cases import People
 from application.self_service.routes import routes as self_service_routes
 from application.self_service.use_cases import SelfService
+from application.time.boards import Boards
 from application.time.requests import Requests
 from application.time.rosters import Rosters
 from application.time.routes import routes as time_routes
@@ -79,6 +80,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.people = People(organization, tenants, relations)
     rosters, teams = Rosters(organization, attendance), Teams(organization, relations, tenants)
     app.state.time = Time(attendance, relations, rosters)
+    app.state.boards = Boards(attendance, teams)
     app.state.requests = Requests(attendance, relations, rosters, teams)
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
     app.state.admission = gate.admission

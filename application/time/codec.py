@@ -383,8 +383,8 @@ def _occurrence_view(one: timesheet_pb2.Occurrence) -> schemas.OccurrenceView:
         day_kind=from_enum(day_kind_pb2.DayKind, "DAY_KIND_", one.day_kind),
         shift=blank(one.shift),
         status=from_enum(timesheet_pb2.OccurrenceStatus, "OCCURRENCE_STATUS_", one.status),
-        planned=[_span_view(span) for span in one.planned],
-        breaks=[_span_view(span) for span in one.breaks],
+        planned=[span_view(span) for span in one.planned],
+        breaks=[span_view(span) for span in one.breaks],
         punches=[
             schemas.OccurrencePunchView.model_construct(
                 punch_id=UUID(punch.punch_id),
@@ -395,7 +395,7 @@ def _occurrence_view(one: timesheet_pb2.Occurrence) -> schemas.OccurrenceView:
             )
             for punch in one.punches
         ],
-        present=[_span_view(span) for span in one.present],
+        present=[span_view(span) for span in one.present],
         planned_minutes=one.planned_minutes,
         worked_minutes=one.worked_minutes,
         regular_minutes=one.regular_minutes,
@@ -411,7 +411,8 @@ def _occurrence_view(one: timesheet_pb2.Occurrence) -> schemas.OccurrenceView:
     )
 
 
-def _span_view(span: timesheet_pb2.TimeInterval) -> schemas.IntervalView:
+def span_view(span: timesheet_pb2.TimeInterval) -> schemas.IntervalView:
+    """A span of time by instants."""
     return schemas.IntervalView.model_construct(start=from_instant(span.start_time), end=from_instant(span.end_time))
 
 

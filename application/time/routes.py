@@ -10,8 +10,9 @@ from application.edge.operation import Criticality, IfMatch
 from application.edge.pages import Page
 from application.edge.routes import Routes
 from application.edge.wire import to_date
-from application.time import codec, schemas
+from application.time import board_schemas, codec, schemas
 from application.time import request_schemas as asked
+from application.time.boards import Boards
 from application.time.requests import Requests
 from application.time.use_cases import Time
 
@@ -32,7 +33,14 @@ async def requests_of(request: Request) -> Requests:
     return found
 
 
+async def boards_of(request: Request) -> Boards:
+    """The use cases of boards."""
+    found: Boards = request.app.state.boards
+    return found
+
+
 Uses = Annotated[Time, Depends(time_of)]
+Looking = Annotated[Boards, Depends(boards_of)]
 Asking = Annotated[Requests, Depends(requests_of)]
 BadgeNumber = Annotated[Code, Path(description="The number on the badge.", examples=["B-1047"])]
 CorrectionId = Annotated[Id, Path(description="The correction.")]
@@ -89,6 +97,22 @@ async def get_badge(badge_number: BadgeNumber, time: Uses) -> schemas.BadgeView:
 async def list_badges(query: Annotated[schemas.BadgesQuery, Query()], time: Uses) -> Page[schemas.BadgeView]:
     """A page of badges, by number."""
     return await time.list_badges(query)
+
+
+@routes.get("/v1/attendance/board", "attendance_board.read", tag="attendance")
+async def get_attendance_board(
+    query: Annotated[board_schemas.BoardQuery, Query()], boards: Looking
+) -> board_schemas.BoardView:
+    """Who is in, late or out, now or as of an instant: a page of the people within the caller's reach, by number."""
+    return await boards.board(query)
+
+
+@routes.get("/v1/attendance/exceptions", "attendance_board.read", tag="attendance", criticality=Criticality.DEFERRABLE)
+async def list_attendance_exceptions(
+    query: Annotated[board_schemas.ExceptionsQuery, Query()], boards: Looking
+) -> board_schemas.TimeExceptionsView:
+    """The days of a period that somebody has to look at before it closes: missing punches, nobody came, late, early."""
+    return await boards.exceptions(query)
 
 
 @routes.get("/v1/timesheets", "timesheet.list", tag="attendance", criticality=Criticality.DEFERRABLE)

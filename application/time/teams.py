@@ -27,45 +27,36 @@ class Teams:
         """Everybody whom the reach names, None where that is the whole tenant. Raises Forbidden beyond 500 people."""
         if found.everybody:
             return None
-        ids, more = await self.page(found, limit=TEAM)
+        if not (found.team or found.legal_entities or found.departments):
+            mine = current_exchange().caller.employee_id
+            return [str(mine)] if found.oneself and mine is not None else []
+        people, more = await self.page(found, limit=TEAM)
         if more:
             raise Forbidden(f"your roles reach more than {TEAM} people: name an employee_id")
-        return ids
+        return [one.employee_id for one in people]
 
     async def page(
-        self,
-        found: Reach,
-        *,
-        limit: int,
-        cursor: str = "",
-        department: str = "",
-        location: str = "",
-        working: bool = False,
-    ) -> tuple[list[str], str]:
-        """A page of the people of the reach (`working`: who are employed today) and where it ends, "" on the last."""
-        today = to_date(await self._tenants.today())
-        request = employee_pb2.ListEmployeesRequest(
-            page_size=limit,
-            page_token=cursor,
-            as_of=today,
-            statuses=[employee_pb2.EMPLOYEE_STATUS_ACTIVE] if working else [],
-            departments=[department] if department else [],
-            location=location,
-        )
+        self, found: Reach, *, limit: int, cursor: str = "", wanted: employee_pb2.ListEmployeesRequest | None = None
+    ) -> tuple[list[employee_pb2.Employee], str]:
+        """A page of the people of the reach who fit `wanted`, and where it ends; empty on the last page."""
+        request = employee_pb2.ListEmployeesRequest()
+        if wanted is not None:
+            request.CopyFrom(wanted)
+        request.page_size, request.page_token = limit, cursor
+        request.MergeFrom(employee_pb2.ListEmployeesRequest(as_of=to_date(await self._tenants.today())))
         caller = current_exchange().caller
         if found.legal_entities:
             request.legal_entities.extend(sorted(found.legal_entities)[:100])
         elif found.departments:
             reached = await self._relations.below(found.departments)
-            asked = {department} & reached if department else reached
+            asked = set(request.departments) & reached if request.departments else reached
             if not asked:
                 return [], ""
             del request.departments[:]
             request.departments.extend(sorted(asked)[:100])
-        elif found.team and caller.employee_id is not None:
-            request.below_manager_id = str(caller.employee_id)
         elif not found.everybody:
-            mine = [str(caller.employee_id)] if found.oneself and caller.employee_id is not None else []
-            return mine, ""
+            if not found.team or caller.employee_id is None:
+                return [], ""
+            request.below_manager_id = str(caller.employee_id)
         answer = await self._calls.read(self._employees.ListEmployees, request)
-        return [one.employee_id for one in answer.employees], answer.next_page_token
+        return list(answer.employees), answer.next_page_token

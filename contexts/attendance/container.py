@@ -10,6 +10,7 @@ from chassis.clock import SystemClock
 from chassis.database import Database, Tx
 from chassis.principal import Call
 from chassis.unit_of_work import Commands, Queries, UnitOfWork
+from contexts.attendance.adapters.board_servicer import BoardServicer
 from contexts.attendance.adapters.codec import ProtoTotals
 from contexts.attendance.adapters.published import published
 from contexts.attendance.adapters.servicer import RosterServicer, TimeCatalogServicer, TimesheetServicer
@@ -82,5 +83,6 @@ class Container:
         commands = providers.Singleton(Commands, database, work, published, clock, committed)
         queries = providers.Singleton(Queries, database, providers.Singleton(sql_readings, planners, database))
         self.timesheets = providers.Singleton(TimesheetServicer, commands, queries, clock)
+        self.boards = providers.Singleton(BoardServicer, queries, clock)
         self.roster = providers.Singleton(RosterServicer, commands, queries)
         self.time_catalog = providers.Singleton(TimeCatalogServicer, commands, queries)

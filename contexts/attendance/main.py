@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from muster.attendance.v1 import roster_pb2_grpc, time_catalog_pb2_grpc, timesheet_pb2_grpc
+from muster.attendance.v1 import board_pb2_grpc, roster_pb2_grpc, time_catalog_pb2_grpc, timesheet_pb2_grpc
 
 from chassis.service import DataService, Opened, Parts
 from contexts.attendance.container import Container
@@ -15,6 +15,7 @@ async def build(opened: Opened) -> Parts:
     return Parts(
         [
             (timesheet_pb2_grpc.add_TimesheetServiceServicer_to_server, container.timesheets()),
+            (board_pb2_grpc.add_BoardServiceServicer_to_server, container.boards()),
             (roster_pb2_grpc.add_RosterServiceServicer_to_server, container.roster()),
             (time_catalog_pb2_grpc.add_TimeCatalogServiceServicer_to_server, container.time_catalog()),
         ]

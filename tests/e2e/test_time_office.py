@@ -180,6 +180,37 @@ async def test_a_kiosk_names_people_by_badge_and_its_slow_clock_is_set_right(acm
     assert (by_badge.status_code, assigned.status_code) == (403, 403)
 
 
+async def test_the_board_and_the_exceptions_show_a_manager_the_team(acme: Staffed) -> None:
+    owner = acme.company.owner
+    manager = await acme.company.sign_in("manager", acme.ids["E0001"])
+    punches = [one for one in punches_of("E0002") if one["punched_at"] != f"{DAY}T18:00:00+08:00"]
+    await month_of(acme, "E0002", punches)
+    noon = {"at": f"{DAY}T12:30:00+08:00"}
+
+    everybody = body_of(await owner.get("/v1/attendance/board", params=noon | {"department": "ENG"}))
+    inside = body_of(await owner.get("/v1/attendance/board", params=noon | {"presence": "IN"}))
+    first = body_of(await owner.get("/v1/attendance/board", params=noon | {"limit": 2}))
+    rest = body_of(await owner.get("/v1/attendance/board", params=noon | {"cursor": first["next_cursor"]}))
+    nowhere = body_of(await owner.get("/v1/attendance/board", params=noon | {"location": "MOON"}))
+    team = body_of(await manager.get("/v1/attendance/board", params=noon))
+    employee = await acme.company.sign_in("employee", acme.ids["E0002"])
+    refused = await employee.get("/v1/attendance/board")
+    missing = {"period": PERIOD, "kind": "MISSING_PUNCH", "pay_group": "CN-MONTHLY"}
+    found = body_of(await owner.get("/v1/attendance/exceptions", params=missing))
+
+    numbers = [one["employee_number"] for one in everybody["data"]]
+    row = next(one for one in everybody["data"] if one["employee_number"] == "E0002")
+    assert numbers == ["E0001", "E0002", "E0003", "E0004", "E0005", "E0006"]
+    assert (row["presence"], row["since"], row["shift"]) == ("IN", f"{DAY}T01:00:00Z", "DAY")
+    assert "E0002" in [one["employee_number"] for one in inside["data"]]
+    assert [one["employee_number"] for one in first["data"] + rest["data"]] == numbers
+    assert (nowhere["data"], refused.status_code) == ([], 403)
+    assert [one["employee_number"] for one in team["data"]] == ["E0004", "E0005", "E0006"]
+    assert [(one["employee_number"], one["work_date"], one["timesheet_status"]) for one in found["data"]] == [
+        ("E0002", DAY, "OPEN")
+    ]
+
+
 async def test_a_correction_of_a_timesheet_that_is_not_there_is_not_found(acme: Staffed) -> None:
     forgotten = {"punched_at": f"{DAY}T18:00:00+08:00", "reason": "forgot"}
 

@@ -128,6 +128,11 @@ def kind_from(number: int) -> DayKind:
     return DayKind(kind)
 
 
+def status_to_proto(status: Status) -> "pb.TimesheetStatus.ValueType":
+    """A status."""
+    return _STATUS_TO[status]
+
+
 def status_from(number: int) -> Status | None:
     """A status, None where it is unspecified."""
     return _STATUS_FROM.get(number)  # type: ignore[call-overload, no-any-return]
@@ -509,7 +514,8 @@ def _sums_to(tally: Tally) -> pb.PeriodSums:
     )
 
 
-def _intervals(spans: Iterable[Span]) -> list[pb.TimeInterval]:
+def intervals_to_proto(spans: Iterable[Span]) -> list[pb.TimeInterval]:
+    """Spans of minutes by their instants."""
     return [
         pb.TimeInterval(start_time=instant_to_proto(instant_of(start)), end_time=instant_to_proto(instant_of(end)))
         for start, end in spans
@@ -522,8 +528,8 @@ def _occurrence_to(outcome: Outcome, corrected: Container[UUID]) -> pb.Occurrenc
         work_date=date_to_proto(outcome.work_date),
         day_kind=_KIND_TO[planned.day_kind],
         shift=planned.shift.code if planned.shift else "",
-        planned=_intervals(planned.spans),
-        breaks=_intervals(planned.breaks),
+        planned=intervals_to_proto(planned.spans),
+        breaks=intervals_to_proto(planned.breaks),
         punches=[
             pb.OccurrencePunch(
                 punch_id=str(stamp.punch_id),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from contexts.attendance.domain.errors import OpenOccurrence, PeriodUnknown
+from contexts.attendance.domain.errors import OpenOccurrence
 from contexts.attendance.domain.periods import widest_span
 from contexts.attendance.domain.planning import Planner
 from contexts.attendance.domain.punches import Stamp
@@ -19,7 +19,7 @@ from contexts.attendance.domain.timesheet import (
     evaluated,
     grounds_for,
 )
-from contexts.attendance.handlers.open_timesheets import open_timesheets
+from contexts.attendance.handlers.open_timesheets import expected_timesheets, open_timesheets
 from contexts.attendance.handlers.work import AttendanceWork
 from contexts.attendance.repository.port import TimesheetKey
 from kernel.errors import DomainError
@@ -172,23 +172,12 @@ async def close_timesheets(cmd: CloseTimesheets, work: AttendanceWork) -> CloseP
 
 
 def _closing(entry: RosterEntry, cmd: CloseTimesheets, planner: Planner) -> dict[TimesheetKey, Grounds]:
-    """The timesheets that one person should have of the period, by what they stand on."""
-    wide = widest_span(cmd.period)
-    found: dict[TimesheetKey, Grounds] = {}
-    for placement in entry.within(wide):
-        overlap = placement.span.intersection(wide)
-        calendar = planner.calendar(placement, overlap.last_day if overlap else wide.last_day)
-        try:
-            period = calendar.named(cmd.period)
-        except PeriodUnknown:
-            continue  # weekly people have no part in a month, nor the other way round
-        grounds = grounds_for(entry, placement.assignment_id, calendar, period, planner.catalog.version)
-        if grounds is None:
-            continue
-        mine = grounds.last.pay_group == cmd.pay_group if cmd.pay_group else grounds.last.department == cmd.department
-        if mine:
-            found[TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)] = grounds
-    return found
+    """The timesheets of the population that one person should have of the period, by what they stand on."""
+    return {
+        key: grounds
+        for key, grounds in expected_timesheets(entry, cmd.period, planner).items()
+        if (grounds.last.pay_group == cmd.pay_group if cmd.pay_group else grounds.last.department == cmd.department)
+    }
 
 
 def _advance(

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from contexts.attendance.domain.errors import NotPlaced, RosterUnknown
+from contexts.attendance.domain.errors import NotPlaced, PeriodUnknown, RosterUnknown
+from contexts.attendance.domain.periods import widest_span
+from contexts.attendance.domain.planning import Planner
+from contexts.attendance.domain.roster import RosterEntry
 from contexts.attendance.domain.timesheet import Grounds, Timesheet, grounds_for
 from contexts.attendance.handlers.work import AttendanceWork
 from contexts.attendance.repository.port import TimesheetKey
@@ -28,6 +31,23 @@ async def open_timesheets(
     for key, grounds in wanted.items():
         found[key].stand_on(grounds)
     return {key: found[key] for key in sorted(found)}, new
+
+
+def expected_timesheets(entry: RosterEntry, period_name: str, planner: Planner) -> dict[TimesheetKey, Grounds]:
+    """The timesheets that one person should have of a period, by what they stand on. Raises PeriodUnknown."""
+    wide = widest_span(period_name)
+    found: dict[TimesheetKey, Grounds] = {}
+    for placement in entry.within(wide):
+        overlap = placement.span.intersection(wide)
+        calendar = planner.calendar(placement, overlap.last_day if overlap else wide.last_day)
+        try:
+            period = calendar.named(period_name)
+        except PeriodUnknown:
+            continue  # weekly people have no part in a month, nor the other way round
+        grounds = grounds_for(entry, placement.assignment_id, calendar, period, planner.catalog.version)
+        if grounds is not None:
+            found[TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)] = grounds
+    return found
 
 
 async def timesheet_on(employee_id: EmployeeId, day: date, field: str, work: AttendanceWork) -> tuple[Timesheet, bool]:

@@ -123,11 +123,7 @@ class MemoryTimesheets:
         return _stamps(self._rows, set(ids))
 
     async def stamps_near(self, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
-        by_id = {window.timesheet_id: window for window in windows}
-        return {
-            id: [stamp for stamp in stamps if by_id[id].start <= stamp.instant <= by_id[id].end]
-            for id, stamps in _stamps(self._rows, set(by_id)).items()
-        }
+        return _stamps_near(self._rows, windows)
 
     async def punches(self, punch_ids: Sequence[UUID]) -> dict[UUID, StoredPunch]:
         return {id: self._rows.punches[id] for id in punch_ids if id in self._rows.punches}
@@ -155,6 +151,14 @@ def _stamps(rows: Rows, ids: set[UUID]) -> dict[UUID, list[Stamp]]:
         if stored.timesheet_id in ids:
             found[stored.timesheet_id].append(stored.punch.stamp)
     return dict(found)
+
+
+def _stamps_near(rows: Rows, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
+    by_id = {window.timesheet_id: window for window in windows}
+    return {
+        id: [stamp for stamp in stamps if by_id[id].start <= stamp.instant <= by_id[id].end]
+        for id, stamps in _stamps(rows, set(by_id)).items()
+    }
 
 
 class MemoryRoster:
@@ -327,6 +331,20 @@ class MemoryReadings:
                 time = state.record_time if before is None else max(before.record_time, state.record_time)
                 latest[state.employee_id] = Change(state.employee_id, state.id, f"{name}Event", index, time)
         return [latest[id] for id in sorted(latest) if after is None or id > after][:limit]
+
+    async def of_keys(self, keys: Sequence[TimesheetKey]) -> dict[TimesheetKey, TimesheetState]:
+        wanted = set(keys)
+        found = ((key_of(state), state) for state in self._rows.timesheets.values())
+        return {key: state for key, state in found if key in wanted}
+
+    async def stamps_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
+        return _stamps(self._rows, set(ids))
+
+    async def stamps_near(self, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
+        return _stamps_near(self._rows, windows)
+
+    async def roster_entries(self, ids: Iterable[EmployeeId]) -> dict[EmployeeId, RosterEntry]:
+        return {id: self._rows.roster[id] for id in ids if id in self._rows.roster}
 
     async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:
         return self._rows.roster.get(employee_id)

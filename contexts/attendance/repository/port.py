@@ -294,6 +294,22 @@ class Readings(Protocol):
         """Whose totals changed at a later position than this one, or at none yet, with the last change; by employee."""
         ...
 
+    async def of_keys(self, keys: Sequence[TimesheetKey]) -> dict[TimesheetKey, TimesheetState]:
+        """Those that are there, without their totals."""
+        ...
+
+    async def stamps_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
+        """Every punch of these timesheets."""
+        ...
+
+    async def stamps_near(self, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
+        """The punches of these timesheets in at least these windows."""
+        ...
+
+    async def roster_entries(self, ids: Iterable[EmployeeId]) -> dict[EmployeeId, RosterEntry]:
+        """Those that are there."""
+        ...
+
     async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:
         """The entry, None where there is none."""
         ...

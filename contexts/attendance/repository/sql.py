@@ -88,7 +88,7 @@ _decided = (
     .where(timesheet_request.c.request_id == sa.bindparam("of_id", type_=_ID))
     .values(status=sa.bindparam("to_status"))
 )
-_of_keys = select(timesheet).where(
+rows_of_keys = select(timesheet).where(
     timesheet.c.employee_id.in_(_ids), timesheet.c.period.in_(sa.bindparam("periods", expanding=True))
 )
 _moved = (
@@ -140,8 +140,8 @@ _totals = select(period_total, period_total.c.timesheet_id, period_total.c.paylo
 _sheet = sa.type_coerce(punch.c.timesheet_id, sa.LargeBinary).label("sheet")  # many rows of few timesheets
 _stamp_columns = (_sheet, punch.c.punch_id, punch.c.punched_at, punch.c.direction)
 stamp_rows = select(punch, *_stamp_columns)
-_stamps = stamp_rows.where(punch.c.timesheet_id.in_(_ids))
-_stamps_near = _stamps.where(
+stamps_of_rows = stamp_rows.where(punch.c.timesheet_id.in_(_ids))
+stamps_near_rows = stamps_of_rows.where(
     punch.c.punched_at >= sa.bindparam("start", type_=_INSTANT),
     punch.c.punched_at <= sa.bindparam("end", type_=_INSTANT),
 )
@@ -153,7 +153,7 @@ _punches = (
     )
     .where(punch.c.punch_id.in_(_ids))
 )
-_roster_of = select(roster).where(roster.c.employee_id.in_(_ids))
+roster_of = select(roster).where(roster.c.employee_id.in_(_ids))
 _numbers = select(roster, roster.c.employee_number, roster.c.employee_id).where(
     roster.c.employee_number.in_(sa.bindparam("numbers", expanding=True))
 )
@@ -239,6 +239,28 @@ async def with_totals(tx: Tx, states: Sequence[TimesheetState], codec: TotalsCod
     ]
 
 
+def values_of_keys(keys: Iterable[TimesheetKey]) -> dict[str, Any]:
+    """What `rows_of_keys` asks for: all that these keys need, and maybe more."""
+    return {"ids": list({key.employee_id for key in keys}), "periods": list({key.period for key in keys})}
+
+
+def keyed_rows(rows: Iterable[RowMapping], keys: Iterable[TimesheetKey]) -> list[RowMapping]:
+    """The rows of exactly these keys."""
+    wanted = set(keys)
+    return [
+        row for row in rows if (row["employee_id"], row["assignment_id"], row["time_calendar"], row["period"]) in wanted
+    ]
+
+
+def window_values(windows: Sequence[Window]) -> dict[str, Any]:
+    """What `stamps_near_rows` asks for: one stretch that holds all windows."""
+    return {
+        "ids": [window.timesheet_id for window in windows],
+        "start": min(window.start for window in windows),
+        "end": max(window.end for window in windows),
+    }
+
+
 def stamps_from(rows: Iterable[RowMapping]) -> dict[UUID, list[Stamp]]:
     """Stamps by timesheet."""
     found: dict[bytes, list[Stamp]] = defaultdict(list)
@@ -283,17 +305,8 @@ class SqlTimesheets:
     async def of_keys(self, keys: Sequence[TimesheetKey]) -> dict[TimesheetKey, Timesheet]:
         if not keys:
             return {}
-        wanted = set(keys)
-        values = {
-            "ids": list({key.employee_id for key in wanted}),
-            "periods": list({key.period for key in wanted}),
-        }
-        rows = await self._tx.rows(_of_keys, values, lock=Lock.UPDATE)
-        keyed = [
-            row
-            for row in rows
-            if (row["employee_id"], row["assignment_id"], row["time_calendar"], row["period"]) in wanted
-        ]
+        rows = await self._tx.rows(rows_of_keys, values_of_keys(keys), lock=Lock.UPDATE)
+        keyed = keyed_rows(rows, keys)
         return {key_of(one.state): one for one in await self._restored(keyed)}
 
     async def add(self, timesheets: Sequence[Timesheet]) -> None:
@@ -447,17 +460,12 @@ class SqlTimesheets:
         return (await self._restored([row]))[0] if row is not None else None
 
     async def stamps(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
-        return stamps_from(await self._tx.rows(_stamps, {"ids": ids})) if ids else {}
+        return stamps_from(await self._tx.rows(stamps_of_rows, {"ids": ids})) if ids else {}
 
     async def stamps_near(self, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
         if not windows:
             return {}
-        values = {
-            "ids": [window.timesheet_id for window in windows],
-            "start": min(window.start for window in windows),
-            "end": max(window.end for window in windows),
-        }
-        return stamps_from(await self._tx.rows(_stamps_near, values))
+        return stamps_from(await self._tx.rows(stamps_near_rows, window_values(windows)))
 
     async def punches(self, punch_ids: Sequence[UUID]) -> dict[UUID, StoredPunch]:
         if not punch_ids:
@@ -519,7 +527,7 @@ class SqlRoster:
 
     async def get_many(self, ids: Iterable[EmployeeId]) -> dict[EmployeeId, RosterEntry]:
         wanted = list(ids)
-        rows = await self._tx.rows(_roster_of, {"ids": wanted}) if wanted else []
+        rows = await self._tx.rows(roster_of, {"ids": wanted}) if wanted else []
         return {EmployeeId(row["employee_id"]): entry_from(row) for row in rows}
 
     async def with_planner(self, ids: Iterable[EmployeeId]) -> tuple[dict[EmployeeId, RosterEntry], Planner]:

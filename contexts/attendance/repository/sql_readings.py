@@ -1,6 +1,6 @@
 """Timesheets and totals in SQL, as they are read."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,16 +21,26 @@ from contexts.attendance.repository.port import (
     RequestFilter,
     RequestKind,
     TimesheetFilter,
+    TimesheetKey,
     TotalsCodec,
+    Window,
+    key_of,
 )
 from contexts.attendance.repository.sql import (
     badge_from,
     entry_from,
     holding_request,
+    keyed_rows,
     planner_of,
+    roster_of,
+    rows_of_keys,
     stamp_rows,
     stamps_from,
+    stamps_near_rows,
+    stamps_of_rows,
     state_from,
+    values_of_keys,
+    window_values,
     with_totals,
 )
 from contexts.attendance.repository.tables import (
@@ -238,6 +248,22 @@ class SqlReadings:
         if len(rows) == room and len(found) > 1:
             found.pop()
         return found[:limit]
+
+    async def of_keys(self, keys: Sequence[TimesheetKey]) -> dict[TimesheetKey, TimesheetState]:
+        rows = await self._tx.rows(rows_of_keys, values_of_keys(keys)) if keys else []
+        states = [state_from(row) for row in keyed_rows(rows, keys)]
+        return {key_of(state): state for state in states}
+
+    async def stamps_of(self, ids: Sequence[UUID]) -> dict[UUID, list[Stamp]]:
+        return stamps_from(await self._tx.rows(stamps_of_rows, {"ids": ids})) if ids else {}
+
+    async def stamps_near(self, windows: Sequence[Window]) -> dict[UUID, list[Stamp]]:
+        return stamps_from(await self._tx.rows(stamps_near_rows, window_values(windows))) if windows else {}
+
+    async def roster_entries(self, ids: Iterable[EmployeeId]) -> dict[EmployeeId, RosterEntry]:
+        wanted = list(ids)
+        rows = await self._tx.rows(roster_of, {"ids": wanted}) if wanted else []
+        return {EmployeeId(row["employee_id"]): entry_from(row) for row in rows}
 
     async def roster_entry(self, employee_id: EmployeeId) -> RosterEntry | None:
         row = await self._tx.row(_roster, {"employee": employee_id})
