@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -72,6 +74,12 @@ class Backend:
 
     def get(self, path: str, **query: str) -> Any:
         return json.loads(self.text(path, **query))
+
+    def send(self, method: str, path: str, body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid4())}
+        answer = httpx.request(method, self.url + path, json=body, headers=headers, timeout=LONGEST_S)
+        assert answer.is_success, answer.text
+        return answer.json()
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +247,7 @@ INSURANCES = ("PENSION_EMPLOYEE", "MEDICAL_EMPLOYEE", "UNEMPLOYMENT_EMPLOYEE")
 def test_every_payslip_is_what_the_published_rules_give_to_the_cent(backend: Backend) -> None:
     expected = expected_rows()
     found: dict[tuple[str, str], list[Decimal]] = {}
-    for run in backend.get("/v1/payroll-runs", limit="100")["data"]:
+    for run in backend.get("/v1/payroll-runs", limit="100", period="2026-10")["data"]:
         if run["kind"] == "REGULAR":
             for row in csv.DictReader(io.StringIO(backend.text(f"/v1/payroll-runs/{run['id']}/register"))):
                 found[run["pay_group"], row["employee_number"]] = [
@@ -259,7 +267,11 @@ def test_every_payslip_is_what_the_published_rules_give_to_the_cent(backend: Bac
 
 
 def test_who_was_left_to_retro_is_marked_and_was_paid_as_calculated(backend: Backend) -> None:
-    [run] = [one for one in backend.get("/v1/payroll-runs", pay_group="CN-MONTHLY")["data"] if one["kind"] == "REGULAR"]
+    [run] = [
+        one
+        for one in backend.get("/v1/payroll-runs", pay_group="CN-MONTHLY", period="2026-10")["data"]
+        if one["kind"] == "REGULAR"
+    ]
     [stale] = backend.get(f"/v1/payroll-runs/{run['id']}/stale")["data"]
     [payslip] = [
         one
@@ -417,6 +429,33 @@ def test_bank_accounts_and_grades_of_the_files_are_there(backend: Backend) -> No
         ("9999800000000031", "3000.00"), ("9999000000000031", None),
     ]  # fmt: skip
     assert [(one["holder_name"], one["account_number"]) for one in alone] == [("Zhao Min", "9999000000000001")]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_difference_to_the_next_month_has_a_reason_that_says_something(backend: Backend, group: str) -> None:
+    # From November on nobody punches, so that the month has time without 7,000 punches.
+    kept = (
+        "name", "days", "cycle_start_date", "holiday_calendar", "overtime_policy", "works_on_holidays",
+        "ignores_moved_days",
+    )  # fmt: skip
+    for schedule in backend.get("/v1/work-schedules", limit="100")["data"]:
+        body = {name: schedule[name] for name in kept} | {"effective_date": "2026-11-01", "punch_exempt": True}
+        backend.send("PUT", f"/v1/work-schedules/{schedule['code']}", body)
+    backend.send("POST", "/v1/timesheet-closings", {"pay_group": group, "period": "2026-11"})
+    run = backend.send("POST", "/v1/payroll-runs", {"pay_group": group, "period": "2026-11", "kind": "REGULAR"})
+    path = f"/v1/payroll-runs/{run['id']}"
+
+    backend.send("POST", f"{path}/calculate", {})
+    while run["status"] in ("DRAFT", "CALCULATING"):
+        time.sleep(0.1)
+        run = backend.get(path)
+    variance = backend.get(f"{path}/variance", limit="1000")
+
+    reasons = {reason for one in variance["data"] for line in one["lines"] for reason in line["reasons"]}
+    assert (run["progress"]["blocked"], variance["next_cursor"]) == (0, None)
+    assert {"TIME", "YEAR_TO_DATE", "JOINED"} <= reasons
+    assert "OTHER" not in reasons
+    assert all(line["reasons"] for one in variance["data"] for line in one["lines"])
 
 
 def test_a_folder_that_is_not_empty_is_refused_in_one_sentence(tmp_path: Path) -> None:
