@@ -26,6 +26,7 @@ Check = Callable[[str], None]
 
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
+FEW_ROWS = 10  # that are inserted without a thread
 SHORT_STEPS = 5_000  # of SQLite's virtual machine, a millisecond or so: what may run without a thread
 LOCK_WAIT_S = 2
 CLEAN_UP_S = 0.1
@@ -242,7 +243,10 @@ class _SqliteConnection:
             self._connection.exec_driver_sql(*self._inserts.statement(table, rows, same))
 
         try:
-            await self.call(insert)
+            if len(rows) <= FEW_ROWS:
+                insert()
+            else:
+                await self.call(insert)
         except exc.DBAPIError as error:
             raise translated(error) from error
 

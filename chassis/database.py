@@ -169,8 +169,7 @@ class Tx:
     async def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Add rows (the tenant is put in), by executemany in chunks of 1,000. Raises Duplicate."""
         if isinstance(rows, Mapping):
-            await self._run(sa.insert(table), {**rows, TENANT: self.tenant_id})
-            return
+            rows = (rows,)
         for start in range(0, len(rows), CHUNK_ROWS):
             await self._connection.insert(table, rows[start : start + CHUNK_ROWS], {TENANT: self.tenant_id})
 
