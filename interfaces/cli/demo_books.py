@@ -21,7 +21,7 @@ INSURANCES = ("PENSION_EMPLOYEE", "MEDICAL_EMPLOYEE", "UNEMPLOYMENT_EMPLOYEE")
 FUND = ("HOUSING_FUND_EMPLOYEE", "HOUSING_FUND_SUPPLEMENTARY_EMPLOYEE")
 TAXES = ("IIT", "BONUS_IIT", "SEVERANCE_IIT")
 TOLD_COMPONENTS = ("NIGHT", "OVERTIME", "UNPAID", "BONUS")  # how the codes of lines begin that have a story
-EXAMPLES_OF_A_TEAM = 5
+MAX_EXCEPTIONS = 200
 EXAMPLES = 2  # of one kind that are told one by one; the others are counted
 FEW = 40  # people whose timesheets and payslips are all read and shown; of more, those with a story
 TWICE_S = 60  # seconds between two punches of which one is a duplicate
@@ -152,19 +152,16 @@ def _changed_wages(books: Books) -> set[str]:
 
 
 def _with_time_to_tell(books: Books) -> set[str]:
-    """Whose timesheets are worth reading: the first people, those with a story, and some of each kind of shift."""
+    """Whose timesheets are worth reading: those with days to look at or a story, and one of each kind of shift."""
     company = books.company
-    numbers = dict.fromkeys(list(books.ids)[:FEW])
+    numbers = dict.fromkeys(one["employee_number"] for one in books.month.exceptions[:MAX_EXCEPTIONS])
     seen: set[tuple[str, str]] = set()
     for row in company.of("employees"):
         kind = (row["work_schedule"] or "", row["location"])
         if kind not in seen:
             seen.add(kind)
             numbers[row["employee_number"]] = None
-    asked = {row["code"] for row in company.of("overtime_policies") if row["approval"]}
-    on_request = {row["code"] for row in company.of("work_schedules") if row["overtime_policy"] in asked}
-    mine = [row["employee_number"] for row in company.of("employees") if row["work_schedule"] in on_request]
-    numbers |= dict.fromkeys(mine[:EXAMPLES_OF_A_TEAM])
+    numbers |= dict.fromkeys(row["employee_number"] for row in company.of("overtime_requests"))
     numbers |= dict.fromkeys(row["employee_number"] for row in books.month.came_later("adjustments"))
     before: dict[str, str] = {}
     for row in company.of("punches"):

@@ -5,6 +5,7 @@ import csv
 import io
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ from interfaces.cli.progress import Step, Steps
 CLOSED_S, CALCULATED_S = 30.0, 60.0
 POLL_S = 0.03
 MAX_CLOSING_PAGES = 1000
+LOOKED_AT = 250  # people on one page of exceptions
 MAX_DEFERRED = 20
 BESIDE_DAYS = 7  # after the regular pay date
 LATER = "later"  # the folder of what comes in while the month is closed and paid
@@ -58,6 +60,7 @@ class Month:
     """
 
     period: str
+    exceptions: list[Any] = field(default_factory=list)  # days to look at, before anything was submitted
     open_time: list[Any] = field(default_factory=list)  # results of a closing that was refused
     openings: list[Any] = field(default_factory=list)
     paydays: list[Payday] = field(default_factory=list)
@@ -87,6 +90,9 @@ class Office:
     async def close(self, groups: Sequence[str]) -> None:
         """Everybody's time submitted and approved by HR, locked by payroll."""
         await self._decide("/v1/overtime-requests", "approve overtime")
+        with self._steps.step("list the days to look at") as step:
+            self.month.exceptions = await self._exceptions()
+            step.say(_counted(self.month.exceptions))
         expected = {group: len(_paid_by(self._company, group, self.month.period)) for group in groups}
         with self._steps.step("submit the timesheets", sum(expected.values())) as step:
             done, refused = await self._closed("SUBMITTED", self._callers.hr, expected, step)
@@ -210,6 +216,18 @@ class Office:
                 await api.change("POST", f"{path}/{one['id']}/approve", {})
                 step.advance()
             step.say(f"{len(waiting)} APPROVED, by the manager")
+
+    async def _exceptions(self) -> list[Any]:
+        found: list[Any] = []
+        cursor = ""
+        for _ in range(MAX_CLOSING_PAGES):
+            query = {"period": self.month.period, "limit": LOOKED_AT, "cursor": cursor}
+            page, _ = await self._callers.hr.get("/v1/attendance/exceptions", **query)
+            found.extend(page["data"])
+            cursor = page["next_cursor"] or ""
+            if not cursor:
+                break
+        return found
 
     async def _all_closed(self, title: str, target: str, who: str, api: Api, expected: dict[str, int]) -> None:
         with self._steps.step(title, sum(expected.values())) as step:
@@ -373,6 +391,14 @@ async def load(company: Company, callers: Callers, steps: Steps, told: str = "")
     if not await loading.run():
         problems = loading.loaded[-1].problems
         raise DemoFailed(f"{len(problems)} rows were refused; the first: {problems[0]}")
+
+
+def _counted(exceptions: Sequence[Any]) -> str:
+    kinds = Counter(str(one["kind"]).lower().replace("_", " ") for one in exceptions)
+    people = len({one["employee_id"] for one in exceptions})
+    told = [f"{count} {kind}" for kind, count in kinds.most_common(2)]
+    rest = len(exceptions) - sum(count for _, count in kinds.most_common(2))
+    return f"{len(exceptions)} of {people} people: " + ", ".join([*told, *([f"{rest} other"] if rest else [])])
 
 
 def _path(run: Any) -> str:

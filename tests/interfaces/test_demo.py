@@ -376,6 +376,7 @@ def test_what_changed_after_the_calculation_is_told_by_name(demo: Ran) -> None:
     assert "refused, INPUTS_CHANGED: 2 payslips are STALE" in told
     assert "E0032, with the facts as known now" in told
     assert "by payroll_approver, E0033 left to retro by name" in told
+    assert "23 of 6 people: 19 no punches, 2 late, 2 other" in told
     assert "1 refused: OPEN_OCCURRENCE" in told
     assert "a correction (out at" in told
     assert "1 left to a later run: NEGATIVE_NET" in told
