@@ -98,6 +98,8 @@ payslip.read                any   -        any           any              self  
 payslip.trace               any   -        any           any              self      self     -      any
 payslip.replay              any   -        any           any              -         -        -      any
 payment.read                any   -        any           any              -         -        -      any
+payment.arrange             any   -        any           -                -         -        -      -
+payment.export              any   -        any           -                -         -        -      -
 payment.settle              any   -        any           -                -         -        -      -
 
 # oneself, and what waits for one's decision

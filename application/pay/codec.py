@@ -236,6 +236,9 @@ def payment_view(payment: wire.Payment) -> schemas.PaymentView:
         payslip_id=UUID(payment.payslip_id),
         employee_id=UUID(payment.employee_id),
         amount=from_money(payment.amount),
+        split=payment.split,
+        account=payment.account or None,
+        accounts_known_at=from_instant(payment.accounts_known_at) if payment.HasField("accounts_known_at") else None,
         status=from_enum(wire.PaymentStatus, "PAYMENT_STATUS_", payment.status),
         reason=blank(payment.reason),
     )

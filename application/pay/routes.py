@@ -233,19 +233,39 @@ async def list_stale_payslips(
 async def list_run_payments(
     run_id: RunId, query: Annotated[PageQuery, Query()], pay: Uses
 ) -> Page[schemas.PaymentView]:
-    """A page of a final run's payments, one per payslip with something to pay out, by employee; none before."""
+    """A page of a final run's payments by employee: one per bank account once arranged, one per payslip before."""
     return await pay.payments(run_id, query)
+
+
+@routes.post("/v1/payroll-runs/{run_id}/payments/arrange", "payment.arrange", tag="payroll", if_match=IfMatch.OPTIONAL)
+async def arrange_payments(run_id: RunId, pay: Uses, body: Nothing | None = None) -> schemas.RunView:
+    """Split every net pay of a final run over the employee's bank accounts, one payment each, as they are known now.
+
+    Employees of whom a payment is settled or returned are left as they are; others are arranged anew each time, and
+    where their accounts give another split, their payments are new ones.
+    """
+    return await pay.arrange_payments(run_id)
+
+
+@routes.get("/v1/payroll-runs/{run_id}/payments.csv", "payment.export", tag="payroll", criticality=Bulk)
+async def export_payments(run_id: RunId, query: Annotated[schemas.TableQuery, Query()], pay: Uses) -> CsvResponse:
+    """The bank file: every pending payment with its account as it was arranged, and a last row TOTAL.
+
+    `problem` says why a row has no account: NOT_ARRANGED, or NO_ACCOUNT where the employee has none that takes it. An
+    answer that breaks off has no TOTAL row.
+    """
+    return await pay.bank_file(run_id, query)
 
 
 @routes.post("/v1/payroll-runs/{run_id}/payments/settle", "payment.settle", tag="payroll", if_match=IfMatch.OPTIONAL)
 async def settle_payments(run_id: RunId, body: schemas.SettleBody, pay: Uses) -> schemas.RunView:
-    """The net pay of these employees was paid out; the run is PAID once everybody's is, PARTIALLY_PAID before."""
+    """These payments were paid out; the run is PAID once all are, PARTIALLY_PAID before."""
     return await pay.settle_payments(run_id, body)
 
 
 @routes.post("/v1/payroll-runs/{run_id}/payments/return", "payment.settle", tag="payroll", if_match=IfMatch.OPTIONAL)
 async def return_payments(run_id: RunId, body: schemas.ReturnBody, pay: Uses) -> schemas.RunView:
-    """The bank could not pay these employees, or gave their pay back; it may be settled later."""
+    """The bank could not make these payments, or gave them back; they may be settled later."""
     return await pay.return_payments(run_id, body)
 
 
@@ -256,7 +276,7 @@ async def list_run_variances(run_id: RunId, query: Annotated[PageQuery, Query()]
 
 
 @routes.get("/v1/payroll-runs/{run_id}/register", "payroll_run.export", tag="payroll", criticality=Bulk)
-async def export_register(run_id: RunId, query: Annotated[schemas.RegisterQuery, Query()], pay: Uses) -> CsvResponse:
+async def export_register(run_id: RunId, query: Annotated[schemas.TableQuery, Query()], pay: Uses) -> CsvResponse:
     """The register as CSV: a row per payslip, a column per component, and a last row TOTAL with the control totals.
 
     Rows are sent while they are read. An answer that breaks off (the run changed meanwhile) has no TOTAL row.

@@ -357,7 +357,9 @@ class RunTotals(View):
 class RunPayments(View):
     """How much of a final run is paid out."""
 
-    due: Annotated[int, Field(description="Payslips with something to pay out; 0 before it is final.", ge=0)]
+    due: Annotated[
+        int, Field(description="Payments, one per payslip until they are arranged; 0 before it is final.", ge=0)
+    ]
     settled: Annotated[int, Field(description="Those that are paid out.", ge=0)]
 
 
@@ -434,26 +436,47 @@ class BlockerView(View):
     deferred: Annotated[bool, Field(description="Whether it is left to a later run.")]
 
 
-class SettleBody(Body):
-    """Whose net pay was paid out."""
+class PaymentsNamed(Body):
+    """Payments of a run, by employee or one by one."""
 
-    employees: Annotated[list[Id], Field(description="The employees.", min_length=1, max_length=500)]
+    employees: Annotated[
+        list[Id], Field(description="All payments of these employees.", default_factory=list, max_length=500)
+    ]
+    payments: Annotated[
+        list[Id], Field(description="Single payments that were arranged.", default_factory=list, max_length=500)
+    ]
 
 
-class ReturnBody(Body):
-    """Whose net pay was not paid out, or given back."""
+class SettleBody(PaymentsNamed):
+    """What was paid out; at least one employee or payment."""
 
-    employees: Annotated[list[Id], Field(description="The employees.", min_length=1, max_length=500)]
+
+class ReturnBody(PaymentsNamed):
+    """What was not paid out, or given back; at least one employee or payment."""
+
     reason: Annotated[Text, Field(description="What the bank said.", min_length=1, examples=["Account closed"])]
 
 
 class PaymentView(View):
-    """The net pay of one payslip on its way."""
+    """The net pay of one payslip on its way, or the part of it that one bank account gets."""
 
     id: Annotated[Id, Field(description="The payment.")]
     payslip_id: Annotated[Id, Field(description="The payslip.")]
     employee_id: Annotated[Id, Field(description="Who is paid.")]
-    amount: Annotated[MoneyView | None, Field(description="The payslip's net.", json_schema_extra=PAY)]
+    amount: Annotated[MoneyView | None, Field(description="What is paid.", json_schema_extra=PAY)]
+    split: Annotated[int, Field(description="Which of the payslip's payments, from 0.", ge=0, le=100)]
+    account: Annotated[
+        int | None,
+        Field(
+            description="Place of the account among the employee's bank accounts, from 1; null where it was not"
+            " arranged, or the employee has none.",
+            ge=1,
+            le=20,
+        ),
+    ]
+    accounts_known_at: Annotated[
+        Instant | None, Field(description="The accounts are those known at this instant; null before it is arranged.")
+    ]
     status: Annotated[PaymentStatus | None, Field(description="Where it stands.")]
     reason: Annotated[
         str | None, Field(description="Why it was returned.", max_length=500, examples=["Account closed"])
@@ -494,8 +517,8 @@ class VariancePage(Page[EmployeeVarianceView]):
     previous_run_id: Annotated[Id | None, Field(description="What it is compared with; null where nothing is before.")]
 
 
-class RegisterQuery(Query):
-    """How a register is written."""
+class TableQuery(Query):
+    """How a table is written."""
 
     bom: Annotated[
         Literal["true", "false"],

@@ -21,6 +21,7 @@ from application.edge.table import CsvResponse
 from application.edge.tenants import Tenants
 from application.edge.wire import from_instant, optional_id, to_date, to_enum
 from application.pay import codec, schemas
+from application.pay.bank_file import BankFile
 from application.pay.calculation import RunCalculation, payroll_process
 from application.pay.changes import CHANGES_PAGE, MOST_CHANGES, Changes
 from application.pay.register import Register
@@ -459,22 +460,55 @@ class Pay:
             data=[codec.payment_view(each) for each in answer.payments], next_cursor=answer.next_page_token or None
         )
 
+    async def arrange_payments(self, run_id: UUID) -> schemas.RunView:
+        """Split the net pay of a final run over bank accounts; the first page is the caller's write."""
+        allow("payment.arrange")
+        run = await self._run(run_id)
+        process = payroll_process(current_exchange().caller.tenant_id)
+        known_at = await self._settled(run.pay_group)
+        pages = 0
+        async for splits in BankFile(self._calls, self._people, process).splits(run, known_at):
+            request = wire.ArrangePaymentsRequest(run_id=run.run_id, accounts_known_at=known_at, splits=splits)
+            if not pages:
+                await self._calls.write(self._runs.ArrangePayments, request)
+            else:
+                id = derived_id(run.run_id, "arrange", from_instant(known_at), pages)
+                await self._calls.write_as(process, self._runs.ArrangePayments, request, id)
+            pages += 1
+        if not pages:
+            empty = wire.ArrangePaymentsRequest(run_id=run.run_id, accounts_known_at=known_at)
+            await self._calls.write(self._runs.ArrangePayments, empty)
+        return self._versioned(await self._run(run_id))
+
+    async def bank_file(self, run_id: UUID, query: schemas.TableQuery) -> CsvResponse:
+        """The pending payments of a final run with their accounts, sent while they are read."""
+        allow("payment.export")
+        file = BankFile(self._calls, self._people, current_exchange().caller)
+        return await file.of(await self._run(run_id), bom=query.bom == "true")
+
     async def settle_payments(self, run_id: UUID, body: schemas.SettleBody) -> schemas.RunView:
-        """The net pay of these employees was paid out."""
+        """These payments were paid out."""
         allow("payment.settle")
         answer = await self._calls.write(
             self._runs.SettlePayments,
-            wire.SettlePaymentsRequest(run_id=str(run_id), employee_ids=[str(each) for each in body.employees]),
+            wire.SettlePaymentsRequest(
+                run_id=str(run_id),
+                employee_ids=[str(each) for each in body.employees],
+                payment_ids=[str(each) for each in body.payments],
+            ),
         )
         return self._versioned(answer.run)
 
     async def return_payments(self, run_id: UUID, body: schemas.ReturnBody) -> schemas.RunView:
-        """The net pay of these employees was not paid out, or given back."""
+        """These payments were not paid out, or given back."""
         allow("payment.settle")
         answer = await self._calls.write(
             self._runs.ReturnPayments,
             wire.ReturnPaymentsRequest(
-                run_id=str(run_id), employee_ids=[str(each) for each in body.employees], reason=body.reason
+                run_id=str(run_id),
+                employee_ids=[str(each) for each in body.employees],
+                payment_ids=[str(each) for each in body.payments],
+                reason=body.reason,
             ),
         )
         return self._versioned(answer.run)
@@ -492,7 +526,7 @@ class Pay:
             previous_run_id=optional_id(answer.previous_run_id),
         )
 
-    async def register(self, run_id: UUID, query: schemas.RegisterQuery) -> CsvResponse:
+    async def register(self, run_id: UUID, query: schemas.TableQuery) -> CsvResponse:
         """The register of a run, sent while it is read."""
         allow("payroll_run.export")
         register = Register(self._calls, self._people, current_exchange().caller, to_date(await self._tenants.today()))

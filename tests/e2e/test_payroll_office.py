@@ -261,3 +261,72 @@ async def test_who_moves_to_another_employer_in_mid_month_is_paid_by_both_and_ne
     assert [run["progress"]["done"] for run in (first, second)] == [1, 1]
     # 20,000 a month; 11 planned days until 15 September, 11 after.
     assert [amounts(half)["BASE"] for half in halves] == ["10000.00", "10000.00"]
+
+
+async def test_net_pay_goes_to_the_accounts_as_people_split_it(office: Office) -> None:
+    owner, employee = office.acme.company.owner, office.acme.ids["E0001"]
+
+    async def has_accounts(*accounts: dict[str, Any]) -> None:
+        etag = (await owner.get(f"/v1/employees/{employee}")).headers["etag"]
+        body = {"effective_date": "2026-09-01", "bank_accounts": list(accounts)}
+        path = f"/v1/employees/{employee}/bank-accounts"
+        body_of(await owner.post(path, json=body, headers={"If-Match": etag}), 201)
+
+    def an_account(number: str, **part: Any) -> dict[str, Any]:
+        return {"holder_name": "Li Wei", "account_number": number, "bank_name": "ICBC", **part}
+
+    await has_accounts(
+        an_account("62220001", amount={"amount": "5000.00", "currency": "CNY"}),
+        an_account("62220002", share_percent="25"),
+        an_account("62220003"),
+    )
+    await office.close("2026-09")
+    run = await office.final(await office.calculated("2026-09"))
+    net = Decimal((await office.payslip(run, "E0001"))["net"]["amount"])
+    path = f"/v1/payroll-runs/{run['id']}/payments"
+    before = (await office.preparer.get(f"{path}.csv")).text
+    not_theirs = [
+        await office.approver.post(f"{path}/arrange"),
+        await office.approver.get(f"{path}.csv"),
+    ]
+
+    arranged = body_of(await office.preparer.post(f"{path}/arrange"))
+    # An account that was closed meanwhile: the next arrangement pays to the new one.
+    await has_accounts(
+        an_account("62229999", amount={"amount": "5000.00", "currency": "CNY"}),
+        an_account("62220002", share_percent="25"),
+        an_account("62220003"),
+    )
+    kept = (await office.preparer.get(f"{path}.csv")).text
+    body_of(await office.preparer.post(f"{path}/arrange"))
+    rows = list(csv.DictReader(io.StringIO((await office.preparer.get(f"{path}.csv")).text)))
+    listed = body_of(await office.preparer.get(path))["data"]
+    mine = [one for one in listed if one["employee_id"] == employee]
+    partly = body_of(await office.preparer.post(f"{path}/settle", json={"payments": [mine[0]["id"]]}))
+    unknown = await office.preparer.post(f"{path}/settle", json={"payments": [run["id"]]})
+    nothing = await office.preparer.post(f"{path}/settle", json={})
+    others = {"employees": [office.acme.ids["E0002"]], "payments": [one["id"] for one in mine]}
+    paid = body_of(await office.preparer.post(f"{path}/settle", json=others))
+    after = list(csv.DictReader(io.StringIO((await office.preparer.get(f"{path}.csv")).text)))
+
+    assert [answer.status_code for answer in not_theirs] == [403, 403]
+    assert {row["problem"] for row in csv.DictReader(io.StringIO(before))} == {"NOT_ARRANGED", ""}
+    assert arranged["payments"] == {"due": 4, "settled": 0}
+    assert "62220001" in kept
+    assert "62229999" not in kept
+    fourth = (net - 5000) / 4
+    amounts_to = {row["account_number"]: Decimal(row["amount"]) for row in rows[:-1] if row["account_number"]}
+    assert amounts_to["62229999"] == 5000
+    assert abs(amounts_to["62220002"] - fourth) <= Decimal("0.01")
+    assert sum(amounts_to.values()) == net
+    assert [(row["problem"], row["employee_number"]) for row in rows if row["problem"]] == [("NO_ACCOUNT", "E0002")]
+    assert rows[-1]["amount"] == run["totals"]["net"]["amount"]
+    assert [(one["split"], one["account"], one["status"]) for one in mine] == [
+        (0, 1, "PENDING"),
+        (1, 2, "PENDING"),
+        (2, 3, "PENDING"),
+    ]
+    assert (partly["status"], partly["payments"]) == ("PARTIALLY_PAID", {"due": 4, "settled": 1})
+    assert (unknown.json()["reason"], nothing.status_code) == ("PAYMENT_NOT_DUE", 422)
+    assert (paid["status"], paid["payments"]) == ("PAID", {"due": 4, "settled": 4})
+    assert (len(after), after[0]["amount"]) == (1, "0.00")

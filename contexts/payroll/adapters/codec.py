@@ -28,7 +28,7 @@ from contexts.payroll.domain.catalog import (
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.explanation import Explanation, StepSource
 from contexts.payroll.domain.pay_input import PayInputState, PayInputStatus
-from contexts.payroll.domain.payment import Payment
+from contexts.payroll.domain.payment import Payment, SplitPart
 from contexts.payroll.domain.payroll_run import RunKind, RunRequest, RunState, RunStatus
 from contexts.payroll.domain.payslip import Payslip, PayslipSummary
 from contexts.payroll.repository.port import RunView
@@ -326,6 +326,18 @@ def payment_to(payment: Payment) -> pb.Payment:
         amount=money_to(payment.amount.minor, payment.amount.currency),
         status=pb.PaymentStatus.Value(_enum("PAYMENT_STATUS", payment.status.value)),
         reason=payment.reason,
+        split=payment.split,
+        account=payment.account,
+        accounts_known_at=None if payment.accounts_known_at is None else instant_to(payment.accounts_known_at),
+    )
+
+
+def split_part_from(message: pb.PaySplitPart) -> SplitPart:
+    """What one account gets."""
+    return SplitPart(
+        message.account,
+        money_from(message.amount) if message.HasField("amount") else None,
+        Decimal(message.share_percent) if message.share_percent else None,
     )
 
 

@@ -21,14 +21,14 @@ from contexts.payroll.adapters import codec
 from contexts.payroll.adapters.calculation import replay
 from contexts.payroll.adapters.chunk_service import Calculations, Chunks, InputsKeepMoving, payslip_ids
 from contexts.payroll.adapters.facts import employee_of
-from contexts.payroll.adapters.reports import Reports, after_employee
+from contexts.payroll.adapters.reports import Reports
 from contexts.payroll.domain.engine import Plan
 from contexts.payroll.domain.errors import Blocked, FactsInvalid, PayslipLineNotFound
 from contexts.payroll.domain.explanation import explain, explain_reversed
 from contexts.payroll.domain.header import Header
 from contexts.payroll.domain.opening import OpeningBalance, OpeningSource
 from contexts.payroll.domain.pay_input import PayInputId
-from contexts.payroll.domain.payment import PaymentStatus
+from contexts.payroll.domain.payment import PaymentId, PaymentStatus
 from contexts.payroll.domain.payroll_run import LEASE_S, RunId
 from contexts.payroll.domain.payslip import ChunkResult, Payslip, PayslipId, content_hash, without_places
 from contexts.payroll.handlers import catalog, chunks, inputs, opening, payments, queries, reversal, runs
@@ -405,6 +405,23 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
             last_employee_id="" if stored.chunk.last or last is None else str(last),
         )
 
+    async def ArrangePayments(self, request: pb.ArrangePaymentsRequest, context: Any) -> pb.ArrangePaymentsResponse:
+        """See the proto."""
+        cmd = payments.ArrangePayments(
+            RunId(UUID(request.run_id)),
+            codec.version_from(request.etag),
+            codec.instant_from(request.accounts_known_at, "accounts_known_at"),
+            {
+                EmployeeId(UUID(split.employee_id)): [codec.split_part_from(part) for part in split.parts]
+                for split in request.splits
+            },
+        )
+        answer = await self._commands.run(
+            lambda work: payments.arrange_payments(cmd, work),
+            lambda view: pb.ArrangePaymentsResponse(run=codec.run_to(view)),
+        )
+        return cast(pb.ArrangePaymentsResponse, answer)
+
     async def SettlePayments(self, request: pb.SettlePaymentsRequest, context: Any) -> pb.SettlePaymentsResponse:
         """See the proto."""
         cmd = _recording(request, PaymentStatus.SETTLED, "")
@@ -426,11 +443,14 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Any) -> pb.ListPaymentsResponse:
         """See the proto."""
         run_id, limit = RunId(UUID(request.run_id)), page_size(request.page_size)
-        after = after_employee(request.page_token)
+        token = from_token(request.page_token, [str, int])
+        after = None
+        if token is not None:
+            after = (EmployeeId(codec.uuid_from(str(token[0]), "page_token")), int(token[1] or 0))
         found = await self._queries.run(lambda view: view.payments(run_id, after, limit))
         return pb.ListPaymentsResponse(
             payments=[codec.payment_to(payment) for payment in found],
-            next_page_token=to_token(str(found[-1].employee_id)) if len(found) == limit else "",
+            next_page_token=to_token(str(found[-1].employee_id), found[-1].split) if len(found) == limit else "",
         )
 
     # ---------------------------------------------------------------------------------------------------- payslips
@@ -666,6 +686,7 @@ def _recording(
         RunId(UUID(request.run_id)),
         codec.version_from(request.etag),
         [EmployeeId(UUID(id)) for id in request.employee_ids],
+        [PaymentId(UUID(id)) for id in request.payment_ids],
         outcome,
         reason,
     )

@@ -213,8 +213,14 @@ class ReversalLate(DomainError):
     kind, reason = Kind.RULE, "REVERSAL_LATE"
 
 
+class PaySplitInvalid(DomainError):
+    """Parts of a net pay that leave something of it over, or take more than there is."""
+
+    kind, reason = Kind.INVALID, "PAY_SPLIT_INVALID"
+
+
 class PaymentNotDue(DomainError):
-    """The run has nothing to pay out to the employee."""
+    """The run has nothing to pay out to the employee, or no such payment."""
 
     kind, reason = Kind.RULE, "PAYMENT_NOT_DUE"
 

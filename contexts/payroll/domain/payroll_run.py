@@ -88,6 +88,7 @@ NEXT: Mapping[str, Mapping[RunStatus, RunStatus]] = {
     "finalize": {RunStatus.APPROVED: RunStatus.FINALIZED},
     # The bank's word counts for a reversed run too: what went out is to be got back, what came back is not.
     "record payments": {RunStatus.FINALIZED: RunStatus.FINALIZED, RunStatus.REVERSED: RunStatus.REVERSED},
+    "arrange payments": {RunStatus.FINALIZED: RunStatus.FINALIZED},
     "reverse": {RunStatus.FINALIZED: RunStatus.REVERSED},
     "void": {
         RunStatus.DRAFT: RunStatus.VOID,
@@ -153,7 +154,7 @@ class RunState:
     created_time: datetime
     version: Version
     include_regular: bool  # pays the regular components too, not the inputs entered alone
-    due_count: int  # payslips with something to pay out; 0 before it is final
+    due_count: int  # payments: one per payslip with something to pay out until they are arranged; 0 before it is final
     settled_count: int
     reverses: RunId | None = None  # the run that this one takes back
     reversed_by: RunId | None = None
@@ -519,6 +520,19 @@ class PayrollRun(AggregateRoot[RunState]):
     def must_be_final(self) -> None:
         """Raises RunStatusWrong where nothing is paid out yet."""
         self._next("record payments")
+
+    def must_be_payable(self) -> None:
+        """Raises RunStatusWrong where nothing is paid out yet, or nothing any more."""
+        self._next("arrange payments")
+
+    def payments_arranged(self, more: int, employees: int) -> None:
+        """There are so many more payments (fewer where it is negative). Raises RunStatusWrong."""
+        status = self._next("arrange payments")
+        self._apply(
+            PayrollRunChanged(self.state.id, "PAYMENTS", employees),
+            status=status,
+            due_count=self.state.due_count + more,
+        )
 
     def payments_recorded(self, newly_settled: int, payments: int) -> None:
         """So many more payments are settled (fewer where it is negative). Raises RunStatusWrong."""

@@ -11,7 +11,7 @@ from contexts.payroll.domain.catalog import Catalog, CatalogEntry
 from contexts.payroll.domain.errors import PayInputNotFound, PayslipNotFound, RunExists, RunNotFound
 from contexts.payroll.domain.events import CatalogPublished
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState
-from contexts.payroll.domain.payment import Payment, PaymentStatus
+from contexts.payroll.domain.payment import Payment, PaymentId, PaymentStatus
 from contexts.payroll.domain.payroll_run import (
     DEAD,
     ControlTotals,
@@ -87,7 +87,7 @@ class Rows:
     recalculated: dict[tuple[Attempt, EmployeeId], datetime] = field(default_factory=dict)
     totals: dict[Attempt, dict[str, ComponentSum]] = field(default_factory=dict)
     inputs: dict[PayInputId, PayInputState] = field(default_factory=dict)
-    payments: dict[tuple[RunId, EmployeeId], Payment] = field(default_factory=dict)
+    payments: dict[tuple[RunId, EmployeeId], tuple[Payment, ...]] = field(default_factory=dict)
 
     def copied(self) -> "Rows":
         """The same rows, to be changed apart; the values themselves are frozen."""
@@ -509,22 +509,32 @@ class MemoryPayments:
     async def due(self, run: RunState) -> int:
         return len(_payments(self._rows, run))
 
-    async def of(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, Payment]:
-        return {one.employee_id: one for one in _payments(self._rows, run) if one.employee_id in employees}
+    async def of(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, Sequence[Payment]]:
+        found: dict[EmployeeId, list[Payment]] = {}
+        for one in _payments(self._rows, run):
+            if one.employee_id in employees:
+                found.setdefault(one.employee_id, []).append(one)
+        return found
 
-    async def record(self, payments: Sequence[Payment], now: datetime) -> None:
-        self._rows.payments.update({(one.run_id, one.employee_id): one for one in payments})
+    async def payees(self, run: RunState, payments: Sequence[PaymentId]) -> Sequence[EmployeeId]:
+        mine = ((employee, kept) for (id, employee), kept in self._rows.payments.items() if id == run.id)
+        return [employee for employee, kept in mine if not {one.id for one in kept}.isdisjoint(payments)]
+
+    async def keep(self, run: RunState, payments: Mapping[EmployeeId, Sequence[Payment]], now: datetime) -> None:
+        for employee, kept in payments.items():
+            self._rows.payments[run.id, employee] = tuple(replace(one, status=one.status.stored) for one in kept)
 
 
 def _payments(rows: Rows, run: RunState) -> list[Payment]:
-    found = []
+    found: list[Payment] = []
     for (attempt, employee), payslip in rows.payslips.items():
         summary = payslip.summary
         if attempt == _attempt(run) and summary.net > 0:
             amount = Money(summary.net, run.currency)
-            pending = Payment(summary.id, run.id, employee, amount, PaymentStatus.unrecorded(run), "")
-            found.append(rows.payments.get((run.id, employee), pending))
-    return sorted(found, key=lambda payment: payment.employee_id.bytes)
+            pending = (Payment(summary.id, run.id, employee, amount, PaymentStatus.PENDING, ""),)
+            kept = rows.payments.get((run.id, employee), pending)
+            found.extend(replace(one, status=PaymentStatus.told(run, one.status)) for one in kept)
+    return sorted(found, key=lambda payment: (payment.employee_id.bytes, payment.split))
 
 
 class MemoryPayInputs:
@@ -748,10 +758,11 @@ class MemoryReading:
     async def component_totals(self, run: RunId) -> Mapping[str, ComponentSum]:
         return self._rows.totals.get(_attempt(self._state(run)), {})
 
-    async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
+    async def payments(self, run: RunId, after: tuple[EmployeeId, int] | None, limit: int) -> Sequence[Payment]:
         state = self._state(run)
         found = _payments(self._rows, state) if state.finalized_number else []
-        return [one for one in found if after is None or one.employee_id.bytes > after.bytes][:limit]
+        place = None if after is None else (after[0].bytes, after[1])
+        return [one for one in found if place is None or (one.employee_id.bytes, one.split) > place][:limit]
 
     async def pay_inputs(
         self, employee: EmployeeId | None, pay_group: str, period: str, after: PayInputId | None, limit: int

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contexts.payroll.domain.catalog import Catalog, CatalogEntry
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState
-from contexts.payroll.domain.payment import Payment
+from contexts.payroll.domain.payment import Payment, PaymentId
 from contexts.payroll.domain.payroll_run import ControlTotals, PayrollRun, RunId, RunKind, RunState, RunStatus
 from contexts.payroll.domain.payslip import (
     Blocker,
@@ -307,12 +307,16 @@ class Payments(Protocol):
         """How many payslips of the run have something to pay out."""
         ...
 
-    async def of(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, Payment]:
-        """The payments of these employees, pending ones included."""
+    async def of(self, run: RunState, employees: Sequence[EmployeeId]) -> Mapping[EmployeeId, Sequence[Payment]]:
+        """The payments of these employees by split, pending ones included."""
         ...
 
-    async def record(self, payments: Sequence[Payment], now: datetime) -> None:
-        """Keep what became of them."""
+    async def payees(self, run: RunState, payments: Sequence[PaymentId]) -> Sequence[EmployeeId]:
+        """Whose these payments are, those that are kept."""
+        ...
+
+    async def keep(self, run: RunState, payments: Mapping[EmployeeId, Sequence[Payment]], now: datetime) -> None:
+        """Keep all payments of these employees in place of what was kept of them."""
         ...
 
 
@@ -446,8 +450,8 @@ class PayrollReading(Protocol):
         """The sums per component. Raises RunNotFound."""
         ...
 
-    async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
-        """Those of a final run, by employee; none before. Raises RunNotFound."""
+    async def payments(self, run: RunId, after: tuple[EmployeeId, int] | None, limit: int) -> Sequence[Payment]:
+        """Those of a final run, by employee and split; none before. Raises RunNotFound."""
         ...
 
     async def pay_inputs(

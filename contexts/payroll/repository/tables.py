@@ -202,6 +202,7 @@ component_total = Table(
     Column("line_count", Integer, nullable=False),
 )
 
+# Superseded by net_payment, which took its rows; nothing is written to it any more.
 payment = Table(
     "payment",
     metadata,
@@ -212,6 +213,24 @@ payment = Table(
     Column("status", Code(12), nullable=False),  # SETTLED or RETURNED; a pending payment has no row
     Column("reason", String(500), nullable=False),
     Column("changed_time", Instant, nullable=False),
+)
+
+net_payment = Table(
+    "net_payment",
+    metadata,
+    tenant_column(),
+    Column("run_id", Id, primary_key=True),
+    Column("employee_id", Id, primary_key=True),
+    Column("split", SmallInteger, primary_key=True, autoincrement=False),
+    Column("payment_id", Id, nullable=False),
+    Column("issue", Integer, nullable=False),  # rises with each arrangement
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("account", SmallInteger, nullable=False),  # place among the employee's bank accounts; 0 for none
+    Column("accounts_known_at", Instant),  # NULL before it is arranged
+    Column("status", Code(12), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("changed_time", Instant, nullable=False),
+    Index("ix_net_payment_id", "tenant_id", "payment_id"),
 )
 
 pay_input = Table(

@@ -21,7 +21,7 @@ from contexts.payroll.domain.catalog import CatalogEntry, PayDateRule, PayFreque
 from contexts.payroll.domain.errors import PayslipNotFound, RunExists, RunNotFound
 from contexts.payroll.domain.events import CalculationRequested, PayrollRunCreated
 from contexts.payroll.domain.pay_input import PayInput, PayInputId, PayInputState, PayInputStatus
-from contexts.payroll.domain.payment import PaymentStatus
+from contexts.payroll.domain.payment import PaymentStatus, SplitPart, arranged
 from contexts.payroll.domain.payroll_run import PayrollRun, RunId, RunKind, RunRequest, RunStatus
 from contexts.payroll.domain.payslip import (
     CalculatedBlocker,
@@ -505,9 +505,10 @@ async def test_payments_are_pending_until_something_is_recorded(store: Store, te
         await put_chunk(work, run, a_result([a_payslip(ann), a_payslip(bob), a_payslip(eve, net=0)]))
         due = await work.payments.due(run.state)
         found = await work.payments.of(run.state, [ann, bob, eve])
-        settled = replace(found[ann], status=PaymentStatus.SETTLED)
-        await work.payments.record([settled], NOW)
-        await work.payments.record([replace(settled, status=PaymentStatus.RETURNED, reason="closed")], NOW)
+        settled = replace(found[ann][0], status=PaymentStatus.SETTLED)
+        await work.payments.keep(run.state, {ann: [settled]}, NOW)
+        returned = replace(settled, status=PaymentStatus.RETURNED, reason="closed")
+        await work.payments.keep(run.state, {ann: [returned]}, NOW)
         run.complete(run.state.totals, "0" * 64)
         run.approve("other", "0" * 64, 0, [], "", "")
         run.finalize(1, due)
@@ -516,7 +517,7 @@ async def test_payments_are_pending_until_something_is_recorded(store: Store, te
 
     async with store.view(tenant) as view:
         listed = await view.payments(run.state.id, None, 10)
-        later = await view.payments(run.state.id, ann, 10)
+        later = await view.payments(run.state.id, (ann, 0), 10)
         told = {
             status: [one.state.id for one in await view.runs("", "", status, None, 10)]
             for status in (RunStatus.FINALIZED, RunStatus.PARTIALLY_PAID, RunStatus.PAID)
@@ -528,8 +529,38 @@ async def test_payments_are_pending_until_something_is_recorded(store: Store, te
         (bob, PaymentStatus.PENDING, ""),
     ]
     assert [one.employee_id for one in later] == [bob]
-    assert listed[0].id == found[ann].id
+    assert listed[0].id == found[ann][0].id
     assert told == {RunStatus.FINALIZED: [], RunStatus.PARTIALLY_PAID: [run.state.id], RunStatus.PAID: []}
+
+
+async def test_payments_by_account_are_kept_whole_and_found_by_their_ids(store: Store, tenant: TenantId) -> None:
+    run = started(a_run())
+    ann, bob = an_employee(1), an_employee(2)
+    fixed, rest = SplitPart(1, Money(30, "CNY"), None), SplitPart(2, None, None)
+    async with store.unit(tenant) as work:
+        await work.runs.add(run)
+        await put_chunk(work, run, a_result([a_payslip(ann), a_payslip(bob)]))
+        before = await work.payments.of(run.state, [ann, bob])
+        await work.payments.keep(run.state, {ann: arranged(before[ann], [fixed, rest], NOW)}, NOW)
+        found = await work.payments.of(run.state, [ann, bob])
+        ids = [payment.id for payment in found[ann]]
+        payees = await work.payments.payees(run.state, [*ids, before[bob][0].id, before[ann][0].id])
+        await work.payments.keep(run.state, {ann: arranged(found[ann], [rest], NOW)}, NOW)
+        again = await work.payments.of(run.state, [ann])
+        await put_final(work, run, 1)
+
+    async with store.view(tenant) as view:
+        listed = await view.payments(run.state.id, None, 2)
+        rest_of_them = await view.payments(run.state.id, (listed[0].employee_id, listed[0].split), 10)
+
+    assert [(one.split, one.account, one.amount.minor, one.accounts_known_at) for one in found[ann]] == [
+        (0, 1, 30, NOW),
+        (1, 2, 50, NOW),
+    ]
+    assert list(payees) == [ann]
+    assert [(one.account, one.amount.minor, one.issue) for one in again[ann]] == [(2, 80, 2)]
+    assert again[ann][0].id not in {*ids, before[ann][0].id}
+    assert [one.employee_id for one in (*listed[:1], *rest_of_them)] == [ann, bob]
 
 
 def an_input(employee: EmployeeId, id: int = 1, **changes: Any) -> PayInput:

@@ -38,7 +38,7 @@ from contexts.payroll.repository.port import (
 )
 from contexts.payroll.repository.sql.catalogs import CatalogCache, SqlCatalogs
 from contexts.payroll.repository.sql.pay_inputs import covering, input_state, inputs_with_state, open_inputs_for
-from contexts.payroll.repository.sql.payments import payment_of, payments_of
+from contexts.payroll.repository.sql.payments import after_payment, payment_of, payments_of
 from contexts.payroll.repository.sql.payslips import SqlPayslips, predecessors_of, stale_of
 from contexts.payroll.repository.sql.runs import (
     finalized_runs,
@@ -292,12 +292,12 @@ class SqlPayrollReading:
             for row in await self._tx.rows(wanted)
         }
 
-    async def payments(self, run: RunId, after: EmployeeId | None, limit: int) -> Sequence[Payment]:
+    async def payments(self, run: RunId, after: tuple[EmployeeId, int] | None, limit: int) -> Sequence[Payment]:
         state = await self._state(run)
         if not state.finalized_number:
             return []
-        wanted = payments_of(state).where(_payslip.employee_id > (after or _FIRST))
-        rows = await self._tx.rows(wanted.order_by(_payslip.employee_id).limit(limit))
+        wanted = payments_of(state) if after is None else payments_of(state).where(after_payment(*after))
+        rows = await self._tx.rows(wanted.limit(limit))
         return [payment_of(row, state) for row in rows]
 
     async def pay_inputs(

@@ -475,7 +475,7 @@ class PayrollRun(_message.Message):
     include_regular: _builtins.bool
     """True when it pays the regular components too, not the inputs entered alone; always so for REGULAR."""
     due_payment_count: _builtins.int
-    """Payslips with something to pay out; 0 before the run is final."""
+    """Payments of the run, one per payslip with something to pay out until they are arranged; 0 before it is final."""
     settled_payment_count: _builtins.int
     """Payments of the run that are settled."""
     reverses_run_id: _builtins.str
@@ -3198,7 +3198,7 @@ Global___ImportOpeningBalancesResponse: _TypeAlias = ImportOpeningBalancesRespon
 
 @_typing.final
 class Payment(_message.Message):
-    """The net pay of one payslip on its way."""
+    """The net pay of one payslip on its way, or the part of it that one bank account gets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -3208,8 +3208,11 @@ class Payment(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_KNOWN_AT_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
-    """UUID of the payment, the same for ever."""
+    """UUID of the payment, the same for ever; another arrangement makes other payments."""
     payslip_id: _builtins.str
     """UUID of the payslip."""
     employee_id: _builtins.str
@@ -3218,9 +3221,17 @@ class Payment(_message.Message):
     """Where it stands."""
     reason: _builtins.str
     """Why it was returned; else empty."""
+    split: _builtins.int
+    """Which of the payslip's payments it is, from 0."""
+    account: _builtins.int
+    """Place of its account among the employee's bank accounts, from 1; 0 where it was not arranged, or the employee has none."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """The payslip's net."""
+        """What is paid; the payments of a payslip sum to its net."""
+
+    @_builtins.property
+    def accounts_known_at(self) -> _timestamp_pb2.Timestamp:
+        """As known at this instant, and on the run's pay date, the employee had these accounts; unset before it is arranged."""
 
     def __init__(
         self,
@@ -3231,14 +3242,143 @@ class Payment(_message.Message):
         amount: _money_pb2.Money | None = ...,
         status: Global___PaymentStatus.ValueType = ...,
         reason: _builtins.str = ...,
+        split: _builtins.int = ...,
+        account: _builtins.int = ...,
+        accounts_known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accounts_known_at", b"accounts_known_at", "amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "employee_id", b"employee_id", "payment_id", b"payment_id", "payslip_id", b"payslip_id", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "accounts_known_at", b"accounts_known_at", "amount", b"amount", "employee_id", b"employee_id", "payment_id", b"payment_id", "payslip_id", b"payslip_id", "reason", b"reason", "split", b"split", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class PaySplitPart(_message.Message):
+    """A part of the net pay: a fixed amount, a percentage, or, with neither, the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    account: _builtins.int
+    """Place of the account among the employee's bank accounts, from 1."""
+    share_percent: _builtins.str
+    """Percent of what the fixed amounts leave; empty for none."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Fixed amount; unset for none. Fixed amounts are paid first, in order, as far as the net pay goes."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.int = ...,
+        amount: _money_pb2.Money | None = ...,
+        share_percent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amount", b"amount", "share_percent", b"share_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaySplitPart: _TypeAlias = PaySplitPart  # noqa: Y015
+
+@_typing.final
+class PaySplit(_message.Message):
+    """How one employee's net pay is split."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMPLOYEE_ID_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    employee_id: _builtins.str
+    """UUID of the employee."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaySplitPart]:
+        """The parts by account; none where the employee has no account."""
+
+    def __init__(
+        self,
+        *,
+        employee_id: _builtins.str = ...,
+        parts: _abc.Iterable[Global___PaySplitPart] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_id", b"employee_id", "parts", b"parts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaySplit: _TypeAlias = PaySplit  # noqa: Y015
+
+@_typing.final
+class ArrangePaymentsRequest(_message.Message):
+    """Payments to arrange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_KNOWN_AT_FIELD_NUMBER: _builtins.int
+    SPLITS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of this request; the same id gives the same answer."""
+    run_id: _builtins.str
+    """UUID of the run."""
+    etag: _builtins.str
+    """Version of the run that the caller saw; empty = not checked."""
+    @_builtins.property
+    def accounts_known_at(self) -> _timestamp_pb2.Timestamp:
+        """As known at this instant the employees have these accounts."""
+
+    @_builtins.property
+    def splits(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaySplit]:
+        """One per employee; those with nothing to pay out are passed over."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        accounts_known_at: _timestamp_pb2.Timestamp | None = ...,
+        splits: _abc.Iterable[Global___PaySplit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accounts_known_at", b"accounts_known_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts_known_at", b"accounts_known_at", "etag", b"etag", "request_id", b"request_id", "run_id", b"run_id", "splits", b"splits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArrangePaymentsRequest: _TypeAlias = ArrangePaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ArrangePaymentsResponse(_message.Message):
+    """The run with its payments counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___PayrollRun:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___PayrollRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArrangePaymentsResponse: _TypeAlias = ArrangePaymentsResponse  # noqa: Y015
 
 @_typing.final
 class SettlePaymentsRequest(_message.Message):
@@ -3250,6 +3390,7 @@ class SettlePaymentsRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
+    PAYMENT_IDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID of this request; the same id gives the same answer."""
     run_id: _builtins.str
@@ -3258,7 +3399,11 @@ class SettlePaymentsRequest(_message.Message):
     """Version of the run that the caller saw; empty = not checked."""
     @_builtins.property
     def employee_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Whose payments."""
+        """Whose payments, all of each; at least one employee or payment is named."""
+
+    @_builtins.property
+    def payment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Single payments that were arranged (UUID)."""
 
     def __init__(
         self,
@@ -3267,10 +3412,11 @@ class SettlePaymentsRequest(_message.Message):
         run_id: _builtins.str = ...,
         etag: _builtins.str = ...,
         employee_ids: _abc.Iterable[_builtins.str] | None = ...,
+        payment_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "etag", b"etag", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "etag", b"etag", "payment_ids", b"payment_ids", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3310,6 +3456,7 @@ class ReturnPaymentsRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
+    PAYMENT_IDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID of this request; the same id gives the same answer."""
@@ -3321,7 +3468,11 @@ class ReturnPaymentsRequest(_message.Message):
     """What the bank said."""
     @_builtins.property
     def employee_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Whose payments."""
+        """Whose payments, all of each; at least one employee or payment is named."""
+
+    @_builtins.property
+    def payment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Single payments that were arranged (UUID)."""
 
     def __init__(
         self,
@@ -3330,11 +3481,12 @@ class ReturnPaymentsRequest(_message.Message):
         run_id: _builtins.str = ...,
         etag: _builtins.str = ...,
         employee_ids: _abc.Iterable[_builtins.str] | None = ...,
+        payment_ids: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "etag", b"etag", "reason", b"reason", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employee_ids", b"employee_ids", "etag", b"etag", "payment_ids", b"payment_ids", "reason", b"reason", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3406,7 +3558,7 @@ class ListPaymentsResponse(_message.Message):
     """Token of the next page, empty at the end."""
     @_builtins.property
     def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
-        """By employee id."""
+        """By employee id, then by split."""
 
     def __init__(
         self,

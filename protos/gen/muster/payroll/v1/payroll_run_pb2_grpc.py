@@ -119,6 +119,11 @@ class PayrollRunServiceStub:
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsRequest.SerializeToString,
                 response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsResponse.FromString,
                 _registered_method=True)
+        self.ArrangePayments = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/ArrangePayments',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ArrangePaymentsRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ArrangePaymentsResponse.FromString,
+                _registered_method=True)
         self.ListPayments = channel.unary_unary(
                 '/muster.payroll.v1.PayrollRunService/ListPayments',
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ListPaymentsRequest.SerializeToString,
@@ -328,8 +333,18 @@ class PayrollRunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ArrangePayments(self, request, context):
+        """Splits the net pay of employees of a FINALIZED run over their bank accounts, one payment each; of which accounts is said by
+        their places alone, payroll knows no account. Employees of whom a payment is settled or returned are left as they are;
+        the same split again keeps the payments, another one gives new ones. INVALID_ARGUMENT (PAY_SPLIT_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPayments(self, request, context):
-        """The payments of a final run, one per payslip with something to pay out.
+        """The payments of a final run: one per bank account where they were arranged, else one per payslip with something to
+        pay out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -518,6 +533,11 @@ def add_PayrollRunServiceServicer_to_server(servicer, server):
                     servicer.ReturnPayments,
                     request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsRequest.FromString,
                     response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsResponse.SerializeToString,
+            ),
+            'ArrangePayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArrangePayments,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ArrangePaymentsRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ArrangePaymentsResponse.SerializeToString,
             ),
             'ListPayments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPayments,
@@ -1032,6 +1052,33 @@ class PayrollRunService:
             '/muster.payroll.v1.PayrollRunService/ReturnPayments',
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsRequest.SerializeToString,
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ReturnPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArrangePayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/ArrangePayments',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ArrangePaymentsRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ArrangePaymentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -90,8 +90,15 @@ class PayrollRunServiceStub:
     """
     ReturnPayments: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ReturnPaymentsRequest, _payroll_run_pb2.ReturnPaymentsResponse]
     """The bank could not pay, or gave back, the net pay of these employees. It may be settled later."""
+    ArrangePayments: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ArrangePaymentsRequest, _payroll_run_pb2.ArrangePaymentsResponse]
+    """Splits the net pay of employees of a FINALIZED run over their bank accounts, one payment each; of which accounts is said by
+    their places alone, payroll knows no account. Employees of whom a payment is settled or returned are left as they are;
+    the same split again keeps the payments, another one gives new ones. INVALID_ARGUMENT (PAY_SPLIT_INVALID).
+    """
     ListPayments: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPaymentsRequest, _payroll_run_pb2.ListPaymentsResponse]
-    """The payments of a final run, one per payslip with something to pay out."""
+    """The payments of a final run: one per bank account where they were arranged, else one per payslip with something to
+    pay out.
+    """
     ListPayslips: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPayslipsRequest, _payroll_run_pb2.ListPayslipsResponse]
     """Payslips of a run, or of an employee over time, in summary."""
     GetPayslip: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.GetPayslipRequest, _payroll_run_pb2.GetPayslipResponse]
@@ -188,8 +195,15 @@ class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
     """
     ReturnPayments: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ReturnPaymentsRequest, _payroll_run_pb2.ReturnPaymentsResponse]  # type: ignore[assignment]
     """The bank could not pay, or gave back, the net pay of these employees. It may be settled later."""
+    ArrangePayments: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ArrangePaymentsRequest, _payroll_run_pb2.ArrangePaymentsResponse]  # type: ignore[assignment]
+    """Splits the net pay of employees of a FINALIZED run over their bank accounts, one payment each; of which accounts is said by
+    their places alone, payroll knows no account. Employees of whom a payment is settled or returned are left as they are;
+    the same split again keeps the payments, another one gives new ones. INVALID_ARGUMENT (PAY_SPLIT_INVALID).
+    """
     ListPayments: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPaymentsRequest, _payroll_run_pb2.ListPaymentsResponse]  # type: ignore[assignment]
-    """The payments of a final run, one per payslip with something to pay out."""
+    """The payments of a final run: one per bank account where they were arranged, else one per payslip with something to
+    pay out.
+    """
     ListPayslips: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ListPayslipsRequest, _payroll_run_pb2.ListPayslipsResponse]  # type: ignore[assignment]
     """Payslips of a run, or of an employee over time, in summary."""
     GetPayslip: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.GetPayslipRequest, _payroll_run_pb2.GetPayslipResponse]  # type: ignore[assignment]
@@ -381,12 +395,25 @@ class PayrollRunServiceServicer(metaclass=_abc_1.ABCMeta):
         """The bank could not pay, or gave back, the net pay of these employees. It may be settled later."""
 
     @_abc_1.abstractmethod
+    def ArrangePayments(
+        self,
+        request: _payroll_run_pb2.ArrangePaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.ArrangePaymentsResponse, _abc.Awaitable[_payroll_run_pb2.ArrangePaymentsResponse]]:
+        """Splits the net pay of employees of a FINALIZED run over their bank accounts, one payment each; of which accounts is said by
+        their places alone, payroll knows no account. Employees of whom a payment is settled or returned are left as they are;
+        the same split again keeps the payments, another one gives new ones. INVALID_ARGUMENT (PAY_SPLIT_INVALID).
+        """
+
+    @_abc_1.abstractmethod
     def ListPayments(
         self,
         request: _payroll_run_pb2.ListPaymentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payroll_run_pb2.ListPaymentsResponse, _abc.Awaitable[_payroll_run_pb2.ListPaymentsResponse]]:
-        """The payments of a final run, one per payslip with something to pay out."""
+        """The payments of a final run: one per bank account where they were arranged, else one per payslip with something to
+        pay out.
+        """
 
     @_abc_1.abstractmethod
     def ListPayslips(
