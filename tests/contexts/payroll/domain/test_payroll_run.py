@@ -166,6 +166,8 @@ def test_every_verb_is_refused_where_the_machine_does_not_know_it() -> None:
         "approve": lambda run: run.approve("bob", SEEN, 0, [], "", ""),
         "finalize": lambda run: run.finalize(1, 1),
         "record payments": lambda run: run.payments_recorded(1, 1),
+        "arrange payments": lambda run: run.payments_arranged(1, 1),
+        "reverse": lambda run: run.reversed_by(RunId(uuid4())),
         "void": lambda run: run.void(),
     }
     approved, final, void = calculated(), calculated(), calculated()
@@ -173,9 +175,11 @@ def test_every_verb_is_refused_where_the_machine_does_not_know_it() -> None:
     final.approve("bob", SEEN, 0, [], "", "")
     final.finalize(1, 1)
     void.void()
+    taken_back = PayrollRun(final.state)
+    taken_back.reversed_by(RunId(uuid4()))
 
     assert verbs.keys() == NEXT.keys()
-    for run in (a_run(), calculating(), calculated(), approved, final, void):
+    for run in (a_run(), calculating(), calculated(), approved, final, void, taken_back):
         for verb, act in verbs.items():
             again = PayrollRun(run.state)
             if run.state.status in NEXT[verb]:
@@ -186,8 +190,11 @@ def test_every_verb_is_refused_where_the_machine_does_not_know_it() -> None:
                     act(again)
 
 
-def test_a_final_run_has_no_way_out() -> None:
-    assert all(steps.get(RunStatus.FINALIZED, RunStatus.FINALIZED) is RunStatus.FINALIZED for steps in NEXT.values())
+def test_a_final_run_has_no_way_out_but_to_be_taken_back() -> None:
+    ways = {verb: steps[RunStatus.FINALIZED] for verb, steps in NEXT.items() if RunStatus.FINALIZED in steps}
+
+    assert {verb for verb, status in ways.items() if status is not RunStatus.FINALIZED} == {"reverse"}
+    assert all(steps.get(RunStatus.REVERSED, RunStatus.REVERSED) is RunStatus.REVERSED for steps in NEXT.values())
     assert all(RunStatus.VOID not in steps for steps in NEXT.values())
 
 
