@@ -1,11 +1,13 @@
 """Punches at a terminal by badge, with the terminal's own clock, on every engine."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.database import Contention
 from contexts.attendance.domain.errors import BadgeHeld, BadgeNotHeld, BadgeUnknown, PunchIdTaken, RosterUnknown
 from contexts.attendance.domain.punches import Direction, Punch, Source, Stamp
 from contexts.attendance.handlers.issue_badges import IssueBadge, ReturnBadge, get_badge, issue_badge, return_badge
@@ -166,6 +168,21 @@ async def test_a_badge_that_changed_hands_names_who_had_it_when_the_punch_was_ma
     assert [one.employee_id for one in badge.holdings] == [before, after]
     assert (badge.version, badge.holder) == (3, after)
     assert (mine, others) == ([badge], [])
+
+
+async def test_a_new_badge_that_two_people_are_given_at_once_is_one_persons(store: Store, tenant: TenantId) -> None:
+    people = [await somebody(store, tenant) for _ in range(2)]
+
+    found = await asyncio.gather(
+        *(issue(store, tenant, "B-7", person, None) for person in people), return_exceptions=True
+    )
+
+    refused = [one for one in found if isinstance(one, BaseException)]
+    assert len(refused) == 1
+    assert isinstance(refused[0], BadgeHeld | Contention)
+    async with store.readings(tenant) as readings:
+        badge = await get_badge("B-7", readings)
+    assert (badge.version, len(badge.holdings)) == (1, 1)
 
 
 async def test_badges_that_nobody_has_are_refused(store: Store, tenant: TenantId) -> None:

@@ -1,5 +1,6 @@
 """Forgotten and wrong punches, overtime that needs approval, and changes after lock, on every engine."""
 
+import asyncio
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -165,6 +166,20 @@ async def test_nobody_decides_about_their_own_correction(store: Store, tenant: T
         await decide(store, tenant, asked, approved=False, by=person)
 
     assert (await sheet_of(store, tenant, person)).corrections[0].asked.status is RequestStatus.REQUESTED
+
+
+async def test_of_two_managers_who_decide_at_once_one_decides(store: Store, tenant: TenantId) -> None:
+    person = await who_forgot_to_punch_out(store, tenant)
+    asked = await ask(store, tenant, (await sheet_of(store, tenant, person)).id)
+
+    found = await asyncio.gather(
+        decide(store, tenant, asked), decide(store, tenant, asked, approved=False), return_exceptions=True
+    )
+
+    refused = [one for one in found if isinstance(one, BaseException)]
+    assert [type(one) for one in refused] == [RequestDecided]
+    decided = [one.event for one in store.saved if isinstance(one.event, CorrectionDecided)]
+    assert len(decided) == 1
 
 
 async def test_what_was_declined_changes_nothing_and_may_be_asked_anew(store: Store, tenant: TenantId) -> None:

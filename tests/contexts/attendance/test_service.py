@@ -512,3 +512,41 @@ async def test_events_are_published_and_changes_are_found_by_position(attendance
         (str(LI), "TIMESHEET_LOCKED"),
         (str(WANG), "TIMESHEET_LOCKED"),
     ]
+
+
+async def test_a_late_change_of_a_locked_timesheet_is_told_to_payroll_as_an_adjustment(attendance: Attendance) -> None:
+    await attendance.enrol(LI, WANG)
+    await attendance.work(LI, "2026-10-09 09:00 15:00")
+    await attendance.close()
+    before = (await attendance.totals(LI)).totals[0]
+    sheet = await attendance.find(LI)
+    asked = await attendance.sheets(
+        "RequestCorrection",
+        pb.RequestCorrectionRequest(
+            timesheet_id=sheet.timesheet_id,
+            punched_at=instant(at("2026-10-09 18:00")),
+            direction=pb.PUNCH_DIRECTION_OUT,
+            punch_id=sheet.occurrences[8].punches[1].punch_id,
+            reason="the gate was out of order",
+        ),
+    )
+    approve = pb.ApproveCorrectionRequest(correction_id=asked.correction.correction_id)
+    key = uuid4()
+
+    own = await refused(attendance.sheets("ApproveCorrection", approve, hr(employee_id=LI)))
+    first = await attendance.sheets("ApproveCorrection", approve, request_id=key)
+    again = await attendance.sheets("ApproveCorrection", approve, request_id=key)
+
+    request = pb.ListChangedSinceRequest(pay_group="CN-MONTHLY", period="2026-10")
+    changed = (await attendance.sheets("ListChangedSince", request)).employees
+    after = (await attendance.totals(LI)).totals[0]
+    assert own == "SELF_APPROVAL"
+    assert first == again
+    assert first.correction.record.status == pb.REQUEST_STATUS_APPROVED
+    assert [(one.employee_id, one.reason) for one in changed] == [
+        (str(LI), "TIMESHEET_ADJUSTED"),
+        (str(WANG), "TIMESHEET_LOCKED"),
+    ]
+    assert after.sums.regular_minutes - before.sums.regular_minutes == 180
+    assert (before.sums.early_leave_minutes, after.sums.early_leave_minutes) == (180, 0)
+    assert after.status == pb.TIMESHEET_STATUS_LOCKED

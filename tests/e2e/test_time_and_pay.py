@@ -1,4 +1,4 @@
-"""A new year's holiday list is published before the old year's month is paid; its holidays stay what they were."""
+"""What payroll makes of time: holidays of a year that is over, and facts that come after the month was locked."""
 
 from typing import Any
 
@@ -49,3 +49,38 @@ async def test_next_years_holiday_list_changes_nothing_of_what_a_month_before_it
     assert payslips[acme.ids["E0002"]]["gross"]["amount"] == "20000.00"
     assert not {"ABSENT", "UNPAID"} & lines_of("E0002").keys()
     assert lines_of("E0003")["OVERTIME_HOLIDAY"]["quantity"] == "4"
+
+
+async def test_an_adjustment_after_the_run_was_calculated_is_seen_before_approval(deployment: Deployment) -> None:
+    async with a_company(deployment) as company:
+        acme = await staffed(company)
+        owner, preparer = company.owner, await company.sign_in("payroll_admin")
+        approver = await company.sign_in("payroll_approver")
+        punches = punches_of("E0002") + punches_of("E0003")
+        body_of(await owner.post("/v1/punches/batch", json={"punches": punches}))
+        closing = {"pay_group": "CN-MONTHLY", "period": PERIOD}
+        closed = body_of(await owner.post("/v1/timesheet-closings", json=closing), 202)
+        sheet = next(one["timesheet_id"] for one in closed["results"] if one["employee_id"] == acme.ids["E0003"])
+        body = {"pay_group": "CN-MONTHLY", "period": PERIOD, "kind": "REGULAR"}
+        run = body_of(await preparer.post("/v1/payroll-runs", json=body), 201)
+        path = f"/v1/payroll-runs/{run['id']}"
+        body_of(await preparer.post(f"{path}/calculate"), 202)
+        calculated = await until_calculated(preparer, run["id"])
+
+        stayed = {
+            "work_date": "2026-10-20",
+            "lines": [{"pay_code": "OVERTIME", "day_kind": "WORKDAY", "minutes": 120}],
+            "reason": "the stocktaking was forgotten",
+        }
+        body_of(await owner.post(f"/v1/timesheets/{sheet}/adjustments", json=stayed), 201)
+        refused = await approver.post(f"{path}/approve", json={"calculation_hash": calculated["calculation_hash"]})
+        stale = body_of(await preparer.get(f"{path}/stale"))["data"]
+        again = body_of(await preparer.post(f"{path}/payslips/{acme.ids['E0003']}/recalculate"))
+        found = body_of(await preparer.get(f"{path}/payslips"))["data"]
+        payslips = {one["employee_id"]: body_of(await preparer.get(f"/v1/payslips/{one['id']}")) for one in found}
+
+    lines = {line["code"]: line for line in payslips[acme.ids["E0003"]]["lines"]}
+    assert (refused.status_code, refused.json()["reason"]) == (409, "INPUTS_CHANGED")
+    assert [(one["employee_id"], one["reasons"]) for one in stale] == [(acme.ids["E0003"], ["TIMESHEET_ADJUSTED"])]
+    assert again["calculation_hash"] != calculated["calculation_hash"]
+    assert lines["OVERTIME_WORKDAY"]["quantity"] == "2"
