@@ -19,7 +19,7 @@ from interfaces.cli.progress import Step, Steps
 CLOSED_S, CALCULATED_S = 30.0, 60.0
 POLL_S = 0.03
 MAX_CLOSING_PAGES = 1000
-LOOKED_AT = 250  # people on one page of exceptions
+LOOKED_AT = 50  # people on one page of exceptions: their days are computed for it
 MAX_DEFERRED = 20
 BESIDE_DAYS = 7  # after the regular pay date
 LATER = "later"  # the folder of what comes in while the month is closed and paid
