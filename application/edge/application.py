@@ -109,7 +109,7 @@ class Application(FastAPI):
         try:
             _read_head(scope, exchange, now)
             follow_trace(exchange.traceparent or f"00-{trace}-{random.getrandbits(64) or 1:016x}-00")
-            with spending(exchange.deadline - clock.time(), exchange.trace_id) as budget:
+            with spending(exchange.deadline - clock.time(), exchange.trace_id, afresh=True) as budget:
                 async with asyncio.timeout_at(exchange.deadline + GRACE_S):
                     found = self._directory.find(scope["method"], scope["path"])
                     if found is None:

@@ -66,10 +66,14 @@ _budget: ContextVar[Budget | None] = ContextVar("muster_budget", default=None)
 
 
 @contextmanager
-def spending(seconds: float, trace_id: str = "") -> Iterator[Budget]:
-    """Give the calls inside the block `seconds` in all (an inner block never gets more than the outer one has left)."""
+def spending(seconds: float, trace_id: str = "", *, afresh: bool = False) -> Iterator[Budget]:
+    """Give the calls inside the block `seconds` in all (an inner block never gets more than the outer one has left).
+
+    A request from outside begins `afresh`: a connection whose reading was paused goes on in the context of the request
+    that it was paused for, whose budget is none of the next one's.
+    """
     deadline = asyncio.get_running_loop().time() + seconds
-    outer = _budget.get()
+    outer = None if afresh else _budget.get()
     if outer is not None:
         deadline = min(deadline, outer.deadline)
     token = _budget.set(budget := Budget(deadline, trace_id or (outer.trace_id if outer else "")))

@@ -21,6 +21,7 @@ from application.edge.pages import AsOfQuery
 from application.edge.refusal import Unauthenticated
 from application.edge.routes import Routes
 from chassis.principal import Principal
+from chassis.rpc.channels import spending
 from chassis.rpc.error_map import RemoteError, Trouble
 from kernel.errors import DomainError, Kind, Stale
 from kernel.ids import TenantId
@@ -106,6 +107,13 @@ async def get_urgent() -> ThingView:
     return ThingView(name="urgent")
 
 
+@things.get("/v1/budget", "employee.read", tag="things")
+async def get_budget() -> ThingView:
+    """What its calls may spend."""
+    with spending(100.0) as inner:
+        return ThingView(name=f"{inner.deadline - asyncio.get_running_loop().time():.0f} s")
+
+
 class ByName:
     """Takes the token for the role."""
 
@@ -145,6 +153,13 @@ def the_problem(response: httpx.Response, status: int, reason: str) -> dict[str,
     assert set(document) >= {"type", "title", "status", "detail", "instance", "reason", "errors"}
     assert response.headers["x-request-id"] in document["instance"]
     return document
+
+
+async def test_a_request_has_time_of_its_own_in_the_context_of_one_that_is_over(client: httpx.AsyncClient) -> None:
+    with spending(-1.0):  # as where a connection goes on to read in the context of the request that paused it
+        response = await client.get("/v1/budget", headers=OWNER)
+
+    assert response.json()["name"] == "5 s"
 
 
 async def test_a_good_request_is_served(client: httpx.AsyncClient) -> None:
