@@ -1,7 +1,7 @@
 """What the demo has in its hands of a paid month: the registers, and payslips explained line by line."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,8 @@ MAX_EXCEPTIONS = 200
 EXAMPLES = 2  # of one kind that are told one by one; the others are counted
 FEW = 40  # people whose timesheets and payslips are all read and shown; of more, those with a story
 TWICE_S = 60  # seconds between two punches of which one is a duplicate
+WHOLE_WIDTH = 98  # columns of a terminal that shows every column of a register
+NARROW_COLUMNS = ("gross", "income tax", "net")
 NARROW: Any = {"pad_edge": False, "collapse_padding": True}  # 100 columns are all there is
 
 _WORD = re.compile(r"[a-z_][A-Za-z0-9_]*(?!\()\b")
@@ -210,16 +212,18 @@ def print_register(console: Console, books: Books, named: set[str]) -> None:
 def _print_beside(console: Console, books: Books) -> None:
     """The payslips of the runs that are not regular, in one table."""
     table = Table(box=SIMPLE_HEAD, header_style="bold", **NARROW)
-    for title in ("no.", "name", "run", "which is now"):
+    whole = console.width >= WHOLE_WIDTH
+    for title in ("no.", "name", "run", "which is now" if whole else "now"):
         table.add_column(title, no_wrap=True)
-    for title in ("gross", "income tax", "net"):
+    for title in NARROW_COLUMNS if whole else ("gross", "net"):
         table.add_column(title, justify="right", no_wrap=True)
     for payday in books.month.beside:
         run = payday.run
         for row in payday.rows[:FEW]:
             gross, _, _, tax, net, _ = _register_row(row)
             words = (row["employee_number"], row["name"], f"{run['pay_group']} {run['kind']}", run["status"])
-            table.add_row(*map(Text, words), *(f"{each:,.2f}" for each in (gross, tax, net)))
+            amounts = (gross, tax, net) if whole else (gross, net)
+            table.add_row(*map(Text, words), *(f"{each:,.2f}" for each in amounts))
     console.print(f"\nPaid and taken back beside the month {books.period}", style="bold")
     console.print(table)
 
@@ -232,12 +236,19 @@ def _print_payday(console: Console, books: Books, payday: Payday, named: set[str
     table = Table(box=SIMPLE_HEAD, show_footer=True, header_style="bold", footer_style="bold", **NARROW)
     table.add_column("no.", "", no_wrap=True)
     table.add_column("name", "total", no_wrap=True, max_width=16)
-    for title, total in zip(("gross", "social ins.", "fund", "income tax", "net", "employer cost"), sums, strict=True):
-        table.add_column(title, f"{total:,.2f}", justify="right", no_wrap=True)
+    titles = ("gross", "social ins.", "fund", "income tax", "net", "employer cost")
+    # A narrow terminal has fewer columns rather than amounts cut short.
+    places = [place for place, title in enumerate(titles) if console.width >= WHOLE_WIDTH or title in NARROW_COLUMNS]
+    for place in places:
+        table.add_column(titles[place], f"{sums[place]:,.2f}", justify="right", no_wrap=True)
+
+    def told(amounts: Sequence[Decimal]) -> list[str]:
+        return [f"{amounts[place]:,.2f}" for place in places]
+
     for row in shown:
-        table.add_row(Text(row["employee_number"]), Text(row["name"]), *(f"{each:,.2f}" for each in _register_row(row)))
+        table.add_row(Text(row["employee_number"]), Text(row["name"]), *told(_register_row(row)))
     if others:
-        table.add_row("", f"{len(others)} others", *(f"{each:,.2f}" for each in _sums(others)), style="dim")
+        table.add_row("", f"{len(others)} others", *told(_sums(others)), style="dim")
     run = payday.run
     heading = f"\nPayslip register {run['period']}, {run['pay_group']}, paid on {run['pay_date']}, {run['currency']}"
     console.print(heading, style="bold")
@@ -285,7 +296,7 @@ def print_explained(
     """Every line with what it was made of: quantity, rate, base, each step in numbers, and the law."""
     console.print(f"\nThe payslip of {books.person(payslip['employee_id'])}, line by line", style="bold")
     table = Table(box=SIMPLE_HEAD, header_style="bold", **NARROW)
-    table.add_column("line", width=84)
+    table.add_column("line", width=min(84, console.width - 16))
     table.add_column(payslip["currency"], justify="right", no_wrap=True, width=12)
     for line in payslip["lines"]:
         sign = -1 if line["kind"] in ("DEDUCTION", "TAX") else 1

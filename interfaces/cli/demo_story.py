@@ -22,6 +22,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 FRIDAY = 4  # its night ends on a rest day
 MAX_CASES = 60
 HOME = "Asia/Shanghai"
+TITLE, AMOUNT = 17, 11  # widths
 
 
 class Case(NamedTuple):
@@ -37,11 +38,12 @@ class Case(NamedTuple):
 def print_story(console: Console, books: Books) -> set[str]:
     """What became of everything out of the ordinary in the month; answers the ids of those who are named."""
     table = Table(box=SIMPLE_HEAD, header_style="bold", **NARROW)
-    table.add_column("case", width=17, no_wrap=True)
-    table.add_column("what happened", width=33)
-    table.add_column("what the system did", width=31)
+    text = min(33, (console.width - TITLE - AMOUNT - 6) // 2)  # the other columns are not to give way
+    table.add_column("case", width=TITLE, no_wrap=True)
+    table.add_column("what happened", width=text)
+    table.add_column("what the system did", width=text - 2)
     table.add_column("CNY" if not books.month.paydays else books.month.paydays[0].run["currency"],
-                     justify="right", no_wrap=True, width=11)  # fmt: skip
+                     justify="right", no_wrap=True, width=AMOUNT)  # fmt: skip
     named: set[str] = set()
     told = 0
     for chapter, tells in CHAPTERS.items():

@@ -329,7 +329,11 @@ def test_the_payslip_with_the_raise_is_explained_line_by_line(demo: Ran) -> None
         ("night shift", "Fri 30 Oct 21:58 to Sat 31 Oct 06:09", f"{18 * D('7.5') * 4:,.2f}"),
         ("over month's end", "Sat 31 Oct 21:57 to Sun 1 Nov 06:01", f"{7 * D('7.5') * 4:,.2f}"),
         ("after the lock", "E0036 Shui Peng, Wed 28 Oct: no punch, but a day at a customer's", "20,600.00"),
-        ("asked overtime", "E0198 Tang Lan, Thu 22 Oct: stayed to 20:05; 120 minutes asked for", "136.21"),
+        (
+            "asked overtime",
+            "E0198 Tang Lan, Thu 22 Oct: stayed to 20:05; 120 minutes asked for",
+            f"{7900 / PAID_DAYS / 8 * D('1.5') * 2:,.2f}",
+        ),
         ("unasked overtime", "E0199 Fei Gang, Thu 22 Oct: stayed to 20:05 and asked nobody", "0.00"),
         ("reversed run", "was paid 6,000.00 beside the month that was somebody else's", f"{D(6000) * D('-0.97'):,.2f}"),
         ("rotating shifts", "8 early, 8 late, 8 night, 7 days off", ""),
