@@ -189,7 +189,11 @@ async def correct_employee(employee_id: EmployeeId, body: schemas.CorrectionBody
     if_match=IfMatch.OPTIONAL,
 )
 async def cancel_employee_change(employee_id: EmployeeId, change_id: ChangeId, people: Uses) -> schemas.EmployeeView:
-    """Cancel a recorded change (a future one, or a hire or termination to rescind): as if it had never been."""
+    """Cancel a recorded change (a future one, or a hire or termination to rescind): as if it had never been.
+
+    A change that was corrected goes with its corrections; of a correction only the correction goes, and what it
+    corrected stands again.
+    """
     return await people.cancel_change(employee_id, change_id)
 
 

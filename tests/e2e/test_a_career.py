@@ -178,6 +178,24 @@ async def test_a_rehire_a_termination_and_a_hire_are_rescinded_one_by_one(firm: 
     assert "RESCINDED" not in await numbers(firm, status="ACTIVE", as_of="2027-09-01")
 
 
+async def test_a_hire_that_was_postponed_twice_is_rescinded(firm: Staffed) -> None:
+    li = await a_person(firm, "POSTPONED")
+    hire = (await li.history())["data"][0]["id"]
+    await li.done("corrections", change_id=hire, effective_date="2026-02-02")
+    second = await li.done("corrections", change_id=(await li.history())["data"][-1]["id"], effective_date="2026-03-02")
+    postponed = (await li.history())["data"][-1]["id"]
+    await li.done("compensation-changes", effective_date="2027-01-01", compensation=LEAD)
+
+    once = await li.cancelled(postponed)
+    raised = await li.on("2027-01-01")
+    await li.cancelled(hire)
+    never = await li.on("2027-01-01")
+
+    assert (second["employment"]["hire_date"], once["employment"]["hire_date"]) == ("2026-03-02", "2026-02-02")
+    assert raised["compensation"] == LEAD
+    assert (never["status"], never["assignment"]) == ("TERMINATED", None)
+
+
 async def test_statutory_answers_of_each_country_change_on_their_own_days(firm: Staffed) -> None:
     li = await a_person(firm, "STATUTORY")
     for day, country, values in (

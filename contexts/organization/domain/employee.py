@@ -1,6 +1,6 @@
 """The employee: one person's membership in the company, over rehires, as a record of dated changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -37,6 +37,7 @@ from contexts.organization.domain.history import (
     Projection,
     fold,
     hire_fields,
+    lineage,
     standing,
 )
 from contexts.organization.domain.values import EARLIEST, LATEST, Compensation, EndReason, FieldValue, Work
@@ -220,7 +221,8 @@ class Employee(AggregateRoot[EmployeeState]):
         day = effective_date or wrong.effective_date
         cancels = wrong.cancels
         if wrong.ends:
-            others = standing(change for change in self.state.changes if change.change_id != change_id)
+            replaced = lineage(self.state.changes, change_id)
+            others = standing(change for change in self.state.changes if change.change_id not in replaced)
             cancels = self._work_changes(day, among=others)
         affected = min(wrong.affected_from, day)
         event = EmployeeCorrected(self.state.id, recording.change_id, change_id, affected, cancelled=False)
@@ -229,22 +231,27 @@ class Employee(AggregateRoot[EmployeeState]):
         )
 
     def cancel(self, change_id: UUID, recording: Recording) -> None:
-        """Make one standing change as if it had never been; with a first day, everything of its spell goes.
+        """Make one change as if it had never been; with a first day, everything of its spell goes.
 
-        Of a rescinded first hire the person remains. Raises ChangeNotFound, ChangeNoLongerStands, ChangesLeftOutside.
+        A correction is taken back by itself: what it corrected stands again. What was corrected is taken back with its
+        corrections. Of a rescinded first hire the person remains.
+
+        Raises ChangeNotFound, ChangeNoLongerStands, ChangesLeftOutside.
         """
-        wrong = self._standing(change_id)
+        found = self._with_corrections(change_id)
+        wrong, named = found[0], found[-1]
         spell = self.state.projection.spell_on(wrong.effective_date)
-        cancels: tuple[UUID, ...] = (change_id,)
-        if wrong.starts and spell is not None:
-            cancels += tuple(
-                change.change_id
+        cancels = tuple(change.change_id for change in found)
+        rescinded = wrong.starts and named.supersedes is None
+        if rescinded and spell is not None:
+            cancels += self._with_what_they_replaced(
+                change
                 for change in standing(self.state.changes)
                 if change.about_work
                 and (change.effective_date in spell or (change.ends and change.effective_date == spell.end))
                 and not change.starts
             )
-        person = {name: value for name, value in wrong.fields.items() if name in PERSON} if wrong.starts else {}
+        person = {name: value for name, value in wrong.fields.items() if name in PERSON} if rescinded else {}
         event = EmployeeCorrected(self.state.id, recording.change_id, change_id, wrong.affected_from, cancelled=True)
         self._record(
             ChangeKind.CANCELLATION,
@@ -252,9 +259,22 @@ class Employee(AggregateRoot[EmployeeState]):
             person,
             recording,
             event,
-            change_id if person else None,
+            wrong.change_id if person else None,
             cancels,
         )
+
+    def _with_corrections(self, change_id: UUID) -> tuple[Change, ...]:
+        """The correction that stands in the change's place, back to the change; the change alone where it stands."""
+        changes = {change.change_id: change for change in self.state.changes}
+        if change_id not in changes:
+            raise ChangeNotFound("this employee has no such change: take its id from the history", field="change_id")
+        for change in standing(self.state.changes):
+            replaced = lineage(self.state.changes, change.change_id)
+            if change_id in replaced:
+                found = tuple(changes[id] for id in replaced[: replaced.index(change_id) + 1])
+                if all(each.kind is ChangeKind.CORRECTION for each in found[:-1]):
+                    return found
+        raise ChangeNoLongerStands("that change was cancelled before: there is nothing to take back", field="change_id")
 
     def _standing(self, change_id: UUID) -> Change:
         changes = self.state.changes
@@ -271,11 +291,15 @@ class Employee(AggregateRoot[EmployeeState]):
     def _work_changes(self, since: date, among: tuple[Change, ...]) -> tuple[UUID, ...]:
         """The work changes from `since` on up to the next first day."""
         until = min((c.effective_date for c in among if c.starts and c.effective_date >= since), default=LATEST)
-        return tuple(
-            change.change_id
+        return self._with_what_they_replaced(
+            change
             for change in among
             if since <= change.effective_date < until and change.about_work and not (change.starts or change.ends)
         )
+
+    def _with_what_they_replaced(self, found: Iterable[Change]) -> tuple[UUID, ...]:
+        # Else a cancelled correction would let what it corrected stand again.
+        return tuple(id for change in found for id in lineage(self.state.changes, change.change_id))
 
     def _record(
         self,

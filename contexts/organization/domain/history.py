@@ -123,18 +123,32 @@ class Projection:
 def standing(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Those that were neither superseded nor cancelled, in order of version.
 
-    What cancels another may itself be cancelled: then the other stands again.
+    What was superseded stays in the place of what it had superseded itself. What supersedes or cancels another may
+    itself be cancelled: then it is as if it had never been, and the other stands again.
     """
-    gone: set[UUID] = set()
+    replaced: set[UUID] = set()
+    cancelled: set[UUID] = set()
     left: list[Change] = []
     for change in sorted(changes, key=lambda change: change.version, reverse=True):
-        if change.change_id in gone:
+        if change.change_id in cancelled:
             continue
-        left.append(change)
         if change.supersedes is not None:
-            gone.add(change.supersedes)
-        gone.update(change.cancels)
+            replaced.add(change.supersedes)
+        if change.change_id not in replaced:
+            left.append(change)
+            cancelled.update(change.cancels)
     return tuple(reversed(left))
+
+
+def lineage(changes: Iterable[Change], change_id: UUID) -> tuple[UUID, ...]:
+    """The change, and whatever it stands in the place of, newest first."""
+    supersedes = {change.change_id: change.supersedes for change in changes}
+    found: list[UUID] = []
+    before: UUID | None = change_id
+    while before is not None:
+        found.append(before)
+        before = supersedes[before]
+    return tuple(found)
 
 
 def known_at(changes: Iterable[Change], instant: datetime) -> tuple[Change, ...]:

@@ -221,6 +221,118 @@ def test_a_correction_takes_the_place_of_what_was_recorded_wrongly() -> None:
         employee.correct(wrong, JULY, {"compensation": monthly("1.00")}, a_recording())
 
 
+def test_what_is_corrected_twice_says_what_the_last_correction_says() -> None:
+    employee = an_employee()
+    wrong = raise_to(employee, JULY, "52000.00")
+
+    for day, amount in ((AUGUST, "25000.00"), (SEPTEMBER, "26000.00"), (SEPTEMBER, "27000.00")):
+        employee.correct(wrong, day, {"compensation": monthly(amount)}, a_recording())
+        wrong = employee.state.changes[-1].change_id
+
+    assert [amount_on(employee, day) for day in (JULY, AUGUST, SEPTEMBER)] == ["20000.00", "20000.00", "27000.00"]
+
+
+def test_a_hire_is_postponed_twice() -> None:
+    employee = an_employee()
+
+    employee.correct(employee.state.changes[0].change_id, JULY, {}, a_recording())
+    employee.correct(employee.state.changes[1].change_id, AUGUST, {}, a_recording())
+
+    assert employee.state.projection.spells == (Spell(AUGUST),)
+
+
+def test_a_correction_that_is_taken_back_leaves_the_change_and_what_followed_it() -> None:
+    employee = an_employee()
+    before = employee.state.projection
+    employee.correct(employee.state.changes[0].change_id, JULY, {}, a_recording())
+    postponed = employee.state.changes[-1].change_id
+    raise_to(employee, SEPTEMBER, "30000.00")
+
+    employee.cancel(postponed, a_recording())
+
+    assert employee.state.projection.spells == before.spells
+    assert [amount_on(employee, day) for day in (FIRST_DAY, SEPTEMBER)] == ["20000.00", "30000.00"]
+
+
+def test_what_was_corrected_is_taken_back_with_its_corrections() -> None:
+    employee = an_employee()
+    before = employee.state.projection
+    wrong = raise_to(employee, JULY, "52000.00")
+    employee.correct(wrong, AUGUST, {"compensation": monthly("25000.00")}, a_recording())
+    middle = employee.state.changes[-1].change_id
+    employee.correct(middle, SEPTEMBER, {}, a_recording())
+
+    employee.cancel(middle, a_recording())
+    back = [amount_on(employee, day) for day in (JULY, SEPTEMBER)]
+    employee.cancel(wrong, a_recording())
+
+    assert back == ["52000.00", "52000.00"]
+    assert employee.state.projection == before
+    with pytest.raises(ChangeNoLongerStands):
+        employee.cancel(wrong, a_recording())
+
+
+def test_a_postponed_hire_is_rescinded_with_everything_of_its_spell() -> None:
+    employee = an_employee()
+    hire_id = employee.state.changes[0].change_id
+    employee.correct(hire_id, JULY, {"legal_name": "Li Wei-Zhang"}, a_recording())
+    raise_to(employee, SEPTEMBER, "30000.00")
+    before = employee.state.projection
+
+    employee.cancel(hire_id, a_recording())
+    [segment] = employee.state.projection.segments
+    with pytest.raises(ChangeNoLongerStands):
+        employee.cancel(hire_id, a_recording())
+    employee.cancel(employee.state.changes[-1].change_id, a_recording())
+
+    assert (segment.spell, segment.work, segment.person.legal_name) == (None, None, "Li Wei-Zhang")
+    assert employee.state.projection == before
+
+
+def test_a_rescinded_hire_whose_person_was_corrected_stays_rescinded_until_that_is_taken_back() -> None:
+    employee = an_employee()
+    hire_id, before = employee.state.changes[0].change_id, employee.state.projection
+    employee.cancel(hire_id, a_recording())
+    rescission = employee.state.changes[-1].change_id
+    employee.correct(rescission, None, {"legal_name": "Li Wei-Zhang"}, a_recording())
+
+    with pytest.raises(ChangeNoLongerStands):
+        employee.cancel(hire_id, a_recording())
+    employee.cancel(rescission, a_recording())
+
+    assert employee.state.projection == before
+
+
+def test_a_leaver_whose_coming_raise_was_corrected_leaves_all_the_same() -> None:
+    employee = an_employee()
+    employee.correct(
+        raise_to(employee, SEPTEMBER, "52000.00"), None, {"compensation": monthly("25000.00")}, a_recording()
+    )
+    before = employee.state.projection
+
+    employee.terminate(AUGUST, EndReason.RESIGNATION, a_recording())
+    termination = employee.state.changes[-1].change_id
+    left = employee.state.projection.spells
+    employee.correct(termination, JULY, {}, a_recording())
+    employee.correct(employee.state.changes[-1].change_id, SEPTEMBER, {}, a_recording())
+    later = employee.state.projection.spells
+    employee.cancel(termination, a_recording())
+
+    assert left == (Spell(FIRST_DAY, AUGUST + timedelta(days=1), EndReason.RESIGNATION),)
+    assert later == (Spell(FIRST_DAY, SEPTEMBER, EndReason.RESIGNATION),)
+    assert employee.state.projection == before
+
+
+def test_a_change_that_was_called_off_by_mistake_is_brought_back() -> None:
+    employee = an_employee()
+    planned = raise_to(employee, SEPTEMBER, "30000.00")
+    employee.cancel(planned, a_recording())
+
+    employee.cancel(employee.state.changes[-1].change_id, a_recording())
+
+    assert amount_on(employee, SEPTEMBER) == "30000.00"
+
+
 def test_a_corrected_hire_keeps_the_changes_of_its_own_first_day() -> None:
     employee = an_employee()
     hire_id = employee.state.changes[0].change_id

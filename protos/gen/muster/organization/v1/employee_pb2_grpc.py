@@ -240,7 +240,8 @@ class EmployeeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelEmployeeChange(self, request, context):
-        """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been.
+        """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been. A
+        change that was corrected goes with its corrections; of a correction only the correction goes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

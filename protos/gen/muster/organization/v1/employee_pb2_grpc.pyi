@@ -68,7 +68,9 @@ class EmployeeServiceStub:
     CorrectEmployee: _grpc.UnaryUnaryMultiCallable[_employee_pb2.CorrectEmployeeRequest, _employee_pb2.CorrectEmployeeResponse]
     """Supersedes one recorded change: it was recorded wrongly. Read with an earlier known_at, the old facts still stand."""
     CancelEmployeeChange: _grpc.UnaryUnaryMultiCallable[_employee_pb2.CancelEmployeeChangeRequest, _employee_pb2.CancelEmployeeChangeResponse]
-    """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been."""
+    """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been. A
+    change that was corrected goes with its corrections; of a correction only the correction goes.
+    """
     GetEmployee: _grpc.UnaryUnaryMultiCallable[_employee_pb2.GetEmployeeRequest, _employee_pb2.GetEmployeeResponse]
     """One employee as of a date and as known at an instant."""
     BatchGetEmployees: _grpc.UnaryUnaryMultiCallable[_employee_pb2.BatchGetEmployeesRequest, _employee_pb2.BatchGetEmployeesResponse]
@@ -128,7 +130,9 @@ class EmployeeServiceAsyncStub(EmployeeServiceStub):
     CorrectEmployee: _aio.UnaryUnaryMultiCallable[_employee_pb2.CorrectEmployeeRequest, _employee_pb2.CorrectEmployeeResponse]  # type: ignore[assignment]
     """Supersedes one recorded change: it was recorded wrongly. Read with an earlier known_at, the old facts still stand."""
     CancelEmployeeChange: _aio.UnaryUnaryMultiCallable[_employee_pb2.CancelEmployeeChangeRequest, _employee_pb2.CancelEmployeeChangeResponse]  # type: ignore[assignment]
-    """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been."""
+    """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been. A
+    change that was corrected goes with its corrections; of a correction only the correction goes.
+    """
     GetEmployee: _aio.UnaryUnaryMultiCallable[_employee_pb2.GetEmployeeRequest, _employee_pb2.GetEmployeeResponse]  # type: ignore[assignment]
     """One employee as of a date and as known at an instant."""
     BatchGetEmployees: _aio.UnaryUnaryMultiCallable[_employee_pb2.BatchGetEmployeesRequest, _employee_pb2.BatchGetEmployeesResponse]  # type: ignore[assignment]
@@ -263,7 +267,9 @@ class EmployeeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _employee_pb2.CancelEmployeeChangeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_employee_pb2.CancelEmployeeChangeResponse, _abc.Awaitable[_employee_pb2.CancelEmployeeChangeResponse]]:
-        """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been."""
+        """Cancels one recorded change (a future one, or a hire or termination to rescind): it is as if it had never been. A
+        change that was corrected goes with its corrections; of a correction only the correction goes.
+        """
 
     @_abc_1.abstractmethod
     def GetEmployee(
