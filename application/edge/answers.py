@@ -13,6 +13,15 @@ from kernel.errors import DomainError, Kind
 
 log = structlog.get_logger(__name__)
 
+# What every call inside names its own way, by the name under which a client sends it.
+ASKED_AS = {
+    "catalog_version": "version",
+    "etag": "If-Match",
+    "page_size": "limit",
+    "page_token": "cursor",
+    "request_id": "Idempotency-Key",
+}
+
 
 def answer_to(error: Exception, exchange: Exchange) -> Response | None:
     """The problem document for an exception, None for one that nobody foresaw."""
@@ -62,7 +71,10 @@ def _answer(problem: Problem, exchange: Exchange) -> Response:
         problem.reason,
         problem.message,
         trace_id=exchange.trace_id,
-        errors=[{"field": one.field, "reason": one.reason, "message": one.message} for one in problem.fields],
+        errors=[
+            {"field": ASKED_AS.get(one.field, one.field), "reason": one.reason, "message": one.message}
+            for one in problem.fields
+        ],
         facts=facts,
         headers=headers,
     )
