@@ -30,6 +30,7 @@ from application.people.processes import roster_consumer
 from application.people.relations import Relations
 from application.people.routes import routes as people_routes
 from application.people.use_cases import People
+from application.self_service.approvals import Approvals
 from application.self_service.routes import routes as self_service_routes
 from application.self_service.use_cases import SelfService
 from application.time.boards import Boards
@@ -85,6 +86,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
     app.state.admission = gate.admission
     app.state.self_service = SelfService(organization, tenants, app.state.time, app.state.pay)
+    app.state.approvals = Approvals(attendance, payroll, teams)
     app.state.events = Events({name: client_of(name) for name in DATA_SERVICES})
     app.state.readiness = Readiness()
     app.state.readiness.add("keys", _knows_keys(keys))

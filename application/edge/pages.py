@@ -1,12 +1,17 @@
 """Lists: how a page is asked for and how it is answered."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
 
 from application.edge.fields import CivilDate, Instant, Query, View
+from kernel.errors import InvalidValue
 
 T = TypeVar("T")
+
+Source = Callable[[int, str], Awaitable[tuple[Sequence[T], str]]]
+"""A list of one kind: at most so many from a token on, and the token of what follows ("" at the end)."""
 
 
 class PageQuery(Query):
@@ -51,3 +56,24 @@ class Page(View, Generic[T]):
         str | None,
         Field(description="`cursor` of the next page, null at the end.", max_length=1000, examples=["b2Zmc2V0"]),
     ]
+
+
+async def one_after_the_other(sources: Mapping[str, Source[T]], limit: int, cursor: str) -> tuple[list[T], str | None]:
+    """A page over several lists, the first one to its end, then the next; each is asked once at most.
+
+    A source may give fewer than asked for and still go on. Raises InvalidValue for a cursor that is not of these lists.
+    """
+    names = list(sources)
+    begun, _, token = cursor.partition(".")
+    if cursor and begun not in sources:
+        raise InvalidValue("this cursor belongs to another search: begin without one", field="cursor")
+    first = names.index(begun) if cursor else 0
+    found: list[T] = []
+    for name in names[first:]:
+        if len(found) == limit:
+            return found, f"{name}."
+        items, token = await sources[name](limit - len(found), token)
+        found += items
+        if token:
+            return found, f"{name}.{token}"
+    return found, None

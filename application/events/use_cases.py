@@ -1,6 +1,7 @@
 """What can be asked about events: which work parked, and to try it again."""
 
 from collections.abc import Mapping
+from functools import partial
 from uuid import UUID
 
 from google.protobuf.message import DecodeError
@@ -9,13 +10,12 @@ from muster.event.v1 import event_feed_pb2_grpc
 
 from application.edge.authorize import allow
 from application.edge.calls import Calls
-from application.edge.pages import Page
+from application.edge.pages import Page, Source, one_after_the_other
 from application.edge.refusal import NotThere
 from application.edge.wire import from_instant, optional_id
 from application.events import schemas
 from chassis.bus.consumer import event_of
 from chassis.rpc.channels import Client
-from kernel.errors import InvalidValue
 
 NOT_PARKED = "EVENT_NOT_PARKED"
 UNEXPECTED = "FAILED_UNEXPECTEDLY"
@@ -37,22 +37,16 @@ class Events:
     async def work_items(self, query: schemas.WorkItemsQuery) -> Page[schemas.WorkItemView]:
         """A page of the work that parked."""
         allow("work_item.read")
-        names = [name for name in self._feeds if query.service in (None, name)]
-        at, token = self._place(query.cursor, names)
-        found: list[schemas.WorkItemView] = []
-        for index in range(at, len(names)):
-            name = names[index]
-            request = wire.ListParkedRequest(
-                consumer=query.step or "", page_size=query.limit - len(found), page_token=token
-            )
-            answer = await self._calls[name].read(self._feeds[name].ListParked, request)
-            found += [work_item_view(name, one) for one in answer.parked_events]
-            token = answer.next_page_token
-            if token:
-                return _page(found, f"{name}.{token}")
-            if len(found) == query.limit:
-                return _page(found, f"{names[index + 1]}." if index + 1 < len(names) else None)
-        return _page(found, None)
+        sources: dict[str, Source[schemas.WorkItemView]] = {
+            name: partial(self._parked, name, query.step or "") for name in self._feeds if query.service in (None, name)
+        }
+        data, cursor = await one_after_the_other(sources, query.limit, query.cursor)
+        return Page[schemas.WorkItemView].model_construct(data=data, next_cursor=cursor)
+
+    async def _parked(self, name: str, step: str, limit: int, token: str) -> tuple[list[schemas.WorkItemView], str]:
+        request = wire.ListParkedRequest(consumer=step, page_size=limit, page_token=token)
+        answer = await self._calls[name].read(self._feeds[name].ListParked, request)
+        return [work_item_view(name, one) for one in answer.parked_events], answer.next_page_token
 
     async def replay(self, work_item_id: str) -> schemas.WorkItemReplayView:
         """Hand the event to its step once more."""
@@ -64,19 +58,6 @@ class Events:
         step, event_id = rest[: -ID_LENGTH - 1], rest[-ID_LENGTH:]
         await self._calls[service].write(feed.Replay, wire.ReplayRequest(consumer=step, event_id=event_id))
         return schemas.WorkItemReplayView.model_construct(id=work_item_id, status="REPLAYING")
-
-    @staticmethod
-    def _place(cursor: str, names: list[str]) -> tuple[int, str]:
-        if not cursor:
-            return 0, ""
-        name, _, token = cursor.partition(".")
-        if name not in names:
-            raise InvalidValue("this cursor belongs to another search: begin without one", field="cursor")
-        return names.index(name), token
-
-
-def _page(found: list[schemas.WorkItemView], cursor: str | None) -> Page[schemas.WorkItemView]:
-    return Page[schemas.WorkItemView].model_construct(data=found, next_cursor=cursor)
 
 
 def work_item_view(service: str, parked: wire.ParkedEvent) -> schemas.WorkItemView:

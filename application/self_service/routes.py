@@ -9,6 +9,7 @@ from application.edge.pages import Page
 from application.edge.routes import Routes
 from application.pay.schemas import PayslipSummaryView
 from application.self_service import schemas
+from application.self_service.approvals import Approvals
 from application.self_service.use_cases import SelfService
 from application.time.schemas import PunchView, TimesheetView
 
@@ -22,6 +23,15 @@ async def self_service_of(request: Request) -> SelfService:
 
 
 Uses = Annotated[SelfService, Depends(self_service_of)]
+
+
+async def approvals_of(request: Request) -> Approvals:
+    """The use case of approvals."""
+    found: Approvals = request.app.state.approvals
+    return found
+
+
+Decisions = Annotated[Approvals, Depends(approvals_of)]
 
 
 @routes.get("/v1/me", "me.read", tag="self-service")
@@ -46,6 +56,17 @@ async def list_my_payslips(
 ) -> Page[PayslipSummaryView]:
     """A page of one's own final payslips, newest first; `GET /v1/payslips/{payslip_id}` tells the lines of one."""
     return await self_service.payslips(query)
+
+
+@routes.get("/v1/approvals", "approval.read", tag="self-service", criticality=Criticality.DEFERRABLE)
+async def list_approvals(
+    query: Annotated[schemas.ApprovalsQuery, Query()], approvals: Decisions
+) -> Page[schemas.ApprovalView]:
+    """What waits for the caller's decision: overtime, corrections, submitted timesheets, calculated payroll runs.
+
+    Never what is about the caller, or was prepared by them. A page may hold fewer than asked for and go on.
+    """
+    return await approvals.mine(query)
 
 
 @routes.post("/v1/me/punches", "punch.record", tag="self-service", status=201, criticality=Criticality.CRITICAL)

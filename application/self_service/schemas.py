@@ -10,6 +10,8 @@ from application.identity.schemas import TenantView
 from application.people.schemas import NAME, EmployeeStatus
 from application.time.schemas import Direction
 
+ApprovalKind = Literal["OVERTIME_REQUEST", "TIMESHEET_CORRECTION", "TIMESHEET", "PAYROLL_RUN"]
+
 
 class MyEmploymentView(View):
     """The caller as an employee, today; `GET /v1/employees/{id}` tells the rest."""
@@ -68,6 +70,43 @@ class MyPayslipsQuery(PageQuery):
     """Which of one's payslips."""
 
     year: Annotated[int, Field(description="Only of this tax year; 0 for all.", ge=0, le=9999, examples=[2026])] = 0
+
+
+class ApprovalsQuery(PageQuery):
+    """Which decisions."""
+
+    mine: Annotated[
+        Literal["true"],
+        Field(description="Those that wait for the caller, the only ones there are.", examples=["true"]),
+    ] = "true"
+    kind: Annotated[ApprovalKind | None, Field(description="Only of this kind.")] = None
+
+
+class ApprovalView(View):
+    """Something that waits for the caller's decision."""
+
+    kind: Annotated[ApprovalKind, Field(description="What waits.")]
+    id: Annotated[Id, Field(description="The request, timesheet or run.")]
+    employee_id: Annotated[Id | None, Field(description="Whom it is about; null for a payroll run.")]
+    period: Annotated[
+        str | None, Field(description="Of a timesheet or run: its period.", max_length=8, examples=["2026-11"])
+    ]
+    work_date: Annotated[CivilDate | None, Field(description="Of overtime: the work date.")]
+    reason: Annotated[
+        str, Field(description="Why it was asked for, may be empty.", max_length=500, examples=["Month's end"])
+    ]
+    asked_by: Annotated[
+        str, Field(description="Who asked, submitted or prepared it.", max_length=80, examples=["019ab3c4"])
+    ]
+    asked_at: Annotated[Instant | None, Field(description="When it was asked for, submitted or created.")]
+    approve_at: Annotated[
+        str,
+        Field(
+            description="Where to POST the approval.",
+            max_length=100,
+            examples=["/v1/timesheets/019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071/approve"],
+        ),
+    ]
 
 
 class MyPunchBody(Body):

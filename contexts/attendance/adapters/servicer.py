@@ -343,6 +343,7 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
             request.department,
             codec.status_from(request.status),
             codec.optional_instant(request, "updated_since"),
+            tuple(EmployeeId(UUID(id)) for id in request.employee_ids),
         )
         keys = from_token(request.page_token, [str, str, str])
         after = None

@@ -277,6 +277,7 @@ class MemoryReadings:
             and wanted.department in ("", one.grounds.last.department)
             and wanted.status in (None, one.status)
             and (wanted.updated_since is None or one.record_time > wanted.updated_since)
+            and (not wanted.employee_ids or one.employee_id in wanted.employee_ids)
         }
         return [found[key] for key in sorted(found) if after is None or key > after][:limit]
 

@@ -209,6 +209,7 @@ class TimesheetFilter(NamedTuple):
     department: str = ""
     status: Status | None = None
     updated_since: datetime | None = None
+    employee_ids: tuple[EmployeeId, ...] = ()
 
 
 class RequestFilter(NamedTuple):

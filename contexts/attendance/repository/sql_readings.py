@@ -176,6 +176,8 @@ class SqlReadings:
                 query = query.where(column == value)
         if wanted.updated_since is not None:
             query = query.where(held.record_time > wanted.updated_since)
+        if wanted.employee_ids:
+            query = query.where(held.employee_id.in_(wanted.employee_ids))
         if after is not None:
             query = query.where(
                 sa.or_(

@@ -2478,6 +2478,7 @@ class ListTimesheetsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     UPDATED_SINCE_FIELD_NUMBER: _builtins.int
+    EMPLOYEE_IDS_FIELD_NUMBER: _builtins.int
     period: _builtins.str
     """Name of the period."""
     employee_id: _builtins.str
@@ -2496,6 +2497,10 @@ class ListTimesheetsRequest(_message.Message):
     def updated_since(self) -> _timestamp_pb2.Timestamp:
         """Only what changed after this instant."""
 
+    @_builtins.property
+    def employee_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only of these employees (UUIDs), at most 500; empty for all."""
+
     def __init__(
         self,
         *,
@@ -2507,10 +2512,11 @@ class ListTimesheetsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         updated_since: _timestamp_pb2.Timestamp | None = ...,
+        employee_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_since", b"updated_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "employee_id", b"employee_id", "page_size", b"page_size", "page_token", b"page_token", "pay_group", b"pay_group", "period", b"period", "status", b"status", "updated_since", b"updated_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "employee_id", b"employee_id", "employee_ids", b"employee_ids", "page_size", b"page_size", "page_token", b"page_token", "pay_group", b"pay_group", "period", b"period", "status", b"status", "updated_since", b"updated_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
