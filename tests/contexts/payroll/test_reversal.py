@@ -243,3 +243,57 @@ async def test_a_long_reversal_goes_on_chunk_by_chunk(payroll: Payroll) -> None:
 
     assert (reversal.progress.done, reversal.progress.chunks) == (5, 3)
     assert reversal.totals.gross.minor_units == -final.totals.gross.minor_units
+
+
+async def test_an_opening_balance_that_was_wrong_is_taken_back_and_brought_in_anew(payroll: Payroll) -> None:
+    person = facts("30000")
+    statutory = {"income": "44000", "contributions": "7700", "special_additional": "0", "tax": "789", "months": "2"}
+
+    async def imported(gross: str) -> Any:
+        totals = {**statutory, "gross": gross, "deductions": "8489", "net": "35511"}
+        request = pb.ImportOpeningBalancesRequest(
+            pay_group="CN-MONTHLY",
+            period="2026-10",
+            source="Statement of Old Co",
+            source_date=day_to(date(2026, 11, 2)),
+            balances=[pb.OpeningBalance(employee_id=str(person.employee_id), totals=totals)],
+        )
+        return await payroll.finalize((await payroll(payroll.runs.ImportOpeningBalances, request)).run)
+
+    wrong = await imported("99000")
+    await payroll.finalize(await payroll.reversal(wrong.run_id))
+    await imported("44000")
+    slip = await payroll.payslip((await payroll.calculated([person])).run_id, person.employee_id)
+
+    assert slip.year_to_date.totals["gross"] == "74000"
+    assert slip.year_to_date.totals["months"] == "3"
+
+
+async def test_a_reversal_that_was_interrupted_goes_on_after_its_last_chunk(payroll: Payroll) -> None:
+    people = in_order([facts(str(10000 + number)) for number in range(3)])
+    final = await payroll.finalize(await payroll.calculated(people))
+    request = pb.ReversePayrollRunRequest(
+        run_id=final.run_id, reason="wrong table", reversal_date=day_to(date(2026, 12, 10))
+    )
+    reversal_id = (await payroll(payroll.runs.ReversePayrollRun, request)).run.run_id
+    claim = await payroll.claim(reversal_id)
+    chunk = pb.SubmitReversalChunkRequest(
+        run_id=reversal_id, attempt=claim.attempt, fence=claim.fence, chunk_no=1, limit=2
+    )
+
+    first = await payroll(payroll.runs.SubmitReversalChunk, chunk)
+    lost = await payroll(payroll.runs.SubmitReversalChunk, chunk)
+    chunk.fence = claim.fence - 1 or claim.fence + 1
+    fenced = await refused(payroll(payroll.runs.SubmitReversalChunk, chunk))
+    gap = pb.SubmitReversalChunkRequest(
+        run_id=reversal_id, attempt=claim.attempt, fence=claim.fence, chunk_no=2, limit=2
+    )
+    overlapping = await refused(payroll(payroll.runs.SubmitReversalChunk, gap))
+    gap.after_employee_id = first.last_employee_id
+    last = await payroll(payroll.runs.SubmitReversalChunk, gap)
+
+    assert first == lost
+    assert first.last_employee_id == str(people[1].employee_id)
+    assert (fenced, overlapping) == ("RUN_FENCED", "CHUNK_OUT_OF_ORDER")
+    assert (last.run_status, last.last_employee_id) == (pb.RUN_STATUS_CALCULATED, "")
+    assert (await payroll.run(reversal_id)).totals.net.minor_units == -final.totals.net.minor_units
