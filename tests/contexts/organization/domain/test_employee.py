@@ -1,5 +1,6 @@
 """What an employee guards, without storage."""
 
+import contextlib
 import itertools
 from datetime import date, timedelta
 from typing import Any
@@ -519,3 +520,36 @@ def test_what_was_known_at_an_instant_never_changes(played: list[tuple[str, date
 
     assert all(fold(known_at(employee.state.changes, time)) == then for time, then in remembered)
     assert fold(known_at(employee.state.changes, START - timedelta(days=1))).segments == ()
+
+
+@given(st.lists(verbs, min_size=1, max_size=12))
+def test_taking_back_the_latest_change_brings_back_what_was_before_it(played: list[tuple[str, date, Any]]) -> None:
+    employee = an_employee()
+    for verb, day, value in played:
+        play(employee, verb, day, value)
+    *earlier, latest = employee.state.changes
+    if not earlier:
+        return  # of a first hire the person remains
+
+    employee.cancel(latest.change_id, a_recording())
+
+    assert employee.state.projection == fold(earlier)
+
+
+@given(days, st.lists(st.tuples(days, st.integers(1, 5)), min_size=1, max_size=5))
+def test_corrections_one_after_the_other_say_what_the_last_one_says(
+    first: date, corrections: list[tuple[date, int]]
+) -> None:
+    employee, plain = an_employee(), an_employee()
+    wrong = raise_to(employee, first, "99000.00")
+    for day, thousands in corrections:
+        raised = {"compensation": monthly(f"{thousands}000.00")}
+        with contextlib.suppress(NothingChanges):  # it says so already
+            employee.correct(employee.state.changes[-1].change_id, day, raised, a_recording())
+    day, thousands = corrections[-1]
+    raise_to(plain, day, f"{thousands}000.00")
+
+    asked = [FIRST_DAY + timedelta(days=offset) for offset in range(62)]
+    assert [amount_on(employee, one) for one in asked] == [amount_on(plain, one) for one in asked]
+    employee.cancel(wrong, a_recording())
+    assert {amount_on(employee, one) for one in asked} == {"20000.00"}
