@@ -40,7 +40,7 @@ from contexts.organization.domain.history import (
     lineage,
     standing,
 )
-from contexts.organization.domain.values import EARLIEST, LATEST, Compensation, EndReason, FieldValue, Work
+from contexts.organization.domain.values import EARLIEST, LATEST, Compensation, EndReason, FieldValue, Spell, Work
 from kernel.aggregate import AggregateRoot
 from kernel.clock import strictly_after
 from kernel.ids import EmployeeId, Version
@@ -247,9 +247,7 @@ class Employee(AggregateRoot[EmployeeState]):
             cancels += self._with_what_they_replaced(
                 change
                 for change in standing(self.state.changes)
-                if change.about_work
-                and (change.effective_date in spell or (change.ends and change.effective_date == spell.end))
-                and not change.starts
+                if change.about_work and not change.starts and _belongs(change, spell)
             )
         person = {name: value for name, value in wrong.fields.items() if name in PERSON} if rescinded else {}
         event = EmployeeCorrected(self.state.id, recording.change_id, change_id, wrong.affected_from, cancelled=True)
@@ -341,6 +339,13 @@ class Employee(AggregateRoot[EmployeeState]):
             raise NothingChanges("nothing would change: name at least one fact that differs on that date")
         _refuse_left_outside(changes, projection)
         self._apply(event, version=Version(change.version), changes=changes, projection=projection)
+
+
+def _belongs(change: Change, spell: Spell) -> bool:
+    """Whether a work change is of this spell; the end of the one before may stand on its first day."""
+    if change.ends:
+        return spell.start < change.effective_date <= spell.end
+    return change.effective_date in spell
 
 
 def _refuse_left_outside(changes: tuple[Change, ...], projection: Projection) -> None:

@@ -165,7 +165,7 @@ def fold(changes: Iterable[Change]) -> Projection:
     Raises SpellsOverlap, NotEmployed, DateOutOfRange, ChangesLeftOutside.
     """
     everything = tuple(changes)
-    left = standing(everything)
+    left = [change for change in standing(everything) if change.fields]  # the others only took something away
     if not left:
         return Projection()
     ranks = _ranks(everything)

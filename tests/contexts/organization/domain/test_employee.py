@@ -406,6 +406,17 @@ def test_a_rescinded_rehire_leaves_the_earlier_spell_as_it_was() -> None:
     assert employee.state.projection == before
 
 
+def test_a_rehire_of_the_next_day_is_rescinded_and_the_termination_before_it_stands() -> None:
+    employee = an_employee()
+    employee.terminate(JULY - timedelta(days=1), EndReason.MUTUAL_AGREEMENT, a_recording())
+    before = employee.state.projection
+    employee.rehire(JULY, some_work(), a_recording())
+
+    employee.cancel(employee.state.changes[-1].change_id, a_recording())
+
+    assert employee.state.projection == before
+
+
 def test_a_future_change_is_cancelled_by_itself() -> None:
     employee = an_employee()
     planned = raise_to(employee, SEPTEMBER, "30000.00")
