@@ -150,8 +150,11 @@ def _outcome(
     now_minute: int | None,
     approved: int,
 ) -> Outcome:
-    if not shown and not excuses and now_minute is None:
-        return _alike(plan, "idle", planned, lambda: _general(planned, (), (), {}, (), None, 0))
+    if not shown and not excuses:
+        # Without punches the time matters only in so far as the shift is over.
+        ahead = now_minute is not None and bool(planned.spans) and now_minute < planned.spans[-1][1]
+        name, then = ("ahead", now_minute) if ahead else ("idle", None)
+        return _alike(plan, name, planned, lambda: _general(planned, (), (), {}, (), then, 0))
     if len(stamps) == 2 and not excuses and not planned.punch_exempt:
         full = _full_day(plan, planned, stamps, shown, now_minute)
         if full is not None:

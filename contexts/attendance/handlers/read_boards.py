@@ -21,7 +21,7 @@ from kernel.period import Period
 _ONE_DAY = timedelta(days=1)
 _LOOK_BACK = timedelta(hours=60)  # further than anybody's presence that began the day before
 _DAYS_BACK = timedelta(days=3)  # that hold every punch that was looked back for
-_YIELD_EVERY = 10  # people evaluated before others get their turn on the event loop
+_STANDINGS_EVERY, _PERIODS_EVERY = 8, 3  # people evaluated before others get their turn on the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ async def get_board(ids: Sequence[EmployeeId], at: datetime, readings: Readings)
         mine = [states[key] for key in sorted(keys) if key in states]
         made = [stamp for state in mine for stamp in state.counted(stamps.get(state.id, ()))]
         rows.append(BoardRow(id, _standing(placement, today, at, mine, made, planner)))
-        if turn % _YIELD_EVERY == _YIELD_EVERY - 1:
+        if turn % _STANDINGS_EVERY == _STANDINGS_EVERY - 1:
             await asyncio.sleep(0)
     return rows
 
@@ -140,6 +140,6 @@ async def list_exceptions(
         if found:
             id = None if state.id == nobody else state.id
             answers.append(PersonExceptions(key.employee_id, id, state.status, found))
-        if turn % _YIELD_EVERY == _YIELD_EVERY - 1:
+        if turn % _PERIODS_EVERY == _PERIODS_EVERY - 1:
             await asyncio.sleep(0)
     return answers
