@@ -1,6 +1,6 @@
 """Between JSON values and protobuf values: dates, instants, money and enum names."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from application.edge.fields import MoneyView
 from kernel.money import Money
 
 T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Enum(Protocol):
@@ -33,14 +35,14 @@ def to_instant(instant: datetime | None) -> Timestamp | None:
     """An instant for the wire, None for none."""
     if instant is None:
         return None
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp
+    since = instant - _EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def from_instant(stamp: Timestamp) -> datetime | None:
     """An instant from the wire in UTC; a message that was not set gives None."""
-    return stamp.ToDatetime(tzinfo=UTC) if stamp.seconds or stamp.nanos else None
+    seconds, nanos = stamp.seconds, stamp.nanos
+    return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000) if seconds or nanos else None
 
 
 def to_money(money: Money) -> money_pb2.Money:
