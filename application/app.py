@@ -80,7 +80,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.identity = identity
     app.state.people = People(organization, tenants, relations)
     rosters, teams = Rosters(organization, attendance), Teams(organization, relations, tenants)
-    app.state.time = Time(attendance, relations, rosters)
+    app.state.time = Time(attendance, relations, rosters, teams)
     app.state.boards = Boards(attendance, teams)
     app.state.requests = Requests(attendance, relations, rosters, teams)
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)

@@ -18,6 +18,7 @@ from application.edge.wire import to_date, to_instant
 from application.people.relations import EMPLOYEE_NOT_FOUND, Relations
 from application.time import codec, schemas
 from application.time.rosters import ROSTER_UNKNOWN, Rosters
+from application.time.teams import Teams
 from chassis.rpc.channels import Client
 from chassis.rpc.error_map import RemoteError
 from kernel.errors import Kind
@@ -37,13 +38,14 @@ REACHED = {
 class Time:
     """The use cases of time; a punch needs one call, and two more only for who is not on the roster yet."""
 
-    def __init__(self, attendance: Client, relations: Relations, rosters: Rosters) -> None:
+    def __init__(self, attendance: Client, relations: Relations, rosters: Rosters, teams: Teams) -> None:
         self._calls = Calls(attendance)
         self._timesheets = attendance.stub(timesheet_pb2_grpc.TimesheetServiceStub)
         self._roster = attendance.stub(roster_pb2_grpc.RosterServiceStub)
         self.catalog = attendance.stub(time_catalog_pb2_grpc.TimeCatalogServiceStub)
         self._relations = relations
         self._rosters = rosters
+        self._teams = teams
 
     # ---- the time catalog ----
 
@@ -186,13 +188,17 @@ class Time:
         """A page of timesheets within the caller's reach; with employee and period the one, in full."""
         found = allowed_reach("timesheet.list")
         employee_id = query.employee_id
+        ids: list[str] = []
         if not found.everybody:
             caller = current_exchange().caller
             if employee_id is None and not found.team and not found.legal_entities and not found.departments:
                 employee_id = caller.employee_id
             if employee_id is None:
-                raise Forbidden("name an employee_id: your roles reach people one by one")
-            await self._relations.allow("timesheet.read", employee_id)
+                ids = await self._teams.of(found) or []
+                if not ids:
+                    return Page[schemas.TimesheetView].model_construct(data=[], next_cursor=None)
+            else:
+                await self._relations.allow("timesheet.read", employee_id)
         if employee_id is not None and query.period is not None and not query.cursor:
             return await self._found(employee_id, query)
         answer = await self._calls.read(
@@ -206,6 +212,7 @@ class Time:
                 page_size=query.limit,
                 page_token=query.cursor,
                 updated_since=to_instant(query.updated_since),
+                employee_ids=ids,
             ),
         )
         if employee_id is not None and not answer.timesheets:

@@ -71,7 +71,7 @@ async def test_a_manager_decides_what_the_team_asked_for(firm: Staffed) -> None:
     assert await waiting(manager, kind="OVERTIME_REQUEST") == []
 
 
-async def test_a_manager_approves_the_timesheets_of_the_team(firm: Staffed) -> None:
+async def test_a_manager_lists_and_approves_the_timesheets_of_the_team(firm: Staffed) -> None:
     manager = await firm.company.sign_in("manager", firm.ids["E0001"])
     correction = (await waiting(manager, kind="TIMESHEET_CORRECTION"))[0]
     body_of(await manager.post(correction["approve_at"].replace("/approve", "/decline"), json={"note": "you were in"}))
@@ -82,10 +82,12 @@ async def test_a_manager_approves_the_timesheets_of_the_team(firm: Staffed) -> N
 
     [item] = await waiting(manager)
     assert (item["kind"], item["id"], item["period"]) == ("TIMESHEET", sheet["id"], PERIOD)
+    listed = body_of(await manager.get("/v1/timesheets", params={"period": PERIOD}))["data"]
+    assert [one["employee_id"] for one in listed] == [firm.ids["E0002"]]
     assert body_of(await manager.post(item["approve_at"]))["status"] == "APPROVED"
     assert await waiting(manager) == []
     alone = await firm.company.sign_in("manager", firm.ids["E0009"])
-    assert await waiting(alone) == []
+    assert body_of(await alone.get("/v1/timesheets"))["data"] == await waiting(alone) == []
 
 
 async def test_a_calculated_run_waits_for_the_approver_and_not_for_who_prepared_it(firm: Staffed) -> None:
