@@ -27,6 +27,8 @@ Check = Callable[[str], None]
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
 FEW_ROWS = 10  # that are inserted without a thread
+CHECKPOINT_S = 1.0  # what was committed moves from the log to the file at most so often, beside the writer
+LONGEST_LOG_PAGES = 16_384  # 64 MiB; a log that grew so long is moved by the writer itself
 SHORT_STEPS = 5_000  # of SQLite's virtual machine, a millisecond or so: what may run without a thread
 LOCK_WAIT_S = 2
 CLEAN_UP_S = 0.1
@@ -295,7 +297,10 @@ _BEFORE = timedelta(microseconds=1)
 
 
 class SqliteEngine:
-    """One file: readers that never wait for the writer (WAL), and one writer at a time (BEGIN IMMEDIATE)."""
+    """One file: readers that never wait for the writer (WAL), and one writer at a time (BEGIN IMMEDIATE).
+
+    Invariants: a commit waits for the log's disk only; moving the log into the file goes on beside it.
+    """
 
     def __init__(self, url: URL, check: Check, *, synchronous: str, oldest_write_s: float) -> None:
         self._oldest_write_s = oldest_write_s
@@ -304,11 +309,14 @@ class SqliteEngine:
         self._reads = self._engine(url, check, query_only=True, synchronous=synchronous)
         self._writes = self._engine(url, check, query_only=False, synchronous=synchronous)
         self._inserts = BulkInserts(self._writes.dialect)
-        self._threads = ThreadPoolExecutor(SQLITE_READERS + 1, thread_name_prefix="sqlite")
+        self._threads = ThreadPoolExecutor(SQLITE_READERS + 2, thread_name_prefix="sqlite")
         self._read_turns, self._write_turns = _Turns(SQLITE_READERS), _Turns(1)
         self._idle: list[_SqliteConnection] = []
         self._writer: _SqliteConnection | None = None
         self._writing_since: datetime | None = None
+        self._checkpointer: _SqliteConnection | None = None
+        self._checkpoint: asyncio.Future[None] | None = None
+        self._checkpoint_due = 0.0
 
     @staticmethod
     def _engine(url: URL, check: Check, *, query_only: bool, synchronous: str) -> sa.Engine:
@@ -324,6 +332,7 @@ class SqliteEngine:
                 "busy_timeout=5000",
                 "foreign_keys=ON",
                 f"query_only={'ON' if query_only else 'OFF'}",
+                f"wal_autocheckpoint={LONGEST_LOG_PAGES}",
             ):
                 raw.execute(f"PRAGMA {pragma}")
 
@@ -355,11 +364,26 @@ class SqliteEngine:
                 yield connection
                 _refuse_old(started, self._oldest_write_s)
                 await connection.call(connection.commit)
+                self._move_log()
             except exc.DBAPIError as error:
                 raise translated(error) from error
             finally:
                 connection.rollback()
                 self._writing_since = None
+
+    def _move_log(self) -> None:
+        if time.monotonic() < self._checkpoint_due or (self._checkpoint is not None and not self._checkpoint.done()):
+            return
+        self._checkpoint_due = time.monotonic() + CHECKPOINT_S
+        self._checkpoint = asyncio.get_running_loop().run_in_executor(self._threads, self._moved)
+
+    def _moved(self) -> None:
+        if self._checkpointer is None:
+            self._checkpointer = self._connection(self._writes)
+        # It waits for nobody and nobody waits for it; what it could not move the next one does.
+        with contextlib.suppress(exc.DBAPIError):
+            self._checkpointer.run_sync(lambda raw: raw.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all())
+            self._checkpointer.rollback()
 
     async def now(self) -> datetime:
         return datetime.now(UTC)
@@ -375,9 +399,12 @@ class SqliteEngine:
                 await connection.call(lambda: connection.run_sync(work))
 
     async def close(self) -> None:
-        for connection in [*self._idle, *([self._writer] if self._writer else [])]:
-            connection.close()
-        self._idle, self._writer = [], None
+        if self._checkpoint is not None:
+            await asyncio.wait({self._checkpoint})
+        for connection in (*self._idle, self._writer, self._checkpointer):
+            if connection is not None:
+                connection.close()
+        self._idle, self._writer, self._checkpointer = [], None, None
         self._threads.shutdown(wait=False)
 
 

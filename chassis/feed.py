@@ -35,6 +35,7 @@ DEFAULT_LIMIT = 100
 PAGE_BYTES = 2 * 1024 * 1024
 QUIET_S = 1.0
 GATHER_S = 0.002  # commits of the same instant share one transaction of the sequencer
+PACE_S = 0.05  # between two transactions of it: where commits come fast, it must not take every other turn to write
 KEPT = timedelta(days=30)
 LIVE = timedelta(days=30)
 PURGE_ROWS = 1000
@@ -105,8 +106,10 @@ class Sequencer:
 
     async def run(self) -> None:
         """Sequence on every wake and, for rows of processes that died, every second. For `Lifecycle.spawn`."""
+        clock = asyncio.get_running_loop()
         adopted = False
         while True:
+            started = clock.time()
             try:
                 if not adopted:
                     await self._fast_path.adopt(self._context, await self.head())
@@ -119,7 +122,7 @@ class Sequencer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_S):
                     await self._woken.wait()
-                    await asyncio.sleep(GATHER_S)
+                    await asyncio.sleep(max(started + PACE_S - clock.time(), GATHER_S))
             self._woken.clear()
 
     async def head(self) -> int:

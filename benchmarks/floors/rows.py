@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 PER_TRANSACTION = 500
+MOST_PUNCHES = 100_000
 DURABLE_SQLITE = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 
 Rows = list[dict[str, Any]]
@@ -52,11 +53,11 @@ def read_sqlite(path: Path, run_id: bytes) -> Written:
 
 
 def read_punches(path: Path) -> Written:
-    """All punches in attendance's file."""
+    """Up to 100,000 punches in attendance's file."""
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         punch = sa.Table("punch", sa.MetaData(), autoload_with=connection)
-        rows = [dict(row) for row in connection.execute(sa.select(punch)).mappings()]
+        rows = [dict(row) for row in connection.execute(sa.select(punch).limit(MOST_PUNCHES)).mappings()]
         schema = _made(connection, ("punch",))
     engine.dispose()
     return Written(schema, {"punch": rows}, len(rows))

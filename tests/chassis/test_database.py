@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -348,6 +349,32 @@ async def test_a_scan_of_sqlite_does_not_hold_the_loop_nor_undo_what_was_written
     assert max(pauses) < max(0.1, taken / 2)
     async with thousands.read(OURS) as tx:
         assert await tx.row(tx.select(BADGE).where(BADGE.c.code == "A")) is not None
+
+
+async def test_what_is_committed_to_sqlite_moves_from_the_log_to_the_file_beside_the_writer(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'badges.sqlite3'}", METADATA)
+    await database.create_tables()
+    sizes = partial(_sizes, tmp_path)
+    size = sizes()["badges.sqlite3"]
+    clock = asyncio.get_running_loop()
+    until = clock.time() + 10
+
+    written = 0
+    while sizes()["badges.sqlite3"] <= size + 100_000 and clock.time() < until:
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, [badge(f"B{written + number}") for number in range(100)])
+        written += 100
+        await asyncio.sleep(0.02)
+    meanwhile = sizes()
+    await database.close()
+
+    assert meanwhile["badges.sqlite3"] > size + 100_000  # its log is well below what the writer moves by itself
+    assert meanwhile["badges.sqlite3-wal"] > 0
+    assert list(sizes()) == ["badges.sqlite3"]
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in folder.iterdir()}
 
 
 async def test_a_long_statement_on_sqlite_ends_with_its_caller(tmp_path: Path) -> None:
