@@ -37,8 +37,8 @@ async def time_office(*, small: bool = False) -> AsyncIterator[Figure]:
             await company.on_roster()
             one_by_one = _OneByOne(company)
             few, rate = await one_by_one.at_half_of_capacity(small)
-            name = f"punch p99 at half of capacity ({rate:.0f}/s), embedded"
-            yield at_most(name, few, "ms", most=P99_MS)
+            yield Figure("punches one by one, as many as it takes, embedded", rate * 2, "punches/s")
+            yield at_most("punch p99 at half of that rate, embedded", few, "ms", most=P99_MS)
 
             stored = seconds = 0.0
             for month in MONTHS[-1:] if small else MONTHS:
@@ -51,7 +51,7 @@ async def time_office(*, small: bool = False) -> AsyncIterator[Figure]:
             yield at_least_so_many("bulk punches, embedded", stored / seconds, "punches/s", floor=floor, least=BULK)
 
             many, _ = await one_by_one.at_half_of_capacity(small, rate)
-            name = f"punch p99 with {stored:,.0f} punches stored, embedded"
+            name = "punch p99 at that rate with a million punches stored, embedded"
             yield at_most(name, many, "ms", floor=few, ratio=GROWTH, most=P99_MS)
 
             started = time.perf_counter()
