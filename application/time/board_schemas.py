@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from application.edge.fields import CivilDate, Code, Id, Instant, PeriodName, Query, View
+from application.edge.fields import CivilDate, Code, Id, Instant, PeriodName, View
+from application.edge.pages import PageQuery
 from application.time.schemas import DayKind, IntervalView, TimesheetStatus
 
 Presence = Literal["IN", "OUT", "EXPECTED", "LATE", "ABSENT", "ON_LEAVE", "DAY_OFF"]
@@ -21,21 +22,12 @@ NAME = Field(
 )
 
 
-class PeoplePageQuery(Query):
+class PeoplePageQuery(PageQuery):
     """Which people, by number; a page may hold fewer rows than it looks at people."""
 
     department: Annotated[Code | None, Field(description="Only of this department.")] = None
     location: Annotated[Code | None, Field(description="Only at this location.", examples=["SHANGHAI"])] = None
     limit: Annotated[int, Field(description="How many people it looks at.", ge=1, le=PEOPLE, examples=[50])] = 50
-    cursor: Annotated[
-        str,
-        Field(
-            description="Where to go on: `next_cursor` of the page before, with the same filters; empty for the first.",
-            max_length=1000,
-            pattern="^[A-Za-z0-9_=+/.~:-]*$",
-            examples=["b2Zmc2V0"],
-        ),
-    ] = ""
 
 
 class BoardQuery(PeoplePageQuery):
