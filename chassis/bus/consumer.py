@@ -223,8 +223,8 @@ class Consumer:
                 if entry.event_id in window.replaying:
                     continue
                 window.replaying.add(entry.event_id)
-            elif entry.position != window.taken + 1:
-                continue  # known already, or after a gap
+            elif entry.position != window.taken + 1 or window.full:
+                continue  # known already, after a gap, or more than there is room for: it is read again
             else:
                 window.taken = entry.position
                 if self._types and entry.type not in self._types:

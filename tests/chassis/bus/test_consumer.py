@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -344,7 +345,7 @@ async def test_a_slow_event_bounds_how_far_the_others_run_ahead(
 ) -> None:
     effects = Effects()
     effects.fails["away"] = RemoteError.of(Trouble.UNAVAILABLE)
-    await publisher.commit(1, 1, "away")
+    await publisher.commit(1, 1, "away", at=datetime.now(UTC) - timedelta(seconds=1))  # the first of them all
     for aggregate in range(2, 8):
         await publisher.commit(aggregate, 1, *["fine"] * 100)
     async with consuming(client, fast_path, effects, patience=Patience((5.0,))):
