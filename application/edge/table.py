@@ -6,8 +6,15 @@ from collections.abc import AsyncIterator, Iterable
 
 from starlette.responses import StreamingResponse
 
+from kernel.money import Money
+
+LONGEST_S = 600.0  # that one table may take to send
 BOM = "\ufeff"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class TableBroken(Exception):
+    """The rows changed while they were sent, or took too long or were too many: what was sent is not whole."""
 
 
 class CsvResponse(StreamingResponse):
@@ -18,14 +25,26 @@ class CsvResponse(StreamingResponse):
 
     media_type = "text/csv"
 
-    def __init__(self, lines: AsyncIterator[str], file_name: str) -> None:
-        """`file_name` is ASCII without quotes."""
-        super().__init__(lines, headers={"Content-Disposition": f'attachment; filename="{file_name}"'})
+    def __init__(self, lines: AsyncIterator[str], file_name: str, *, bom: bool) -> None:
+        """`file_name` is ASCII without quotes; `bom` for spreadsheets that misread a file without it."""
+        headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+        super().__init__(_marked(lines) if bom else lines, headers=headers)
+
+
+async def _marked(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield BOM
+    async for line in lines:
+        yield line
 
 
 def text_cell(text: str) -> str:
     """A cell of text; what a spreadsheet would run as a formula begins with an apostrophe."""
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def amount_cell(minor: int, currency: str) -> str:
+    """A cell of money: the amount of so many minor units."""
+    return str(Money(minor, currency).amount)
 
 
 def csv_line(cells: Iterable[str]) -> str:

@@ -10,22 +10,16 @@ from muster.payroll.v1 import payroll_run_pb2 as wire
 from muster.payroll.v1 import payroll_run_pb2_grpc
 
 from application.edge.calls import Calls
-from application.edge.table import BOM, CsvResponse, csv_line, text_cell
+from application.edge.table import LONGEST_S, CsvResponse, TableBroken, amount_cell, csv_line, text_cell
 from chassis.principal import Principal
-from kernel.money import Money
 
 PAGE = 500
 MAX_ROWS = 2_000_000  # the largest run, with some accounts each
-LONGEST_S = 600.0
 CALL_S = 10.0
 COLUMNS = (
     "payment_id", "employee_number", "holder_name", "bank_code", "bank_name", "account_number", "amount", "currency",
     "pay_date", "reference", "problem",
 )  # fmt: skip
-
-
-class FileBroken(Exception):
-    """Sending took too long or the run is too large: what was sent is not whole."""
 
 
 class BankFile:
@@ -51,12 +45,12 @@ class BankFile:
 
     async def of(self, run: wire.PayrollRun, *, bom: bool) -> CsvResponse:
         """The pending payments as CSV; none before the run is final, or once it is reversed."""
-        return CsvResponse(self._lines(run, BOM if bom else ""), f"payments-{run.pay_group}-{run.period}.csv")
+        return CsvResponse(self._lines(run), f"payments-{run.pay_group}-{run.period}.csv", bom=bom)
 
-    async def _lines(self, run: wire.PayrollRun, mark: str) -> AsyncIterator[str]:
+    async def _lines(self, run: wire.PayrollRun) -> AsyncIterator[str]:
         clock = asyncio.get_running_loop()
         until = clock.time() + LONGEST_S
-        yield mark + csv_line(COLUMNS)
+        yield csv_line(COLUMNS)
         rows = total = 0
         async for page in self._pages(run.run_id):
             pending = [one for one in page if one.status == wire.PAYMENT_STATUS_PENDING]
@@ -64,8 +58,8 @@ class BankFile:
             rows += len(pending)
             total += sum(one.amount.minor_units for one in pending)
             if rows > MAX_ROWS or clock.time() > until:
-                raise FileBroken(f"the file was not sent within {MAX_ROWS} rows and {LONGEST_S:.0f} s")
-        yield csv_line(["TOTAL", str(rows), "", "", "", "", _amount(total, run.currency), run.currency, "", "", ""])
+                raise TableBroken(f"the file was not sent within {MAX_ROWS} rows and {LONGEST_S:.0f} s")
+        yield csv_line(["TOTAL", str(rows), "", "", "", "", amount_cell(total, run.currency), run.currency, "", "", ""])
 
     async def _pages(self, run_id: str) -> AsyncIterator[Sequence[wire.Payment]]:
         token = ""
@@ -143,14 +137,10 @@ def _row(payment: wire.Payment, people: dict[str, employee_pb2.Employee], run: w
             text_cell(to.bank_code),
             text_cell(to.bank_name),
             text_cell(to.account_number),
-            _amount(payment.amount.minor_units, run.currency),
+            amount_cell(payment.amount.minor_units, run.currency),
             run.currency,
             f"{day.year:04}-{day.month:02}-{day.day:02}",
             f"{run.pay_group} {run.period}",
             problem,
         ]
     )
-
-
-def _amount(minor: int, currency: str) -> str:
-    return str(Money(minor, currency).amount)

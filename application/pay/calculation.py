@@ -35,7 +35,6 @@ TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 SETTLING_S, SETTLING_STEP_S = 15.0, 0.25
 CALL_S = 10.0
-_TAKEN_OVER = ("RUN_FENCED", "RUN_NOT_CALCULATING")
 _PASSING = {Trouble.UNAVAILABLE, Trouble.TIMEOUT, Trouble.OVERLOADED}
 
 
@@ -123,14 +122,17 @@ class RunCalculation:
         ]
 
     async def carry_on(self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
-        """Submit every chunk that is left. Ends quietly when another worker took over; raises RemoteError.
+        """Submit every chunk that is left. Ends quietly when another worker took over; raises RemoteError."""
+        work = self._take_back if claim.run.kind == payroll_run_pb2.RUN_KIND_REVERSAL else self._calculate
+        try:
+            await work(payroll_process(tenant_id), claim)
+        except RemoteError as error:
+            if error.reason not in ("RUN_FENCED", "RUN_NOT_CALCULATING"):
+                raise
+            log.info("run taken over", run_id=claim.run_id, reason=error.reason)
 
-        While payroll stores one chunk it calculates the next, and the page after that is read.
-        """
-        caller = payroll_process(tenant_id)
-        if claim.run.kind == payroll_run_pb2.RUN_KIND_REVERSAL:
-            await self._take_back(caller, claim)
-            return
+    async def _calculate(self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
+        """While payroll stores one chunk it calculates the next, and the page after that is read."""
         chunk_no = claim.next_chunk_no
         sent: deque[asyncio.Task[None]] = deque()
         try:
@@ -142,10 +144,6 @@ class RunCalculation:
                 chunk_no += 1
             while sent:
                 await sent.popleft()
-        except RemoteError as error:
-            if error.reason not in _TAKEN_OVER:
-                raise
-            log.info("run taken over", run_id=claim.run_id, reason=error.reason)
         finally:
             for task in sent:
                 task.cancel()
@@ -154,31 +152,20 @@ class RunCalculation:
     async def _take_back(self, caller: Principal, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
         """Have payroll take back chunk after chunk: a reversal needs no facts but those that payroll froze."""
         after, chunk_no = claim.after_employee_id, claim.next_chunk_no
-        try:
-            while True:
-                request = payroll_run_pb2.SubmitReversalChunkRequest(
-                    run_id=claim.run_id,
-                    attempt=claim.attempt,
-                    fence=claim.fence,
-                    chunk_no=chunk_no,
-                    after_employee_id=after,
-                )
-                submit = partial(
-                    self._payroll.write_as,
-                    caller,
-                    self._runs.SubmitReversalChunk,
-                    request,
-                    uuid4(),
-                    timeout_s=CALL_S,
-                )
-                after = (await _patiently(submit)).last_employee_id
-                if not after:
-                    return
-                chunk_no += 1
-        except RemoteError as error:
-            if error.reason not in _TAKEN_OVER:
-                raise
-            log.info("run taken over", run_id=claim.run_id, reason=error.reason)
+        while True:
+            request = payroll_run_pb2.SubmitReversalChunkRequest(
+                run_id=claim.run_id,
+                attempt=claim.attempt,
+                fence=claim.fence,
+                chunk_no=chunk_no,
+                after_employee_id=after,
+            )
+            write = self._payroll.write_as
+            submit = partial(write, caller, self._runs.SubmitReversalChunk, request, uuid4(), timeout_s=CALL_S)
+            after = (await _patiently(submit)).last_employee_id
+            if not after:
+                return
+            chunk_no += 1
 
     async def _submit(
         self,

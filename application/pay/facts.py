@@ -202,9 +202,7 @@ def _statutory(
             facts.statutory_values.MergeFrom(profile.values)
             for base in _BASES:
                 if facts.statutory_values.get(base) == NOT_PAID:
-                    facts.statutory_values[base] = (
-                        ""  # payroll's word for it; with organization it takes an answer back
-                    )
+                    facts.statutory_values[base] = ""  # payroll's word; with organization it takes an answer back
 
 
 def _spell(

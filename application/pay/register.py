@@ -11,13 +11,11 @@ from muster.payroll.v1 import payroll_run_pb2_grpc
 
 from application.edge.calls import Calls
 from application.edge.refusal import Refusal
-from application.edge.table import BOM, CsvResponse, csv_line, text_cell
+from application.edge.table import LONGEST_S, CsvResponse, TableBroken, amount_cell, csv_line, text_cell
 from chassis.principal import Principal
-from kernel.money import Money
 
 PAGE = 500
 MAX_ROWS = 1_000_000  # the largest run
-LONGEST_S = 600.0
 CALL_S = 10.0
 TOTALS = ("gross", "deductions", "net", "employer_cost")
 
@@ -26,10 +24,6 @@ class NotCalculated(Refusal):
     """A register of a run that is not calculated."""
 
     status, reason = 409, "RUN_STATUS_WRONG"
-
-
-class RegisterBroken(Exception):
-    """The run changed while its register was sent, or sending took too long: what was sent is not whole."""
 
 
 class Register:
@@ -53,17 +47,17 @@ class Register:
         run = first.run
         if run.status in (wire.RUN_STATUS_DRAFT, wire.RUN_STATUS_CALCULATING):
             raise NotCalculated("the run has no payslips yet; ask again when it is calculated")
-        return CsvResponse(self._lines(first, BOM if bom else ""), f"register-{run.pay_group}-{run.period}.csv")
+        return CsvResponse(self._lines(first), f"register-{run.pay_group}-{run.period}.csv", bom=bom)
 
     async def _page(self, run_id: str, token: str) -> wire.ListRegisterRowsResponse:
         request = wire.ListRegisterRowsRequest(run_id=run_id, page_size=PAGE, page_token=token)
         return await self._payroll.read_as(self._caller, self._runs.ListRegisterRows, request, timeout_s=CALL_S)
 
-    async def _lines(self, first: wire.ListRegisterRowsResponse, mark: str) -> AsyncIterator[str]:
+    async def _lines(self, first: wire.ListRegisterRowsResponse) -> AsyncIterator[str]:
         clock = asyncio.get_running_loop()
         until = clock.time() + LONGEST_S
         codes = [column.code for column in first.columns]
-        yield mark + csv_line(["employee_number", "name", "employee_id", "payslip_id", *codes, *TOTALS])
+        yield csv_line(["employee_number", "name", "employee_id", "payslip_id", *codes, *TOTALS])
         page, rows = first, 0
         sums = [0] * (len(codes) + len(TOTALS))
         while True:
@@ -73,12 +67,12 @@ class Register:
             if not page.next_page_token:
                 break
             if rows >= MAX_ROWS or clock.time() > until:
-                raise RegisterBroken(f"the register was not sent within {MAX_ROWS} rows and {LONGEST_S:.0f} s")
+                raise TableBroken(f"the register was not sent within {MAX_ROWS} rows and {LONGEST_S:.0f} s")
             page = await self._page(first.run.run_id, page.next_page_token)
             if (page.run.calculation_hash, page.run.attempt) != (first.run.calculation_hash, first.run.attempt):
-                raise RegisterBroken("the run was calculated anew meanwhile")
+                raise TableBroken("the run was calculated anew meanwhile")
         _must_add_up(page, rows, sums)
-        money = [_amount(minor, first.run.currency) for minor in sums]
+        money = [amount_cell(minor, first.run.currency) for minor in sums]
         yield csv_line(["TOTAL", "", "", str(rows), *money])
 
     async def _names(self, ids: list[str]) -> dict[str, tuple[str, str]]:
@@ -97,19 +91,15 @@ def _row(row: wire.RegisterRow, names: dict[str, tuple[str, str]], currency: str
     for place, minor in enumerate(amounts):
         sums[place] += minor
     number, name = names.get(row.employee_id, ("", ""))
-    written = [_amount(minor, currency) for minor in amounts]
+    written = [amount_cell(minor, currency) for minor in amounts]
     return csv_line([text_cell(number), text_cell(name), row.employee_id, row.payslip_id, *written])
 
 
-def _amount(minor: int, currency: str) -> str:
-    return str(Money(minor, currency).amount)
-
-
 def _must_add_up(page: wire.ListRegisterRowsResponse, rows: int, sums: list[int]) -> None:
-    """Raises RegisterBroken where the rows are not what the run's control totals say."""
+    """Raises TableBroken where the rows are not what the run's control totals say."""
     run = page.run
     gross, _, net, cost = sums[-len(TOTALS) :]
     control = (run.progress.done, run.totals.gross.minor_units, run.totals.net.minor_units)
     columns = [column.total_minor for column in page.columns]
     if (rows, gross, net) != control or cost != run.totals.employer_cost.minor_units or columns != sums[: len(columns)]:
-        raise RegisterBroken("the rows do not add up to the run's control totals")
+        raise TableBroken("the rows do not add up to the run's control totals")

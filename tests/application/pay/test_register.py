@@ -10,7 +10,8 @@ from muster.organization.v1 import employee_pb2
 from muster.payroll.v1 import payroll_run_pb2 as wire
 from muster.type.v1.money_pb2 import Money
 
-from application.pay.register import NotCalculated, Register, RegisterBroken
+from application.edge.table import TableBroken
+from application.pay.register import NotCalculated, Register
 from chassis.principal import Principal
 from kernel.ids import TenantId
 
@@ -87,7 +88,7 @@ async def register(*pages: wire.ListRegisterRowsResponse) -> tuple[str, Exceptio
         async for part in answer.body_iterator:
             assert isinstance(part, str)
             sent += part
-    except RegisterBroken as broken:
+    except TableBroken as broken:
         return sent, broken
     return sent, None
 
@@ -109,7 +110,7 @@ async def test_a_register_of_two_pages_ends_with_the_control_totals() -> None:
 async def test_a_register_that_does_not_add_up_is_broken_off(second: wire.ListRegisterRowsResponse) -> None:
     sent, broken = await register(a_page(8000, following="more"), second)
 
-    assert isinstance(broken, RegisterBroken)
+    assert isinstance(broken, TableBroken)
     assert "TOTAL" not in sent
 
 
