@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 PREFIX = "MUSTER_"
 SERVICE_SUFFIXES = ("DATABASE_URL", "ADDRESS", "LISTEN")
+OWN_LISTENERS = (f"{PREFIX}HTTP_LISTEN", f"{PREFIX}METRICS_LISTEN")  # of the process, not of a service
 SCHEMES = ("sqlite", "mysql+asyncmy", "mariadb+asyncmy")
 LEAST_SETTLE_MARGIN_S = 1.5  # the difference of clocks that readiness allows (1 s), and half a second to write in
 
@@ -52,6 +53,7 @@ class Settings:
     concurrent_calls: int = 256  # inner calls in flight per data service; more are refused
     message_bytes: int = 4 * 1024 * 1024
     http_listener: Listener = field(default=Listener("127.0.0.1", 8080))
+    metrics_listener: Listener | None = None  # None: not served
     http_concurrency: int = 512  # HTTP requests in flight; more are answered 503
     body_bytes: int = 1024 * 1024
     import_bytes: int = 32 * 1024 * 1024
@@ -151,6 +153,7 @@ class _Reader:
             concurrent_calls=self._count("CONCURRENT_CALLS", default.concurrent_calls, 1, 10_000),
             message_bytes=self._count("MESSAGE_BYTES", default.message_bytes, 64 * 1024, 64 * 1024 * 1024),
             http_listener=self._take("HTTP_LISTEN", Listener.parse, default.http_listener, "host:port or unix:/path"),
+            metrics_listener=self._take("METRICS_LISTEN", Listener.parse, default.metrics_listener, "host:port"),
             http_concurrency=self._count("HTTP_CONCURRENCY", default.http_concurrency, 1, 100_000),
             body_bytes=self._count("BODY_BYTES", default.body_bytes, 1024, 64 * 1024 * 1024),
             import_bytes=self._count("IMPORT_BYTES", default.import_bytes, 1024, 1024 * 1024 * 1024),
@@ -176,7 +179,7 @@ class _Reader:
         listeners: dict[str, Listener] = {}
         for variable in sorted(self.left):
             match = re.fullmatch(rf"{PREFIX}([A-Z][A-Z0-9_]*?)_({'|'.join(SERVICE_SUFFIXES)})", variable)
-            if match is None or variable == f"{PREFIX}HTTP_LISTEN":  # the edge's own; it is no service
+            if match is None or variable in OWN_LISTENERS:
                 continue
             service = match[1].lower()
             if self.services and service not in self.services:

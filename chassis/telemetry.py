@@ -28,6 +28,18 @@ CLIENT_SECONDS = Histogram(
     "muster_rpc_client_seconds", "Seconds per inner call made, retries included", ("method", "code"),
     buckets=LATENCY_BUCKETS_S,
 )  # fmt: skip
+HTTP_SECONDS = Histogram(
+    "muster_http_seconds", "Seconds per REST request served", ("operation", "status"), buckets=LATENCY_BUCKETS_S
+)
+OUTBOX_DELAY_SECONDS = Histogram(
+    "muster_outbox_delay_seconds",
+    "Seconds from an event's fact to its place in the feed, of the oldest in a batch",
+    ("context",),
+    buckets=LATENCY_BUCKETS_S,
+)
+FEED_POSITION = Gauge(
+    "muster_feed_position", "Newest position of a context's feed that this process gave", ("context",)
+)
 INCIDENTS = Counter("muster_incidents_total", "Unexpected errors, each with an incident id in the log", ("where",))
 
 # Exceptions whose text speaks of code and machines, never of the values that people sent.

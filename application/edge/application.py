@@ -32,7 +32,7 @@ from application.edge.refusal import (
     UnreadableBody,
 )
 from chassis.rpc.channels import Budget, spending
-from chassis.telemetry import INCIDENTS, follow_trace
+from chassis.telemetry import HTTP_SECONDS, INCIDENTS, follow_trace
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +102,7 @@ class Application(FastAPI):
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                HTTP_SECONDS.labels(exchange.name or "other", message["status"]).observe(clock.time() - now)
                 _finish(message, exchange, budget)
             await send(message)
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from chassis import migrations
 from chassis.database import Database
 from chassis.lifecycle import Lifecycle, Listener, Running
+from chassis.metrics import serve_metrics, watch_loop
 from chassis.safety import refuse_unsafe
 from chassis.service import DataService
 from chassis.settings import Settings
@@ -57,6 +58,9 @@ async def run_part(part: str, settings: Settings, ready: Callable[[Running], Non
     listener = settings.http_listener if part == "application" else settings.listener(part)
     async with Lifecycle(grace_s=settings.grace_s) as lifecycle:
         lifecycle.handle_signals()
+        if settings.metrics_listener is not None:
+            await lifecycle.start(serve_metrics(settings.metrics_listener))
+        lifecycle.spawn("loop watch", watch_loop)
         ready(await lifecycle.start(serve_of(part)(settings, listener)))
         await lifecycle.run_until_stopped()
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 from muster.payroll.v1 import employee_facts_pb2, payroll_run_pb2
+from prometheus_client import Counter
 
 from chassis import audit
 from chassis.database import Contention, Database, Tx
@@ -29,6 +30,8 @@ from contexts.payroll.repository.port import ChunkWork, PayrollReading, PayrollW
 from kernel.clock import Clock
 from kernel.errors import DomainError, Kind
 from kernel.ids import EmployeeId, TenantId
+
+EMPLOYEES = Counter("muster_payroll_employees_calculated_total", "Employees whose chunk of a run was stored")
 
 R = TypeVar("R")
 
@@ -248,7 +251,9 @@ class Chunks:
 
         for tries_left in reversed(range(MAX_TRIES)):
             try:
-                return await self._run(call, store)
+                stored = await self._run(call, store)
+                EMPLOYEES.inc(len(employees))
+                return stored
             except SlotsInTheWay:
                 if not tries_left:
                     raise

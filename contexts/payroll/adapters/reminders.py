@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 from google.protobuf.message import Message
+from prometheus_client import Counter
 
 from chassis import audit
 from chassis.database import Database, Tx, Unavailable
@@ -17,6 +18,10 @@ from contexts.payroll.domain.payroll_run import LEASE_S
 from contexts.payroll.handlers.reminding import remind, tidy
 from kernel.clock import Clock
 from kernel.ids import TenantId
+
+REMINDERS = Counter(
+    "muster_payroll_run_reminders_total", "Calculating runs that nobody held and that were asked for again"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +75,7 @@ class Reminders:
         asked = 0
         for tenant_id in await self._waiting(self._database):
             asked += await self._serve(tenant_id, lambda unit: remind(now, timedelta(seconds=LEASE_S), unit))
+        REMINDERS.inc(asked)
         return asked
 
     async def run_tidying(self) -> None:
