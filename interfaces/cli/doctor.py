@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.settings import Settings, SettingsProblem
+from interfaces.cli.private_servers import SEARCH_PATH
 from interfaces.cli.run import PARTS
 
 FREE_BYTES = 1 << 30
-SERVER_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"])
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _findings() -> Iterator[Finding]:
     listener = settings.http_listener
     yield _port(listener.host, listener.port)
     for name, package in (("mariadbd", "mariadb-server"), ("redis-server", "redis-server")):
-        found = shutil.which(name, path=SERVER_PATH)
+        found = shutil.which(name, path=SEARCH_PATH)
         told = found or f"missing: only `make test` needs it: sudo apt-get install -y {package}"
         yield Finding(name, found is not None, told, needed=False)
 
