@@ -37,6 +37,9 @@ PAGE_BYTES = 2 * 1024 * 1024
 QUIET_S = 1.0
 GATHER_S = 0.002  # commits of the same instant share one transaction of the sequencer
 PACE_S = 0.05  # between two transactions of it: where commits come fast, it must not take every other turn to write
+WATCH_S = 0.05  # how late a waiting reader hears of what another process sequenced
+ALONE_S = 1.0  # no other process writes into a SQLite file
+WAIT_SPARE_S = 0.5  # of a call's deadline, for the answer
 KEPT = timedelta(days=30)
 LIVE = timedelta(days=30)
 PURGE_ROWS = 1000
@@ -95,10 +98,14 @@ class Sequencer:
     versions; any number of processes may run one, the head row's lock lets them take turns.
     """
 
-    def __init__(self, database: Database, context: str, fast_path: FastPath) -> None:
+    def __init__(
+        self, database: Database, context: str, fast_path: FastPath, moved: Callable[[], None] = lambda: None
+    ) -> None:
+        """`moved` is called after new positions were given."""
         self._database = database
         self._context = context
         self._fast_path = fast_path
+        self._moved = moved
         self._woken = asyncio.Event()
         self._clock = SystemClock()
         self._delay = OUTBOX_DELAY_SECONDS.labels(context)
@@ -141,6 +148,7 @@ class Sequencer:
                 return 0
         entries = await self._assign()
         if entries:
+            self._moved()
             await self._fast_path.publish(self._context, entries)
         return len(entries)
 
@@ -210,7 +218,7 @@ async def purge(database: Database, now: datetime) -> int:
     )
     aside = sa.select(parked.c.event_id).where(parked.c.event_id == outbox.c.event_id)
     old = (
-        sa.select(outbox.c.tenant_id, outbox.c.event_id)
+        sa.select(outbox.c.tenant_id, outbox.c.event_id, outbox.c.position)
         .where(outbox.c.position.is_not(None), outbox.c.occurred_time < now - KEPT, ~aside.exists())
         .order_by(outbox.c.position)
         .limit(PURGE_ROWS)
@@ -222,7 +230,66 @@ async def purge(database: Database, now: datetime) -> int:
             await tx.execute(
                 sa.delete(outbox).where(outbox.c.tenant_id == row["tenant_id"], outbox.c.event_id == row["event_id"])
             )
+        if rows:
+            gone = rows[-1]["position"]
+            behind = (feed_head.c.id == 1) & (feed_head.c.purged_position < gone)
+            await tx.execute(sa.update(feed_head).where(behind).values(purged_position=gone))
     return len(rows)
+
+
+# ---------------------------------------------------------------------------------------------- who waits for more
+
+
+class HeadWatch:
+    """The newest position, looked at for all readers that wait in this process together.
+
+    Invariants: the database is asked only while somebody waits, once per pause however many do; the process's own
+    sequencer tells of new positions at once, others' are seen after a pause.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._pause_s = ALONE_S if database.sqlite else WATCH_S
+        self._told = asyncio.Event()
+        self._next = asyncio.Event()  # set and replaced whenever the head moved
+        self._head = 0
+        self._readers = 0
+        self._watching: asyncio.Task[None] | None = None
+
+    def tell(self) -> None:
+        """The head moved: look at once."""
+        self._told.set()
+
+    async def beyond(self, position: int, wait_s: float) -> None:
+        """Return once the head is beyond the position, or after `wait_s` seconds."""
+        self._readers += 1
+        if self._watching is None:
+            self._head = 0
+            self._watching = asyncio.create_task(self._watch(), name="feed head")
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    while self._head <= position:
+                        await self._next.wait()
+        finally:
+            self._readers -= 1
+            if not self._readers and self._watching is not None:
+                self._watching.cancel()
+                self._watching = None
+
+    async def _watch(self) -> None:
+        while True:
+            self._told.clear()
+            with contextlib.suppress(Unavailable):
+                async with self._database.system_read(_SCOPE) as tx:
+                    head = await _head(tx)
+                if head != self._head:
+                    self._head = head
+                    self._next.set()
+                    self._next = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s):
+                    await self._told.wait()
 
 
 # ---------------------------------------------------------------------------------------------- the service
@@ -232,11 +299,13 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
     """EventFeedService over one context's database; see the proto for each method.
 
     Invariants: one worker at a time reads for a consumer (a lease by the database's clock); an acknowledged position
-    never goes back; only processes that act for all tenants read, acknowledge and park.
+    never goes back; only processes that act for all tenants read, acknowledge and park; a tenant lists its own only.
     """
 
-    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None, head: HeadWatch | None = None) -> None:
+        """`head`: what the sequencer of this process tells of new positions."""
         self._database = database
+        self._head = head or HeadWatch(database)
         self._clock = clock or SystemClock()
         self._commands = Commands(database, UnitOfWork, lambda event: None, self._clock)
 
@@ -371,6 +440,34 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
         async with self._database.system(_SCOPE, call.deadline) as tx:
             await tx.execute(sa.update(consumer).where(mine).values(lease_owner=None, lease_until=None))
         return event_feed_pb2.ReleaseResponse()
+
+    async def List(self, request: event_feed_pb2.ListRequest, context: Any) -> event_feed_pb2.ListResponse:
+        """Entries after a position, of the caller's tenant or all."""
+        call, loop = current_call(), asyncio.get_running_loop()
+        until = min(loop.time() + request.wait_ms / 1000, call.deadline - WAIT_SPARE_S)
+        after, limit = request.after_position, request.limit or DEFAULT_LIMIT
+        while True:
+            answer = await self._list(call, after, limit)
+            wait_s = until - loop.time()
+            if answer.entries or wait_s <= 0:
+                return answer
+            after = answer.next_position
+            await self._head.beyond(answer.head_position, wait_s)
+
+    async def _list(self, call: Call, after: int, limit: int) -> event_feed_pb2.ListResponse:
+        async with self._database.system_read(_SCOPE, call.deadline) as tx:
+            head = await tx.row(sa.select(feed_head).where(feed_head.c.id == 1))
+            newest, purged = (0, 0) if head is None else (int(head["position"]), int(head["purged_position"]))
+            after = max(after, purged)
+            wanted = sa.select(outbox).where(outbox.c.position > after, outbox.c.position <= newest)
+            if call.tenant_id != ALL_TENANTS:
+                wanted = wanted.where(outbox.c.tenant_id == call.tenant_id)
+            rows = await tx.rows(wanted.order_by(outbox.c.position).limit(limit))
+        answer = event_feed_pb2.ListResponse(head_position=newest, oldest_position=purged + 1)
+        answer.entries.extend(_bounded(rows))
+        cut_off = len(rows) == limit or len(answer.entries) < len(rows)
+        answer.next_position = answer.entries[-1].position if cut_off else max(after, newest)
+        return answer
 
     async def _hold(self, call: Call, name: str, worker_id: str) -> bool:
         """Take or extend the lease; a write only where half of it has passed."""

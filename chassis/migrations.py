@@ -99,3 +99,26 @@ def create_plumbing(op: Any) -> None:
     """The first step of every context's first migration: the plumbing's own tables."""
     for table in PLUMBING.sorted_tables:
         table.create(op.get_bind(), checkfirst=True)
+
+
+def extend_plumbing(op: Any) -> None:
+    """A context's step to this program's plumbing: its tables, columns and indexes that the database lacks yet.
+
+    A database made anew has them from its first step, so that every later step looks before it adds.
+    """
+    found = sa.inspect(op.get_bind())
+    tables = set(found.get_table_names())
+    for table in PLUMBING.sorted_tables:
+        if table.name not in tables:
+            table.create(op.get_bind())
+            continue
+        columns = {column["name"] for column in found.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in columns:
+                default = column.server_default.arg if isinstance(column.server_default, sa.DefaultClause) else None
+                new = sa.Column(column.name, column.type, nullable=column.nullable, server_default=default)
+                op.add_column(table.name, new)
+        indexes = {index["name"] for index in found.get_indexes(table.name)}
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            if index.name not in indexes:
+                op.create_index(index.name, table.name, [column.name for column in index.columns], unique=index.unique)

@@ -14,7 +14,7 @@ from chassis.bus.open import fast_path_of
 from chassis.clock import SystemClock
 from chassis.crypto import FieldCipher
 from chassis.database import Database
-from chassis.feed import EventFeed, Sequencer
+from chassis.feed import EventFeed, HeadWatch, Sequencer
 from chassis.health import Readiness, clock_check
 from chassis.keyring import FileKeyring
 from chassis.lifecycle import Lifecycle, Listener, Running
@@ -64,7 +64,8 @@ class DataService:
         """Serve until stopped. Raises UnsafeDatabase, SchemaBehind, KeyringProblem, KeyFileProblem, AddressTaken."""
         database = await open_database(settings, self.name, self.metadata, self.versions)
         fast_path = fast_path_of(settings)
-        sequencer = Sequencer(database, self.name, fast_path)
+        head = HeadWatch(database)
+        sequencer = Sequencer(database, self.name, fast_path, head.tell)
         readiness = Readiness()
         readiness.add("clock", clock_check(SystemClock(), database.now), every_s=CLOCK_CHECK_S)
         loops = Lifecycle(grace_s=LOOPS_GRACE_S)
@@ -80,7 +81,7 @@ class DataService:
 
         try:
             parts = await self.build(Opened(settings, database, sequencer.wake))
-            servicers = [*parts.servicers, EventFeed(database).registration]
+            servicers = [*parts.servicers, EventFeed(database, head=head).registration]
             running = await server.start(listener, servicers, name=self.name, settings=settings, readiness=readiness)
         except BaseException:
             await close()

@@ -47,6 +47,7 @@ outbox = Table(
     Column("payload", Document(), nullable=False),
     Column("position", BigInteger),  # given after commit by the sequencer: gap-free within the context
     Index("uq_outbox_position", "position", unique=True),
+    Index("ix_outbox_tenant_id_position", "tenant_id", "position"),
 )
 
 feed_head = Table(
@@ -54,6 +55,7 @@ feed_head = Table(
     PLUMBING,
     Column("id", Integer, autoincrement=False),
     Column("position", BigInteger, nullable=False),  # its row lock lets the sequencers of all processes take turns
+    Column("purged_position", BigInteger, nullable=False, server_default="0"),  # up to here entries were deleted
     PrimaryKeyConstraint("id"),
 )
 

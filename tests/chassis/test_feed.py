@@ -423,3 +423,86 @@ async def test_two_transactions_for_state_and_event_would_lose_the_event(publish
     await crash(publisher, "naive", 100)
 
     assert await states_and_events(publisher) == ({100, 101, 102}, {100, 101})
+
+
+# ---------------------------------------------------------------------------------------------- reading without a lease
+
+AMY = Principal(TENANT, "amy", frozenset({"owner"}))
+BOB = Principal(OTHER, "bob", frozenset({"owner"}))
+
+
+async def listed(publisher: Publisher, principal: Principal | None = None, **fields: Any) -> Any:
+    with calling(principal):
+        return await publisher.feed.List(feed_pb2.ListRequest(**fields), None)
+
+
+async def all_pages(publisher: Publisher, principal: Principal | None, limit: int) -> list[int]:
+    seen, after = [], 0
+    while True:
+        page = await listed(publisher, principal, after_position=after, limit=limit)
+        seen += [entry.position for entry in page.entries]
+        after = page.next_position
+        if after == page.head_position:
+            return seen
+
+
+async def test_a_process_lists_everything_and_a_tenant_its_own_page_by_page(publisher: Publisher) -> None:
+    for version in range(1, 13):
+        await publisher.commit(version % 2, version, "text", tenant=OTHER if version % 3 == 0 else TENANT)
+    await publisher.sequencer.sequence()
+    rows = await publisher.rows()
+    mine = [row["position"] for row in rows if row["tenant_id"] == TENANT]
+    others = [row["position"] for row in rows if row["tenant_id"] == OTHER]
+
+    pages = [await all_pages(publisher, who, 3) for who in (None, AMY, BOB)]
+    nobody = await listed(publisher, Principal(TenantId(UUID(int=9)), "eve", frozenset({"owner"})))
+
+    assert pages == [list(range(1, 13)), mine, others]
+    assert (len(mine), len(others)) == (8, 4)
+    assert (list(nobody.entries), nobody.next_position) == ([], 12)
+    async with publisher.database.system_read(SCOPE) as tx:
+        assert not await tx.rows(sa.select(consumer))
+
+
+async def test_a_reader_that_waits_hears_of_its_own_event_only(publisher: Publisher) -> None:
+    waiting = asyncio.create_task(listed(publisher, BOB, wait_ms=9_000))
+    await asyncio.sleep(0.2)
+
+    await publisher.commit(1, 1, tenant=TENANT)
+    await publisher.sequencer.sequence()
+    await asyncio.sleep(0.2)
+    still_waiting = not waiting.done()
+    await publisher.commit(2, 1, tenant=OTHER)
+    await publisher.sequencer.sequence()
+    page = await waiting
+
+    assert still_waiting
+    assert [(entry.position, entry.tenant_id) for entry in page.entries] == [(2, str(OTHER))]
+
+
+async def test_a_reader_that_waits_in_vain_is_answered_at_its_limit_and_nobody_looks_on(publisher: Publisher) -> None:
+    started = asyncio.get_running_loop().time()
+
+    page = await listed(publisher, wait_ms=300)
+
+    assert (list(page.entries), page.head_position, page.oldest_position) == ([], 0, 1)
+    assert asyncio.get_running_loop().time() - started >= 0.3
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "feed head" and not task.cancelling()]
+
+
+async def test_a_position_that_was_deleted_is_told_by_the_oldest_that_is_kept(publisher: Publisher) -> None:
+    old, young = datetime.now(UTC) - timedelta(days=31), datetime.now(UTC)
+    for version, at in enumerate((old, old, old, young), 1):
+        await publisher.commit(1, version, at=at)
+    await publisher.sequencer.sequence()
+    entries = (await read(publisher, name="pay.run")).entries
+    await park(publisher, entries[0])
+    await ack(publisher, 4)
+
+    deleted = await purge(publisher.database, young)
+    page = await listed(publisher, AMY, after_position=1)
+
+    assert deleted == 2  # what is parked stays for its replay, and is not listed alone
+    assert page.oldest_position == 4
+    assert [entry.position for entry in page.entries] == [4]
+    assert [entry.position for entry in (await listed(publisher)).entries] == [4]

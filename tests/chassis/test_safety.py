@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from chassis import migrations
 from chassis.database import Database, Unavailable
@@ -77,6 +78,45 @@ async def test_a_server_with_another_schema_is_refused_until_it_is_migrated(
     await database.close()
     opened = await open_database(settings, "organization", context_metadata(), versions)
     await opened.close()
+
+
+LATER = """
+from alembic import op
+
+from chassis.migrations import extend_plumbing
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade() -> None:
+    extend_plumbing(op)
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "mariadb"])
+async def test_a_database_of_an_earlier_version_gets_what_the_plumbing_has_since(
+    request: pytest.FixtureRequest, engine: str, versions: Path, tmp_path: Path
+) -> None:
+    server = request.getfixturevalue("mariadb") if engine == "mariadb" else None
+    url = server.create_database("earlier") if server else f"sqlite:///{tmp_path}/earlier.sqlite3"
+    database = Database(url, context_metadata())
+    await migrations.upgrade(database, "organization", versions)
+
+    def take_back(connection: sa.Connection) -> None:
+        connection.execute(sa.text("INSERT INTO feed_head (id, position) VALUES (1, 7)"))
+        on = " ON outbox" if server else ""
+        connection.execute(sa.text(f"DROP INDEX ix_outbox_tenant_id_position{on}"))
+        connection.execute(sa.text("ALTER TABLE feed_head DROP COLUMN purged_position"))
+        connection.execute(sa.text("DROP TABLE parked"))
+
+    await database.run_schema(take_back)
+    lacking = await migrations.differences(database, "organization")
+    (versions / "0002_later.py").write_text(LATER)
+    await migrations.upgrade(database, "organization", versions)
+
+    assert len(lacking) >= 3
+    assert await migrations.differences(database, "organization") == []
+    await database.close()
 
 
 async def test_the_pool_is_that_of_the_settings(mariadb: PrivateMariaDB, versions: Path, tmp_path: Path) -> None:

@@ -480,3 +480,73 @@ class ReleaseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseResponse: _TypeAlias = ReleaseResponse  # noqa: Y015
+
+@_typing.final
+class ListRequest(_message.Message):
+    """Which entries to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_POSITION_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    WAIT_MS_FIELD_NUMBER: _builtins.int
+    after_position: _builtins.int
+    """Entries after this position; 0 from the oldest that is kept."""
+    limit: _builtins.int
+    """At most so many entries, 1 to 500; 0 means 100. A page may hold fewer and not be the last."""
+    wait_ms: _builtins.int
+    """How long to wait for the first entry in milliseconds, at most 25,000 and never past the call's deadline; 0 for not at
+    all.
+    """
+    def __init__(
+        self,
+        *,
+        after_position: _builtins.int = ...,
+        limit: _builtins.int = ...,
+        wait_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "limit", b"limit", "wait_ms", b"wait_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRequest: _TypeAlias = ListRequest  # noqa: Y015
+
+@_typing.final
+class ListResponse(_message.Message):
+    """A page of the feed. An `after_position` of 1 or more that is below `oldest_position - 1` was too old: entries in between
+    were deleted at the end of their retention, and the page goes on with the oldest that is kept.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_POSITION_FIELD_NUMBER: _builtins.int
+    HEAD_POSITION_FIELD_NUMBER: _builtins.int
+    OLDEST_POSITION_FIELD_NUMBER: _builtins.int
+    next_position: _builtins.int
+    """`after_position` of the next page: the last entry's, or further where nothing else stands there for the caller."""
+    head_position: _builtins.int
+    """Position of the newest entry of the feed, of whichever tenant; 0 when there was none ever."""
+    oldest_position: _builtins.int
+    """Position of the oldest entry that is kept, of whichever tenant; `head_position` + 1 when none is."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entry]:
+        """In order of position; of one tenant they have gaps."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___Entry] | None = ...,
+        next_position: _builtins.int = ...,
+        head_position: _builtins.int = ...,
+        oldest_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "head_position", b"head_position", "next_position", b"next_position", "oldest_position", b"oldest_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResponse: _TypeAlias = ListResponse  # noqa: Y015

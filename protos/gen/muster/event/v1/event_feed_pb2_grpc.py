@@ -52,6 +52,11 @@ class EventFeedServiceStub:
                 request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.List = channel.unary_unary(
+                '/muster.event.v1.EventFeedService/List',
+                request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ListRequest.SerializeToString,
+                response_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ListResponse.FromString,
+                _registered_method=True)
         self.Park = channel.unary_unary(
                 '/muster.event.v1.EventFeedService/Park',
                 request_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ParkRequest.SerializeToString,
@@ -98,6 +103,15 @@ class EventFeedServiceServicer:
 
     def Release(self, request, context):
         """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def List(self, request, context):
+        """Entries after a position, in order, for readers that keep their own place: no consumer, no lease, nothing is written.
+        A process that acts for all tenants sees every entry, a caller of one tenant its own only. With `wait_ms` the answer
+        waits for an entry where there is none yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +164,11 @@ def add_EventFeedServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseRequest.FromString,
                     response_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ListRequest.FromString,
+                    response_serializer=muster_dot_event_dot_v1_dot_event__feed__pb2.ListResponse.SerializeToString,
             ),
             'Park': grpc.unary_unary_rpc_method_handler(
                     servicer.Park,
@@ -256,6 +275,33 @@ class EventFeedService:
             '/muster.event.v1.EventFeedService/Release',
             muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseRequest.SerializeToString,
             muster_dot_event_dot_v1_dot_event__feed__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.event.v1.EventFeedService/List',
+            muster_dot_event_dot_v1_dot_event__feed__pb2.ListRequest.SerializeToString,
+            muster_dot_event_dot_v1_dot_event__feed__pb2.ListResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,11 @@ class EventFeedServiceStub:
     """
     Release: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ReleaseRequest, _event_feed_pb2.ReleaseResponse]
     """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none."""
+    List: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ListRequest, _event_feed_pb2.ListResponse]
+    """Entries after a position, in order, for readers that keep their own place: no consumer, no lease, nothing is written.
+    A process that acts for all tenants sees every entry, a caller of one tenant its own only. With `wait_ms` the answer
+    waits for an entry where there is none yet.
+    """
     Park: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ParkRequest, _event_feed_pb2.ParkResponse]
     """Sets one event aside with the reason, so that the consumer may go on past it. The same event again updates its row."""
     ListParked: _grpc.UnaryUnaryMultiCallable[_event_feed_pb2.ListParkedRequest, _event_feed_pb2.ListParkedResponse]
@@ -76,6 +81,11 @@ class EventFeedServiceAsyncStub(EventFeedServiceStub):
     """
     Release: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ReleaseRequest, _event_feed_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none."""
+    List: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ListRequest, _event_feed_pb2.ListResponse]  # type: ignore[assignment]
+    """Entries after a position, in order, for readers that keep their own place: no consumer, no lease, nothing is written.
+    A process that acts for all tenants sees every entry, a caller of one tenant its own only. With `wait_ms` the answer
+    waits for an entry where there is none yet.
+    """
     Park: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ParkRequest, _event_feed_pb2.ParkResponse]  # type: ignore[assignment]
     """Sets one event aside with the reason, so that the consumer may go on past it. The same event again updates its row."""
     ListParked: _aio.UnaryUnaryMultiCallable[_event_feed_pb2.ListParkedRequest, _event_feed_pb2.ListParkedResponse]  # type: ignore[assignment]
@@ -121,6 +131,17 @@ class EventFeedServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_event_feed_pb2.ReleaseResponse, _abc.Awaitable[_event_feed_pb2.ReleaseResponse]]:
         """Gives up the worker's lease, so that another need not wait for its end. Success where it holds none."""
+
+    @_abc_1.abstractmethod
+    def List(
+        self,
+        request: _event_feed_pb2.ListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_feed_pb2.ListResponse, _abc.Awaitable[_event_feed_pb2.ListResponse]]:
+        """Entries after a position, in order, for readers that keep their own place: no consumer, no lease, nothing is written.
+        A process that acts for all tenants sees every entry, a caller of one tenant its own only. With `wait_ms` the answer
+        waits for an entry where there is none yet.
+        """
 
     @_abc_1.abstractmethod
     def Park(

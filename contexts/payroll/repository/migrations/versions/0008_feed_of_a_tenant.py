@@ -1,0 +1,13 @@
+"""A tenant's events are found by an index, and what retention deleted is known."""
+
+from alembic import op
+
+from chassis.migrations import extend_plumbing
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Expand only."""
+    extend_plumbing(op)
