@@ -9,6 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from chassis.lifecycle import Listener
+from chassis.rate_limit import Limit
 
 T = TypeVar("T")
 
@@ -16,6 +17,14 @@ PREFIX = "MUSTER_"
 SERVICE_SUFFIXES = ("DATABASE_URL", "ADDRESS", "LISTEN")
 OWN_LISTENERS = (f"{PREFIX}HTTP_LISTEN", f"{PREFIX}METRICS_LISTEN")  # of the process, not of a service
 SCHEMES = ("sqlite", "mysql+asyncmy", "mariadb+asyncmy")
+# By rate class of an operation: what one tenant (of public operations: one client address) may ask.
+RATES: Mapping[str, Limit] = {
+    "TENANT": Limit(4000, 1),
+    "ADDRESS": Limit(1000, 1),
+    "SIGN_IN": Limit(600, 60),
+    "EXPORT": Limit(120, 60),
+    "BULK": Limit(3000, 60),
+}
 LEAST_SETTLE_MARGIN_S = 1.5  # the difference of clocks that readiness allows (1 s), and half a second to write in
 
 
@@ -57,6 +66,8 @@ class Settings:
     http_concurrency: int = 512  # HTTP requests in flight; more are answered 503
     body_bytes: int = 1024 * 1024
     import_bytes: int = 32 * 1024 * 1024
+    rates: Mapping[str, Limit] = field(default_factory=lambda: RATES)  # by rate class
+    rates_at_edge: bool | None = None  # the application enforces them itself; None: in the embedded form only
     token_issuer: str = "muster"  # `iss` of access tokens, the same for the one that signs and those that verify
     password_rounds: int = 3
     password_memory_kib: int = 64 * 1024  # of one hash; lower in tests only
@@ -157,6 +168,11 @@ class _Reader:
             http_concurrency=self._count("HTTP_CONCURRENCY", default.http_concurrency, 1, 100_000),
             body_bytes=self._count("BODY_BYTES", default.body_bytes, 1024, 64 * 1024 * 1024),
             import_bytes=self._count("IMPORT_BYTES", default.import_bytes, 1024, 1024 * 1024 * 1024),
+            rates={
+                name: self._take(f"RATE_{name}", Limit.parse, limit, f"count/seconds, such as {limit}")
+                for name, limit in RATES.items()
+            },
+            rates_at_edge=self._take("RATES_AT_EDGE", _switch, default.rates_at_edge, "on or off"),
             token_issuer=self._take("TOKEN_ISSUER", _name, default.token_issuer, "a name or URL without spaces"),
             password_rounds=self._count("PASSWORD_ROUNDS", default.password_rounds, 1, 100),
             password_memory_kib=self._count("PASSWORD_MEMORY_KIB", default.password_memory_kib, 8, 4 * 1024 * 1024),

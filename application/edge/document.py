@@ -34,7 +34,7 @@ STATUSES = {
     415: "The body is not JSON.",
     422: "A value is not accepted; `errors` says which and why.",
     428: "If-Match is missing.",
-    429: "Too many tries; Retry-After says when to go on.",
+    429: "Too many requests or tries; Retry-After says when to go on.",
     500: "A failure of the service; report the instance.",
     503: "A part of the service cannot be reached, or there is too much to do; Retry-After says when to try again.",
     504: "No answer in time; repeat with the same Idempotency-Key.",
@@ -76,6 +76,7 @@ def openapi(routes: Iterable[APIRoute]) -> dict[str, Any]:
 
 def _complete(entry: dict[str, Any], operation: Operation, method: str, route: APIRoute) -> None:
     entry["x-criticality"] = operation.criticality.value
+    entry["x-rate-limit"] = operation.rate.value
     entry["x-roles"] = list(roles_for(operation.action)) if operation.action is not None else []
     entry["security"] = [] if operation.action is None else [{"bearer": []}]
     parameters = entry.setdefault("parameters", [])
@@ -124,11 +125,11 @@ def _complete(entry: dict[str, Any], operation: Operation, method: str, route: A
 
 
 def _statuses(operation: Operation, method: str, route: APIRoute) -> list[int]:
-    statuses = [400, 422, 500, 503, 504]
+    statuses = [400, 422, 429, 500, 503, 504]
     if operation.action is not None:
         statuses += [401, 403]
     else:
-        statuses += [401, 429] if route.body_field is not None else []
+        statuses += [401] if route.body_field is not None else []
     if "{" in route.path_format or method in CHANGES:
         statuses.append(404)
     if method in CHANGES:

@@ -17,6 +17,21 @@ class Criticality(Enum):
     DEFERRABLE = "DEFERRABLE"  # lists, histories, bulk: refused first
 
 
+class RateClass(Enum):
+    """By what the requests of an operation are counted; how many pass is a setting."""
+
+    TENANT = "TENANT"  # all of one company's requests together, per gateway
+    ADDRESS = "ADDRESS"  # public reads: those of one client address, per gateway
+    SIGN_IN = "SIGN_IN"  # per client address, exact over all gateways: guessing is dear
+    EXPORT = "EXPORT"  # whole tables; per tenant, exact over all gateways
+    BULK = "BULK"  # hundreds of changes at once; per tenant, exact over all gateways
+
+    @property
+    def exact(self) -> bool:
+        """Whether the count holds over all gateways, not for each."""
+        return self not in (RateClass.TENANT, RateClass.ADDRESS)
+
+
 class IfMatch(Enum):
     """Whether a change must say which version it saw."""
 
@@ -39,6 +54,7 @@ class Operation:
     if_match: IfMatch = IfMatch.NONE
     body_bytes: int = 0  # 0 = the process's limit
     accepts_key: bool = False
+    rate: RateClass = RateClass.TENANT
 
 
 _OPERATIONS: dict[Callable[..., Any], Operation] = {}

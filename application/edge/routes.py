@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from application.edge.operation import Criticality, IfMatch, Operation, declare, response_of
+from application.edge.operation import Criticality, IfMatch, Operation, RateClass, declare, response_of
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
@@ -53,15 +53,19 @@ class Routes:
         if_match: IfMatch = IfMatch.NONE,
         body_bytes: int = 0,
         keyed: bool = True,
+        rate: RateClass | None = None,
     ) -> Callable[[EndpointT], EndpointT]:
         """An operation; `action` is its row in the access table (None: no token needed), `body_bytes` 0 the default.
 
-        `keyed=False` for what changes nothing that could be done twice (signing in, reads by POST).
+        `keyed=False` for what changes nothing that could be done twice (signing in, reads by POST). `rate` None: by
+        tenant, where there is no token by address.
         """
+        counted = rate or (RateClass.ADDRESS if action is None else RateClass.TENANT)
+        accepts_key = keyed and method != "GET"
 
         def register(endpoint: EndpointT) -> EndpointT:
             name = f"{self.service}.{endpoint.__name__}"
-            declare(endpoint, Operation(name, action, criticality, if_match, body_bytes, keyed and method != "GET"))
+            declare(endpoint, Operation(name, action, criticality, if_match, body_bytes, accepts_key, counted))
             self.router.add_api_route(
                 path,
                 endpoint,

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from application.edge.fields import Id
-from application.edge.operation import Criticality, IfMatch
+from application.edge.operation import Criticality, IfMatch, RateClass
 from application.edge.pages import Page
 from application.edge.routes import Routes
 from application.identity import schemas
@@ -27,14 +27,28 @@ AccountId = Annotated[Id, Path(description="The account.")]
 GrantId = Annotated[Id, Path(description="The grant.")]
 
 
-@routes.post("/v1/token", None, tag="identity", criticality=Criticality.CRITICAL, body_bytes=TOKEN_BYTES, keyed=False)
+@routes.post(
+    "/v1/token",
+    None,
+    tag="identity",
+    criticality=Criticality.CRITICAL,
+    body_bytes=TOKEN_BYTES,
+    keyed=False,
+    rate=RateClass.SIGN_IN,
+)
 async def sign_in(body: schemas.TokenBody, identity: Uses) -> schemas.TokenView:
     """Exchange login and password for an access token and a refresh token."""
     return await identity.sign_in(body)
 
 
 @routes.post(
-    "/v1/token/refresh", None, tag="identity", criticality=Criticality.CRITICAL, body_bytes=TOKEN_BYTES, keyed=False
+    "/v1/token/refresh",
+    None,
+    tag="identity",
+    criticality=Criticality.CRITICAL,
+    body_bytes=TOKEN_BYTES,
+    keyed=False,
+    rate=RateClass.SIGN_IN,
 )
 async def refresh_token(body: schemas.RefreshBody, identity: Uses) -> schemas.TokenView:
     """Exchange a refresh token for the next one and an access token; one that was used before ends its session."""

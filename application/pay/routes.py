@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from application.edge.fields import Code, Id, Nothing
-from application.edge.operation import Criticality, IfMatch
+from application.edge.operation import Criticality, IfMatch, RateClass
 from application.edge.pages import DatedQuery, Page, PageQuery
 from application.edge.routes import Routes
 from application.edge.table import CsvResponse
@@ -116,7 +116,7 @@ async def create_payroll_run(body: schemas.RunBody, pay: Uses) -> schemas.RunVie
     return await pay.create_run(body)
 
 
-@routes.post("/v1/opening-balances", "opening_balance.enter", tag="payroll", status=201)
+@routes.post("/v1/opening-balances", "opening_balance.enter", tag="payroll", status=201, rate=RateClass.BULK)
 async def import_opening_balances(body: schemas.OpeningBalancesBody, pay: Uses) -> schemas.RunView:
     """Bring in what another payroll paid and withheld this tax year: a run of kind OPENING, already calculated.
 
@@ -247,7 +247,13 @@ async def arrange_payments(run_id: RunId, pay: Uses, body: Nothing | None = None
     return await pay.arrange_payments(run_id)
 
 
-@routes.get("/v1/payroll-runs/{run_id}/payments.csv", "payment.export", tag="payroll", criticality=Bulk)
+@routes.get(
+    "/v1/payroll-runs/{run_id}/payments.csv",
+    "payment.export",
+    tag="payroll",
+    criticality=Bulk,
+    rate=RateClass.EXPORT,
+)
 async def export_payments(run_id: RunId, query: Annotated[schemas.TableQuery, Query()], pay: Uses) -> CsvResponse:
     """The bank file: every pending payment with its account as it was arranged, and a last row TOTAL.
 
@@ -275,7 +281,13 @@ async def list_run_variances(run_id: RunId, query: Annotated[PageQuery, Query()]
     return await pay.variances(run_id, query)
 
 
-@routes.get("/v1/payroll-runs/{run_id}/register", "payroll_run.export", tag="payroll", criticality=Bulk)
+@routes.get(
+    "/v1/payroll-runs/{run_id}/register",
+    "payroll_run.export",
+    tag="payroll",
+    criticality=Bulk,
+    rate=RateClass.EXPORT,
+)
 async def export_register(run_id: RunId, query: Annotated[schemas.TableQuery, Query()], pay: Uses) -> CsvResponse:
     """The register as CSV: a row per payslip, a column per component, and a last row TOTAL with the control totals.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from application.edge.fields import Code, Id
-from application.edge.operation import Criticality, IfMatch
+from application.edge.operation import Criticality, IfMatch, RateClass
 from application.edge.pages import AsOfQuery, Page
 from application.edge.routes import Routes
 from application.people import codec, schemas
@@ -40,6 +40,7 @@ async def hire_employee(body: schemas.HireBody, people: Uses) -> schemas.Employe
     tag="employees",
     criticality=Criticality.DEFERRABLE,
     body_bytes=BULK_BYTES,
+    rate=RateClass.BULK,
 )
 async def hire_employees(body: schemas.HireBatchBody, people: Uses) -> schemas.HireBatchView:
     """Hire up to 500 people at once, with one result per item; a refused one does not stop the others."""

@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from muster.attendance.v1 import time_catalog_pb2 as catalog
 
 from application.edge.fields import Code, Id, Nothing
-from application.edge.operation import Criticality, IfMatch
+from application.edge.operation import Criticality, IfMatch, RateClass
 from application.edge.pages import Page
 from application.edge.routes import Routes
 from application.edge.wire import to_date
@@ -69,6 +69,7 @@ async def record_punch(body: schemas.PunchBody, time: Uses, response: Response) 
     tag="attendance",
     criticality=Criticality.DEFERRABLE,
     body_bytes=BULK_BYTES,
+    rate=RateClass.BULK,
 )
 async def record_punches(body: schemas.PunchBatchBody, time: Uses) -> schemas.PunchBatchView:
     """Record up to 500 punches, with one result per punch; a refused one does not stop the others."""
@@ -319,7 +320,12 @@ async def adjust_timesheet(
 
 
 @routes.post(
-    "/v1/timesheet-closings", "timesheet.close", tag="attendance", status=202, criticality=Criticality.DEFERRABLE
+    "/v1/timesheet-closings",
+    "timesheet.close",
+    tag="attendance",
+    status=202,
+    criticality=Criticality.DEFERRABLE,
+    rate=RateClass.BULK,
 )
 async def close_timesheets(body: schemas.ClosingBody, time: Uses) -> schemas.ClosingView:
     """Take everybody of a pay group or department to a status, 250 people per request, with one result per person.

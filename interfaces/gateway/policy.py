@@ -1,0 +1,97 @@
+"""The one table of what the gateway lets through: the application's operations, what stands beside them, and push."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi.routing import APIRoute
+
+from application.app import operations
+from application.edge.operation import Criticality, RateClass, operation_of
+
+APPLICATION = "application"
+PUSH = "push"
+
+_PARAMETER = re.compile(r"\{[a-z_]+\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method and path of the public surface.
+
+    Invariants: `public` is True only where the operation names no action; `body_bytes` 0 is the installation's limit;
+    a stream has no end, so no time limit either.
+    """
+
+    name: str
+    method: str
+    path: str  # a template: /v1/employees/{employee_id}
+    service: str  # that answers, as the registry names it
+    public: bool
+    criticality: Criticality
+    rate: RateClass
+    body_bytes: int = 0
+    keyed: bool = False  # takes an Idempotency-Key
+    stream: bool = False
+
+    @property
+    def exact_path(self) -> bool:
+        """Whether the path has no parameters."""
+        return "{" not in self.path
+
+    @property
+    def pattern(self) -> str:
+        """The path as a regular expression (RE2) of the whole path: a parameter is one segment."""
+        fixed = [re.escape(part) for part in _PARAMETER.split(self.path)]
+        return "[^/]+".join(fixed)
+
+
+def table() -> tuple[Row, ...]:
+    """Every row; exact paths first, so that a parameter never takes a name for itself."""
+    rows = [*_operations(operations()), *_beside(), *_push()]
+    return tuple(sorted(rows, key=lambda row: not row.exact_path))
+
+
+def _operations(routes: Sequence[APIRoute]) -> list[Row]:
+    rows = []
+    for route in routes:
+        operation = operation_of(route.endpoint)
+        rows += [
+            Row(
+                operation.name,
+                method,
+                route.path_format,
+                APPLICATION,
+                operation.action is None,
+                operation.criticality,
+                operation.rate,
+                operation.body_bytes,
+                operation.accepts_key,
+            )
+            for method in sorted(route.methods or ())
+        ]
+    return rows
+
+
+def _beside() -> list[Row]:
+    """Health and documentation, which the application serves to anybody."""
+    paths = {
+        "livez": "/livez",
+        "readyz": "/readyz",
+        "openapi": "/openapi.json",
+        "docs": "/docs",
+        "docs_file": "/docs/{name}",
+        "problem": "/problems/{reason}",
+    }
+    return [
+        Row(f"edge.{name}", "GET", path, APPLICATION, True, Criticality.NORMAL, RateClass.ADDRESS)
+        for name, path in paths.items()
+    ]
+
+
+def _push() -> list[Row]:
+    """What the push hub serves: server-sent events, and a WebSocket (whose handshake is a GET)."""
+    return [
+        Row(f"push.{name}", "GET", path, PUSH, False, Criticality.NORMAL, RateClass.TENANT, stream=True)
+        for name, path in {"stream": "/v1/stream", "ws": "/v1/ws"}.items()
+    ]
