@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 PREFIX = "MUSTER_"
 SERVICE_SUFFIXES = ("DATABASE_URL", "ADDRESS", "LISTEN")
-OWN_LISTENERS = (f"{PREFIX}HTTP_LISTEN", f"{PREFIX}METRICS_LISTEN")  # of the process, not of a service
+NO_SERVICES = ("HTTP_LISTEN", "METRICS_LISTEN", "CONTROL_PLANE_ADDRESS")  # of the same shape; they name no service
 SCHEMES = ("sqlite", "mysql+asyncmy", "mariadb+asyncmy")
 # By rate class of an operation: what one tenant (of public operations: one client address) may ask.
 RATES: Mapping[str, Limit] = {
@@ -48,6 +48,9 @@ class Settings:
     database_urls: Mapping[str, str] = field(default_factory=dict, repr=False)  # by service name
     addresses: Mapping[str, str] = field(default_factory=dict)  # gRPC targets by service name
     listeners: Mapping[str, Listener] = field(default_factory=dict)  # by service name
+    registry_url: str | None = None  # where this process registers; None: nowhere
+    advertise_host: str | None = None  # the host that it registers under; None: that of its listener
+    control_plane_addresses: tuple[str, ...] = ()  # host:port of the control planes; none: static addresses only
     redis_url: str | None = field(default=None, repr=False)
     keyring_path: Path | None = None  # None: beside the data directory, never inside
     assertion_key_path: Path | None = None  # the private key that signs inner calls; only the application has it
@@ -101,12 +104,16 @@ class Settings:
         return 0.0 if self.database_url(service).startswith("sqlite") else self.server_settle_margin_s
 
     def address(self, service: str) -> str:
-        """The service's gRPC target. Raises SettingsProblem where none was given."""
-        try:
+        """The service's gRPC target: what was given, else its name at the control plane.
+
+        Raises SettingsProblem where there is neither.
+        """
+        if service in self.addresses:
             return self.addresses[service]
-        except KeyError:
-            name = f"{PREFIX}{service.upper()}_ADDRESS"
-            raise SettingsProblem([f"{name} is missing: write host:port or unix:/path of {service}"]) from None
+        if self.control_plane_addresses:
+            return f"xds:///{service}"
+        name = f"{PREFIX}{service.upper()}_ADDRESS"
+        raise SettingsProblem([f"{name} is missing: write host:port or unix:/path of {service}"])
 
     def listener(self, service: str) -> Listener:
         """Where the service listens: what it was given, else any free local port."""
@@ -148,6 +155,11 @@ class _Reader:
             database_urls=database_urls,
             addresses=addresses,
             listeners=listeners,
+            registry_url=self._take("REGISTRY_URL", _registry, None, "etcd://host:port[,host:port] or file:///folder"),
+            advertise_host=self._take("ADVERTISE_HOST", _host, None, "a host name or address that others reach"),
+            control_plane_addresses=self._take(
+                "CONTROL_PLANE_ADDRESS", _host_ports, default.control_plane_addresses, "host:port[,host:port]"
+            ),
             redis_url=self._take("REDIS_URL", _redis, None, "redis://host:port/db, rediss://... or unix://path"),
             keyring_path=self._take("KEYRING_PATH", Path, None, "a file"),
             assertion_key_path=self._take("ASSERTION_KEY_PATH", Path, None, "a file"),
@@ -195,9 +207,9 @@ class _Reader:
         listeners: dict[str, Listener] = {}
         for variable in sorted(self.left):
             match = re.fullmatch(rf"{PREFIX}([A-Z][A-Z0-9_]*?)_({'|'.join(SERVICE_SUFFIXES)})", variable)
-            if match is None or variable in OWN_LISTENERS:
+            if match is None or variable.removeprefix(PREFIX) in NO_SERVICES:
                 continue
-            service = match[1].lower()
+            service = match[1].lower().replace("_", "-")
             if self.services and service not in self.services:
                 known = ", ".join(self.services)
                 self.problems.append(f"{variable} names no service: write one of {known} after {PREFIX}")
@@ -285,6 +297,32 @@ def _database(text: str) -> str:
 def _redis(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("redis", "rediss", "unix") or not (parts.netloc or parts.path):
+        raise ValueError(text)
+    return text
+
+
+def _host_port(text: str) -> str:
+    listener = Listener.parse(text)
+    if listener.path or not listener.port:
+        raise ValueError(text)
+    return listener.target
+
+
+def _host_ports(text: str) -> tuple[str, ...]:
+    return tuple(_host_port(one.strip()) for one in text.split(","))
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9:._-]{1,253}", text):
+        raise ValueError(text)
+    return text
+
+
+def _registry(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme == "etcd":
+        return f"etcd://{','.join(_host_ports(rest))}"
+    if scheme != "file" or not rest.startswith("/"):
         raise ValueError(text)
     return text
 

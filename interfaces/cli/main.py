@@ -148,7 +148,9 @@ def serve(
 
 @app.command(name="run")
 def run_command(
-    part: Annotated[str, typer.Argument(help="identity, organization, attendance, payroll, application")],
+    part: Annotated[
+        str, typer.Argument(help="identity, organization, attendance, payroll, application, control-plane")
+    ],
     data: DataDir = DATA,
 ) -> None:
     """Run one part of the distributed form; MUSTER_* variables say where everything is."""

@@ -16,7 +16,7 @@ from chassis.settings import Settings
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
 
 SERVICES = ("identity", "organization", "attendance", "payroll")
-PARTS = (*SERVICES, "application")
+PARTS = (*SERVICES, "application", "control-plane")
 
 
 def main_of(part: str) -> ModuleType:
@@ -31,6 +31,8 @@ def main_of(part: str) -> ModuleType:
         import contexts.payroll.main as main  # type: ignore[no-redef]
     elif part == "application":
         import application.app as main  # type: ignore[no-redef]
+    elif part == "control-plane":
+        import chassis.mesh.control_plane as main  # type: ignore[no-redef]
     else:
         raise KeyError(part)
     return main

@@ -108,3 +108,45 @@ def test_a_listener_of_nonsense_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["127.0.0.1:0", "[::1]:8080", "localhost:80", "unix:/run/x.sock"])
 def test_a_listener_is_written_as_it_is_read(text: str) -> None:
     assert Listener.parse(text).target == text
+
+
+def test_without_an_address_a_service_is_asked_for_at_the_control_plane() -> None:
+    settings = Settings.read(
+        {
+            "MUSTER_CONTROL_PLANE_ADDRESS": "10.0.0.7:18000,10.0.0.8:18000",
+            "MUSTER_ORGANIZATION_ADDRESS": "dns:///organization:5001",
+        },
+        SERVICES,
+    )
+
+    assert settings.control_plane_addresses == ("10.0.0.7:18000", "10.0.0.8:18000")
+    assert settings.address("organization") == "dns:///organization:5001"
+    assert settings.address("attendance") == "xds:///attendance"
+
+
+def test_the_control_plane_has_a_listener_as_a_service_has() -> None:
+    settings = Settings.read({"MUSTER_CONTROL_PLANE_LISTEN": "0.0.0.0:18000"}, (*SERVICES, "control-plane"))
+
+    assert settings.listener("control-plane") == Listener("0.0.0.0", 18000)
+
+
+@pytest.mark.parametrize("url", ["etcd://a:2379,b:2379", "etcd://[::1]:2379", "file:///run/muster/registry"])
+def test_a_registry_is_named_by_its_url(url: str) -> None:
+    assert Settings.read({"MUSTER_REGISTRY_URL": url}).registry_url == url
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("MUSTER_REGISTRY_URL", "etcd://"),
+        ("MUSTER_REGISTRY_URL", "etcd://host"),
+        ("MUSTER_REGISTRY_URL", "file://folder"),
+        ("MUSTER_REGISTRY_URL", "consul://a:1"),
+        ("MUSTER_ADVERTISE_HOST", "two words"),
+        ("MUSTER_CONTROL_PLANE_ADDRESS", "10.0.0.7"),
+        ("MUSTER_CONTROL_PLANE_ADDRESS", "10.0.0.7:0"),
+    ],
+)
+def test_an_address_of_the_mesh_that_nobody_could_reach_is_refused(variable: str, text: str) -> None:
+    with pytest.raises(SettingsProblem, match=variable):
+        Settings.read({variable: text})
