@@ -62,7 +62,7 @@ class EtcdRegistry:
     def register(self, instance: Instance) -> Registration:
         """Visible as soon as etcd is there."""
         registered = _Registered(self, instance)
-        kept = Kept(registered.keep(), registered.leave)
+        kept = Kept(registered.keep(), registered.withdraw)
         self._kept.append(kept)
         return kept
 
@@ -135,7 +135,7 @@ class _Registered:
                 away = True
             await asyncio.sleep(RETRY_S)
 
-    async def leave(self) -> None:
+    async def withdraw(self) -> None:
         """The last word, which everybody who watches hears; the lease ends by itself and takes it along."""
         if self._lease:
             async with self._registry.connected() as channel:

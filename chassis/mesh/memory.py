@@ -29,9 +29,9 @@ class MemoryRegistry:
     async def close(self) -> None:
         """Everybody leaves."""
         for instance in list(self._instances.values()):
-            self.leave(instance)
+            self.withdraw(instance)
 
-    def leave(self, instance: Instance) -> None:
+    def withdraw(self, instance: Instance) -> None:
         """Take an instance out, unless another one has its address by now."""
         if self._instances.get((instance.service, instance.address)) == instance:
             self._put(instance.farewell())
@@ -65,4 +65,4 @@ class _Registered:
         self._instance = instance
 
     async def close(self) -> None:
-        self._registry.leave(self._instance)
+        self._registry.withdraw(self._instance)
