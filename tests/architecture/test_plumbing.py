@@ -21,6 +21,7 @@ NOUNS = {
     "punch", "roster", "salary", "shift", "tax", "timesheet", "wage",
 }  # fmt: skip
 PERSON = {"employee"}  # a principal may be a person: the one word of the business that assertions carry
+FOREIGN = "ClusterLoadAssignment"  # Envoy's name of a list of addresses
 PERSON_FILES = ("chassis/principal.py", "chassis/assertion.py")
 
 
@@ -86,6 +87,7 @@ def _words(node: ast.AST) -> set[str]:
     else:
         names = (getattr(node, field, None) for field in ("id", "attr", "name", "arg"))
         text = next((name for name in names if isinstance(name, str)), "")
+    text = text.replace(FOREIGN, "")
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)}
 
 
