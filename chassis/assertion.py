@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
-from chassis.keyring import write_whole
+from chassis.keyring import open_to_others, write_whole
 from chassis.principal import Principal
 from chassis.settings import Settings
 from kernel.ids import EmployeeId, TenantId
@@ -275,7 +275,7 @@ def prepare_keys(settings: Settings) -> None:
 
 def _private_key(path: Path) -> ECKey:
     try:
-        if path.stat().st_mode & 0o077:
+        if open_to_others(path):
             raise KeyFileProblem(f"{path} can be read by others: run chmod 600 on it")
         key = ECKey.import_key(json.loads(path.read_bytes()))
     except FileNotFoundError:

@@ -22,7 +22,7 @@ from chassis.database import Database, Lock, SystemScope, SystemTx
 from chassis.paging import from_token, page_size, to_token
 from chassis.principal import Call, current_call
 from chassis.tables import consumer, feed_head, outbox, parked
-from chassis.telemetry import FEED_POSITION, OUTBOX_DELAY_SECONDS
+from chassis.telemetry import EVENTS_PUBLISHED, OUTBOX_DELAY_SECONDS
 from chassis.unit_of_work import Commands, UnitOfWork
 from kernel.clock import Clock
 from kernel.errors import DomainError, Kind
@@ -109,7 +109,7 @@ class Sequencer:
         self._woken = asyncio.Event()
         self._clock = SystemClock()
         self._delay = OUTBOX_DELAY_SECONDS.labels(context)
-        self._position = FEED_POSITION.labels(context)
+        self._numbered = EVENTS_PUBLISHED.labels(context)
 
     def wake(self) -> None:
         """There may be new rows (the `committed` of Commands)."""
@@ -183,7 +183,7 @@ class Sequencer:
         if numbered:
             oldest = min(row["occurred_time"] for row in rows)
             self._delay.observe((self._clock.now() - oldest).total_seconds())
-            self._position.set(numbered[-1][0])
+            self._numbered.inc(len(numbered))
         return [entry_of(row, position) for position, row in numbered]
 
 

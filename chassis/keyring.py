@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,9 +51,8 @@ class FileKeyring:
     def open(cls, path: Path) -> "FileKeyring":
         """Raises KeyringProblem where the file is missing, open to others, or damaged."""
         try:
-            mode = path.stat().st_mode
-            if mode & 0o077:
-                raise KeyringProblem(f"{path} can be read by others (mode {mode & 0o777:o}): run chmod 600 on it")
+            if open_to_others(path):
+                raise KeyringProblem(f"{path} can be read by others: run chmod 600 on it")
             return cls._parse(json.loads(path.read_bytes()))
         except FileNotFoundError:
             raise KeyringProblem(
@@ -107,6 +107,17 @@ class FileKeyring:
 
     def index_root(self) -> bytes:
         return self._index
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether anybody but this process's user may read or change a file of secrets. Raises OSError.
+
+    A file that belongs to somebody else (root, who mounted it) may be read by its group: that is the only way in which
+    Kubernetes hands a secret to a process that is not root.
+    """
+    found = path.stat()
+    allowed = 0o700 if found.st_uid == os.geteuid() else 0o740
+    return bool(stat.S_IMODE(found.st_mode) & ~allowed)
 
 
 def write_whole(path: Path, content: bytes, *, mode: int, replace: bool) -> None:

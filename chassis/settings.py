@@ -63,6 +63,7 @@ class Settings:
     pool_timeout_s: float = 2.0
     workers: int = 0  # processes for long computation; 0 = inline
     concurrent_calls: int = 256  # inner calls in flight per data service; more are refused
+    connection_age_s: float = 0.0  # after which a data service has a connection made anew; 0 = never
     message_bytes: int = 4 * 1024 * 1024
     http_listener: Listener = field(default=Listener("127.0.0.1", 8080))
     metrics_listener: Listener | None = None  # None: not served
@@ -174,6 +175,7 @@ class _Reader:
             pool_timeout_s=self._seconds("POOL_TIMEOUT_S", default.pool_timeout_s, 0.05, 60),
             workers=self._count("WORKERS", max((os.cpu_count() or 1) - 1, 0), 0, 256),
             concurrent_calls=self._count("CONCURRENT_CALLS", default.concurrent_calls, 1, 10_000),
+            connection_age_s=self._seconds("CONNECTION_AGE_S", default.connection_age_s, 0, 86_400),
             message_bytes=self._count("MESSAGE_BYTES", default.message_bytes, 64 * 1024, 64 * 1024 * 1024),
             http_listener=self._take("HTTP_LISTEN", Listener.parse, default.http_listener, "host:port or unix:/path"),
             metrics_listener=self._take("METRICS_LISTEN", Listener.parse, default.metrics_listener, "host:port"),

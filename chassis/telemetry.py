@@ -37,9 +37,7 @@ OUTBOX_DELAY_SECONDS = Histogram(
     ("context",),
     buckets=LATENCY_BUCKETS_S,
 )
-FEED_POSITION = Gauge(
-    "muster_feed_position", "Newest position of a context's feed that this process gave", ("context",)
-)
+EVENTS_PUBLISHED = Counter("muster_events_published_total", "Events that got their place in the feed", ("context",))
 INCIDENTS = Counter("muster_incidents_total", "Unexpected errors, each with an incident id in the log", ("where",))
 
 # Exceptions whose text speaks of code and machines, never of the values that people sent.

@@ -18,6 +18,8 @@ from chassis.settings import Settings
 
 FEED_SERVICE = "muster.event.v1.EventFeedService"
 READINESS_EVERY_S = 1.0
+CONNECTION_GRACE_MS = 30_000
+LIVE = "live"  # a name for health checks that answers as long as the loop runs, ready or not
 
 Registration = tuple[Callable[[Any, Any], None], object]
 """A generated `add_XServicer_to_server` and the servicer for it."""
@@ -83,6 +85,7 @@ async def start(
         raise AddressTaken(f"{name} cannot listen on {listener.target}: free it or choose another address") from None
     await server.start()
     address = listener.target if listener.path else Listener(listener.host, port).target
+    await health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
     watching = asyncio.create_task(_report_health(health, readiness or Readiness(), name), name=f"{name} health")
 
     async def stop(grace_s: float) -> None:
@@ -104,6 +107,17 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ping each 10 s
         ("grpc.http2.max_ping_strikes", 3),
+        *_ageing(settings.connection_age_s),
+    ]
+
+
+def _ageing(age_s: float) -> list[tuple[str, Any]]:
+    """Callers that find us by DNS look again only when a connection ends: ended in time, they see new replicas."""
+    if not age_s:
+        return []
+    return [
+        ("grpc.max_connection_age_ms", int(age_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_MS),
     ]
 
 

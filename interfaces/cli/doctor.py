@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.keyring import open_to_others
 from chassis.settings import Settings, SettingsProblem
 from interfaces.cli.private_servers import SEARCH_PATH
 from interfaces.cli.run import PARTS
@@ -66,7 +67,7 @@ def _secret(path: Path) -> Finding:
     if not path.exists():
         return Finding(path.name, True, f"{path} will be made at the first start")
     mode = path.stat().st_mode & 0o777
-    return Finding(path.name, mode & 0o077 == 0, f"{path} has mode {mode:o}; run: chmod 600 {path}")
+    return Finding(path.name, not open_to_others(path), f"{path} has mode {mode:o}; run: chmod 600 {path}")
 
 
 def _port(host: str, port: int) -> Finding:

@@ -141,6 +141,23 @@ def test_a_keyring_that_others_can_read_is_refused(tmp_path: Path, mode: int) ->
         FileKeyring.open_or_create(path)
 
 
+@pytest.mark.parametrize(("mode", "opens"), [(0o440, True), (0o640, True), (0o644, False), (0o660, False)])
+def test_a_keyring_that_root_mounted_for_our_group_may_be_read_by_the_group(
+    tmp_path: Path, mode: int, opens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "muster.keyring"
+    made = FileKeyring.open_or_create(path)
+    path.chmod(mode)
+
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+
+    if opens:
+        assert FileKeyring.open(path) == made
+    else:
+        with pytest.raises(KeyringProblem, match="can be read by others"):
+            FileKeyring.open(path)
+
+
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", '{"format": 2}', '{"format":1,"current":1,"fields":{},"index":""}']
 )

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from chassis.health import NotReady, Readiness
 from chassis.lifecycle import Listener
 from chassis.principal import call_or_none
 from chassis.rpc import server
@@ -251,6 +252,32 @@ async def test_a_unix_socket_serves_too(served: Served) -> None:
     await running.stop(1.0)
     assert running.address == f"unix:{path}"
     assert answer.text == "amy"
+
+
+async def test_a_service_that_is_not_ready_is_alive_all_the_same(served: Served) -> None:
+    readiness = Readiness()
+
+    async def away() -> None:
+        raise NotReady("the database is away")
+
+    readiness.add("database", away)
+    running = await server.start(Listener(), [], name="probe", settings=served.settings, readiness=readiness)
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+
+        async def asked(service: str) -> int:
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+            status: int = answer.status
+            return status
+
+        for _ in range(500):
+            if await asked("") == health_pb2.HealthCheckResponse.NOT_SERVING:
+                break
+            await asyncio.sleep(0.02)
+
+        assert await asked("") == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await asked("live") == health_pb2.HealthCheckResponse.SERVING
+    await running.stop(0.0)
 
 
 async def test_health_needs_no_assertion_and_follows_readiness(served: Served) -> None:
