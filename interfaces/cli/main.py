@@ -8,8 +8,8 @@ import asyncio
 import gc
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
 
 DATA = Path("muster-data")
+UP = Path("muster-up")
 
 app = typer.Typer(
     name="muster",
@@ -123,6 +124,20 @@ def run(work: Callable[[], Awaitable[None]], *, quiet: bool = True) -> None:
         fail(str(problem))
 
 
+@contextmanager
+def plainly() -> Iterator[None]:
+    """What stands in the way of a deployment becomes one sentence and exit code 1."""
+    from chassis.keyring import KeyringProblem
+    from interfaces.cli.embedded import FolderInUse
+    from interfaces.cli.private_servers import ServerFailed, ServerMissing
+    from interfaces.cli.up import NotUp
+
+    try:
+        yield
+    except (NotUp, ServerFailed, ServerMissing, FolderInUse, KeyringProblem, OSError) as problem:
+        fail(str(problem))
+
+
 @app.command()
 def serve(
     data: DataDir = DATA,
@@ -167,6 +182,40 @@ def run_command(
         print(json.dumps({"part": part, "address": running.address}), flush=True)
 
     run(lambda: run_part(part, settings, ready), quiet=False)
+
+
+@app.command()
+def up(
+    folder: Annotated[Path, typer.Option("--dir", help="Everything that it writes is in this folder.")] = UP,
+    port: Annotated[int, typer.Option(help="The port of base_url on 127.0.0.1; 0: any.", min=0, max=65535)] = 8080,
+    replicas: Annotated[int, typer.Option(help="Of each data service and application.", min=1, max=8)] = 1,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay; Ctrl-C takes it down.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Start the distributed form on this machine: every part a process, with private servers; prints JSON."""
+    from interfaces.cli.up import start_in_background, supervise
+
+    def tell(state: dict[str, Any]) -> None:
+        if not quiet:
+            print(json.dumps(state), flush=True)
+
+    settings_for(folder / "data")
+    with plainly():
+        if foreground:
+            supervise(folder, port, replicas, tell)
+        else:
+            tell(start_in_background(folder, port, replicas))
+
+
+@app.command()
+def down(
+    folder: Annotated[Path, typer.Option("--dir", help="The folder that `muster up` was given.")] = UP,
+) -> None:
+    """Drain what `muster up` started in this folder and leave nothing running; the data stays."""
+    from interfaces.cli.up import stop
+
+    with plainly():
+        typer.echo(json.dumps(stop(folder)))
 
 
 @app.command()

@@ -223,10 +223,10 @@ class Redis(ServerProgram):
         file.write_text(f"requirepass {self._password}\n" if self._password else "")
 
     def command(self) -> list[str]:
-        """No snapshots and no log of writes."""
+        """No snapshots, no log of writes; a title would be written over its environment, which tells whose it is."""
         return [
             self._redis, str(self.folder / "redis.conf"), "--port", str(self.port), "--bind", "127.0.0.1",
-            "--dir", str(self.folder), "--save", "", "--appendonly", "no", *self._options,
+            "--dir", str(self.folder), "--save", "", "--appendonly", "no", "--set-proc-title", "no", *self._options,
         ]  # fmt: skip
 
     def answers(self, pid: int) -> bool:

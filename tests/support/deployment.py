@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
-from tests.support.servers import BUILD, PrivateMariaDB, PrivateRedis, free_port
+from interfaces.cli.private_servers import MariaDB
+from tests.support.servers import BUILD, PrivateMariaDB, PrivateRedis, free_port, template_of
 
 D = TypeVar("D", bound="Deployment")
 
@@ -311,6 +312,86 @@ class DistributedDeployment(Deployment):
             self.mariadb.start()
         self.mariadb.sigcont()
         super().mend()
+
+
+class MeshDeployment(Deployment):
+    """`muster up`: every part a process with servers of its own, as its users start it.
+
+    Invariants: what ends is started again by its supervisor; `down` ran before the folder is removed.
+    """
+
+    name = "mesh"
+
+    def __init__(self, *, replicas: int = 2, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.up = self.folder / "up"
+        self.replicas = replicas
+        self.ready_s = 0.0  # from the command to the JSON that it prints
+        self.environment = {"MUSTER_DATA_DIR": str(self.up / "data"), **FAST_PASSWORDS, **(environment or {})}
+
+    def _start(self) -> None:
+        mariadb = MariaDB(self.up / "mariadb", 0, password="unused")
+        mariadb.folder.mkdir(parents=True)
+        shutil.copytree(template_of(mariadb), mariadb.data)
+        self.come_up()
+
+    def come_up(self) -> None:
+        """`muster up`."""
+        began = time.monotonic()
+        printed = self.muster("up", "--dir", str(self.up), "--port", "0", "--replicas", str(self.replicas))
+        self.ready_s = time.monotonic() - began
+        self.base_urls = [json.loads(printed)["base_url"]]
+
+    def go_down(self) -> dict[str, Any]:
+        """`muster down`; what it printed."""
+        told: dict[str, Any] = json.loads(self.muster("down", "--dir", str(self.up)))
+        return told
+
+    def close(self) -> None:
+        """Take it down and remove the folder."""
+        if self.up.is_dir():
+            self.go_down()
+        super().close()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the supervisor says now."""
+        said: dict[str, Any] = json.loads((self.up / "up.json").read_text())
+        return said
+
+    def pid_of(self, program: str) -> int:
+        """The process that runs a program now. Raises KeyError while none does."""
+        return int(self.state["pids"][program])
+
+    def send(self, program: str, number: signal.Signals) -> None:
+        """Send a signal to the process of a program."""
+        os.kill(self.pid_of(program), number)
+
+    def wait_started(self, program: str, times: int) -> None:
+        """Until a program was started that often and accepts connections. Raises TimeoutError."""
+        until = time.monotonic() + READY_S
+        while time.monotonic() < until:
+            state = self.state
+            if state["starts"][program] >= times and program in state["pids"] and self._answers(program, state):
+                return
+            time.sleep(0.05)
+        raise TimeoutError(self.logs())
+
+    def _answers(self, program: str, state: dict[str, Any]) -> bool:
+        part, _, number = program.rpartition("-")
+        part, place = (part, int(number) - 1) if number.isdecimal() else (program, 0)
+        addresses = {**state["grpc"], **state["addresses"]}.get(part)
+        if addresses is None:  # a server
+            return True
+        host, _, port = addresses[place].rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1.0):
+            return True
+        return False
+
+    def logs(self) -> str:
+        """The ends of all logs, for failure messages."""
+        files = sorted((self.up / "logs").glob("*.log"))
+        return "\n".join(f"== {file.stem}\n{file.read_text(errors='replace')[-2000:]}" for file in files)
 
 
 FAST_PASSWORDS = {"MUSTER_PASSWORD_ROUNDS": "1", "MUSTER_PASSWORD_MEMORY_KIB": "1024"}

@@ -1,0 +1,208 @@
+"""Processes that are to be there: each is started, started again when it ends, and drained in order at the end."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from interfaces.cli.private_servers import dies_with_parent
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+HEALTHY_AFTER_S = 10.0
+ASK_AGAIN_S = 0.05
+LEEWAY_S = 5.0
+LOG_BYTES = 16 * 1024 * 1024
+LOGS_LOOKED_AT_S = 30.0
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What one process is: its command and surroundings, how to ask whether it is ready, when it is drained.
+
+    Invariants: `answers(pid)` blocks for seconds at most; the lowest `stage` is drained first; `prepare` runs before
+    the first start and may be repeated.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+    log: Path
+    answers: Callable[[int], bool]
+    stage: int = 0
+    prepare: Callable[[], None] = _nothing
+
+
+class Kept:
+    """One program and the process that runs it now.
+
+    Invariants: at most one process at a time; of one that ended, nothing of its process group stays.
+    """
+
+    def __init__(self, program: Program, changed: Callable[[], None]) -> None:
+        self.program = program
+        self.pid: int | None = None
+        self.starts = 0
+        self._changed = changed
+        self._keeping: asyncio.Task[None] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin to keep it running. Nothing happens when it is kept already."""
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(), name=self.program.name)
+
+    async def until_ready(self) -> None:
+        """Return once it answers; the caller bounds the wait. Raises what its preparation raised."""
+        while not (self.pid and await asyncio.to_thread(self.program.answers, self.pid)):
+            if self._keeping is not None and self._keeping.done():
+                self._keeping.result()
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    async def stop(self, grace_s: float) -> bool:
+        """SIGTERM, and after the grace SIGKILL; whether it ended by itself in time."""
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+        process, self._process = self._process, None
+        if process is None:
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)  # a frozen process would not hear
+        drained = await _ended(process, grace_s)
+        _end_group(process.pid)
+        await _ended(process, LEEWAY_S)
+        self.pid = None
+        self._changed()
+        return drained
+
+    async def _keep(self) -> None:
+        await asyncio.to_thread(self.program.prepare)
+        clock, failures = asyncio.get_running_loop(), 0
+        while True:
+            began = clock.time()
+            self._process = self._begin()
+            self.pid, self.starts = self._process.pid, self.starts + 1
+            self._changed()
+            await _ended(self._process, None)
+            process, self._process, self.pid = self._process, None, None
+            _end_group(process.pid)
+            failures = 1 if clock.time() - began > HEALTHY_AFTER_S else failures + 1
+            pause_s = min(FIRST_PAUSE_S * 2 ** min(failures - 1, 10), LONGEST_PAUSE_S)
+            log.warning("process ended", part=self.program.name, code=process.returncode, starts_again_in_s=pause_s)
+            self._changed()
+            await asyncio.sleep(pause_s)
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        program = self.program
+        program.log.touch(mode=0o600)
+        with program.log.open("ab") as output:
+            return subprocess.Popen(
+                dies_with_parent(program.command),
+                env=dict(program.environment),
+                cwd=program.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+
+class Supervisor:
+    """All programs of one deployment.
+
+    Invariants: programs may be started in any order; a log that grew past its limit starts anew, the older half is
+    kept beside it.
+    """
+
+    def __init__(self, programs: Iterable[Program], changed: Callable[[], None] = _nothing) -> None:
+        self.kept = {program.name: Kept(program, changed) for program in programs}
+        self._trimming: asyncio.Task[None] | None = None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that run now, by program."""
+        return {name: kept.pid for name, kept in self.kept.items() if kept.pid is not None}
+
+    @property
+    def starts(self) -> dict[str, int]:
+        """How often each program was started."""
+        return {name: kept.starts for name, kept in self.kept.items()}
+
+    def start(self, names: Iterable[str]) -> None:
+        """Begin to keep these running, in that order."""
+        if self._trimming is None:
+            self._trimming = asyncio.create_task(self._trim_logs(), name="logs")
+        for name in names:
+            self.kept[name].start()
+
+    async def until_ready(self, names: Iterable[str], timeout_s: float) -> list[str]:
+        """Wait until these answer; the names of those that still do not when the time is over."""
+        waits = {asyncio.create_task(self.kept[name].until_ready()): name for name in names}
+        try:
+            _, late = await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
+            for wait in waits.keys() - late:
+                wait.result()
+            return sorted(waits[wait] for wait in late)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def drain(self, grace_s: float) -> list[str]:
+        """End all, stage by stage; the names of those that had to be killed."""
+        if self._trimming is not None:
+            self._trimming.cancel()
+        killed: list[str] = []
+        for stage in sorted({kept.program.stage for kept in self.kept.values()}):
+            names = [name for name, kept in self.kept.items() if kept.program.stage == stage]
+            ended = await asyncio.gather(*(self.kept[name].stop(grace_s) for name in names))
+            killed += [name for name, in_time in zip(names, ended, strict=True) if not in_time]
+        return killed
+
+    async def _trim_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOGS_LOOKED_AT_S)
+            for kept in self.kept.values():
+                await asyncio.to_thread(trim, kept.program.log)
+
+
+def trim(file: Path, most: int = LOG_BYTES) -> None:
+    """Move what a log holds into FILE.1 once it is longer than `most`; whoever appends to it goes on."""
+    with contextlib.suppress(FileNotFoundError):
+        if file.stat().st_size > most:
+            shutil.copyfile(file, older := file.with_name(f"{file.name}.1"))
+            older.chmod(0o600)
+            os.truncate(file, 0)
+
+
+async def _ended(process: subprocess.Popen[bytes], timeout_s: float | None) -> bool:
+    """Whether the process ended within the time. Asking twenty times a second costs some 2 us each and no thread."""
+    clock = asyncio.get_running_loop()
+    end = None if timeout_s is None else clock.time() + timeout_s
+    while process.poll() is None:
+        if end is not None and clock.time() >= end:
+            return False
+        await asyncio.sleep(ASK_AGAIN_S)
+    return True
+
+
+def _end_group(group: int) -> None:
+    """What a process started (workers) does not outlive it: each program leads a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
