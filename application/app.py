@@ -1,6 +1,7 @@
 """Assembles the FastAPI application from its services, and runs it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -172,4 +173,4 @@ async def serve(settings: Settings, listener: Listener) -> Running:
         await close()
         raise
     processes.start()
-    return running.followed_by(close)
+    return replace(running, readiness=app.state.readiness).followed_by(close)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,6 +54,17 @@ class Readiness:
     def __init__(self) -> None:
         self._watched: dict[str, _Watched] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Not ready from now on: the process goes."""
+        self._draining.set()
+
+    async def drains_within(self, seconds: float) -> bool:
+        """Whether it drains; waits for it at most so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._draining.wait(), seconds)
+        return self._draining.is_set()
 
     def add(self, name: str, check: Check, *, every_s: float = REMEMBERED_S) -> None:
         """Ask `check` too: it returns when in order and raises NotReady (or anything) when not."""
@@ -62,6 +74,8 @@ class Readiness:
 
     async def report(self) -> Report:
         """The findings, at most as old as each check's interval."""
+        if self._draining.is_set():
+            return Report({"drain": "the process goes"})
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         await asyncio.shield(self._looking)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from chassis.health import NotReady
+from chassis.health import NotReady, Readiness
 
 if TYPE_CHECKING:
     from chassis.settings import Settings
@@ -100,6 +100,7 @@ class Running:
     name: str
     address: str
     stop: Callable[[float], Awaitable[None]]
+    readiness: Readiness | None = None  # None: ready as soon as it has started
 
     def followed_by(self, close: Callable[[], Awaitable[None]]) -> "Running":
         """The same part, which closes something (a database) after it has drained, even when draining fails."""

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 
 from chassis.assertion import METADATA_KEY, Signer
+from chassis.mesh.clients import prepare_xds
 from chassis.principal import Principal
 from chassis.rpc.error_map import METADATA_BYTES, OK, RemoteError, Trouble, code_of, remote_error
 from chassis.settings import Settings
@@ -224,6 +225,8 @@ class Channels:
         client = self._clients.get(service)
         if client is None:
             address = self._addresses.get(service) or self._settings.address(service)
+            if address.startswith("xds:"):
+                prepare_xds(self._settings)
             channel = grpc.aio.insecure_channel(address, options=self._options())
             self._channels.append(channel)
             client = Client(service, channel, self._signer, self._settings.request_deadline_s)

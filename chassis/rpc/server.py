@@ -86,14 +86,15 @@ async def start(
     await server.start()
     address = listener.target if listener.path else Listener(listener.host, port).target
     await health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
-    watching = asyncio.create_task(_report_health(health, readiness or Readiness(), name), name=f"{name} health")
+    readiness = readiness or Readiness()
+    watching = asyncio.create_task(_report_health(health, readiness, name), name=f"{name} health")
 
     async def stop(grace_s: float) -> None:
         watching.cancel()
         await health.enter_graceful_shutdown()
         await server.stop(grace_s)
 
-    return Running(name, address, stop)
+    return Running(name, address, stop, readiness)
 
 
 def _options(settings: Settings) -> list[tuple[str, Any]]:
@@ -123,8 +124,11 @@ def _ageing(age_s: float) -> list[tuple[str, Any]]:
 
 async def _report_health(health: Any, readiness: Readiness, name: str) -> None:
     statuses = health_pb2.HealthCheckResponse
+    draining = False
     while True:
         ready = (await readiness.report()).ready
         for service in ("", name):
             await health.set(service, statuses.SERVING if ready else statuses.NOT_SERVING)
-        await asyncio.sleep(READINESS_EVERY_S)
+        if draining:
+            return
+        draining = await readiness.drains_within(READINESS_EVERY_S)

@@ -8,6 +8,8 @@ from types import ModuleType
 from chassis import migrations
 from chassis.database import Database
 from chassis.lifecycle import Lifecycle, Listener, Running
+from chassis.mesh.membership import join
+from chassis.mesh.registry import Wire
 from chassis.metrics import serve_metrics, watch_loop
 from chassis.safety import refuse_unsafe
 from chassis.service import DataService
@@ -17,6 +19,7 @@ Serve = Callable[[Settings, Listener], Awaitable[Running]]
 
 SERVICES = ("identity", "organization", "attendance", "payroll")
 PARTS = (*SERVICES, "application", "control-plane")
+PROTOCOLS: dict[str, Wire] = {**dict.fromkeys(SERVICES, "grpc"), "application": "http"}  # of those that register
 
 
 def main_of(part: str) -> ModuleType:
@@ -63,7 +66,10 @@ async def run_part(part: str, settings: Settings, ready: Callable[[Running], Non
         if settings.metrics_listener is not None:
             await lifecycle.start(serve_metrics(settings.metrics_listener))
         lifecycle.spawn("loop watch", watch_loop)
-        ready(await lifecycle.start(serve_of(part)(settings, listener)))
+        running = await lifecycle.start(serve_of(part)(settings, listener))
+        if settings.registry_url is not None and part in PROTOCOLS:
+            lifecycle.add(join(settings, running, PROTOCOLS[part]))
+        ready(running)
         await lifecycle.run_until_stopped()
 
 
