@@ -8,7 +8,7 @@ from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyp
 from chassis.lifecycle import Lifecycle, Listener, Running
 from chassis.mesh.plane import Plane
 from chassis.mesh.registry import TTL_S, Wire, open_registry
-from chassis.mesh.resources import RouteConfiguration, no_routes
+from chassis.mesh.resources import RouteConfiguration
 from chassis.rpc.server import AddressTaken
 from chassis.settings import Settings, SettingsProblem
 
@@ -26,7 +26,7 @@ OPTIONS = [
 ]
 
 
-async def serve(settings: Settings, listener: Listener, routes: RouteConfiguration = no_routes) -> Running:
+async def serve(settings: Settings, listener: Listener, routes: RouteConfiguration) -> Running:
     """Serve until stopped. Raises SettingsProblem without a registry, AddressTaken."""
     if settings.registry_url is None:
         raise SettingsProblem(["MUSTER_REGISTRY_URL is missing: write etcd://host:port or file:///folder"])

@@ -35,7 +35,7 @@ def main_of(part: str) -> ModuleType:
     elif part == "application":
         import application.app as main  # type: ignore[no-redef]
     elif part == "control-plane":
-        import chassis.mesh.control_plane as main  # type: ignore[no-redef]
+        import interfaces.gateway.control_plane as main  # type: ignore[no-redef]
     else:
         raise KeyError(part)
     return main
