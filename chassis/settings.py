@@ -62,8 +62,10 @@ class Settings:
     pool_overflow: int = 5
     pool_timeout_s: float = 2.0
     workers: int = 0  # processes for long computation; 0 = inline
-    concurrent_calls: int = 256  # inner calls in flight per data service; more are refused
     connection_age_s: float = 0.0  # after which a data service has a connection made anew; 0 = never
+    concurrent_calls: int = 256  # inner calls in flight per data service, of one method at most three quarters
+    calls_in_flight: int = 128  # inner calls that one process makes of one data service at once; more wait their turn
+    calls_waiting: int = 1024  # for their turn; more are refused
     message_bytes: int = 4 * 1024 * 1024
     http_listener: Listener = field(default=Listener("127.0.0.1", 8080))
     metrics_listener: Listener | None = None  # None: not served
@@ -83,8 +85,8 @@ class Settings:
 
     @classmethod
     def embedded(cls, data_dir: Path, **changes: object) -> "Settings":
-        """For one process with everything inside: SQLite files in `data_dir`, reflection on, computation inline."""
-        return cls(data_dir=data_dir, reflection=True, **changes)  # type: ignore[arg-type]
+        """For one process with everything inside: SQLite files in `data_dir`, computation inline."""
+        return cls(data_dir=data_dir, **changes)  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None, services: Iterable[str] = ()) -> "Settings":
@@ -176,6 +178,8 @@ class _Reader:
             workers=self._count("WORKERS", max((os.cpu_count() or 1) - 1, 0), 0, 256),
             concurrent_calls=self._count("CONCURRENT_CALLS", default.concurrent_calls, 1, 10_000),
             connection_age_s=self._seconds("CONNECTION_AGE_S", default.connection_age_s, 0, 86_400),
+            calls_in_flight=self._count("CALLS_IN_FLIGHT", default.calls_in_flight, 1, 10_000),
+            calls_waiting=self._count("CALLS_WAITING", default.calls_waiting, 0, 100_000),
             message_bytes=self._count("MESSAGE_BYTES", default.message_bytes, 64 * 1024, 64 * 1024 * 1024),
             http_listener=self._take("HTTP_LISTEN", Listener.parse, default.http_listener, "host:port or unix:/path"),
             metrics_listener=self._take("METRICS_LISTEN", Listener.parse, default.metrics_listener, "host:port"),

@@ -24,6 +24,13 @@ SERVER_SECONDS = Histogram(
     "muster_rpc_server_seconds", "Seconds per inner call served", ("method", "code"), buckets=LATENCY_BUCKETS_S
 )
 SERVER_IN_FLIGHT = Gauge("muster_rpc_server_in_flight", "Inner calls being served", ("service",))
+SERVER_REFUSED = Counter(
+    "muster_rpc_server_refused_total", "Inner calls turned away because no place was free for their method", ("method",)
+)
+CALLS_REFUSED = Counter(
+    "muster_rpc_client_refused_total", "Inner calls not made: why is queue (too many wait) or breaker (it is open)",
+    ("service", "why"),
+)  # fmt: skip
 CLIENT_SECONDS = Histogram(
     "muster_rpc_client_seconds", "Seconds per inner call made, retries included", ("method", "code"),
     buckets=LATENCY_BUCKETS_S,

@@ -17,6 +17,7 @@ from chassis.assertion import METADATA_KEY, Signer
 from chassis.mesh.clients import prepare_xds
 from chassis.principal import Principal
 from chassis.rpc.error_map import METADATA_BYTES, OK, RemoteError, Trouble, code_of, remote_error
+from chassis.rpc.places import Turns
 from chassis.settings import Settings
 from chassis.telemetry import CLIENT_SECONDS, span, traceparent, tracing_on
 
@@ -90,11 +91,12 @@ class Client:
     Invariants: each call has a deadline, within the budget of the request that it serves; a failure is a RemoteError.
     """
 
-    def __init__(self, service: str, channel: grpc.aio.Channel, signer: Signer, default_timeout_s: float) -> None:
+    def __init__(self, service: str, channel: grpc.aio.Channel, signer: Signer, settings: Settings) -> None:
         self.service = service
         self._channel = channel
         self._signer = signer
-        self._default_timeout_s = default_timeout_s
+        self._default_timeout_s = settings.request_deadline_s
+        self._turns = Turns(service, settings.calls_in_flight, settings.calls_waiting)
         self._labels: dict[Any, str] = {}
 
     def stub(self, make: Callable[[grpc.aio.Channel], Stub]) -> Stub:
@@ -120,13 +122,18 @@ class Client:
         try:
             timeout = self._timeout(timeout_s, started)
             metadata = self._metadata(label, request, principal, request_id, fingerprint)
-            if tracing_on():
-                with span(label):
-                    running = method(request, timeout=timeout, metadata=(*metadata, (TRACE_KEY, traceparent())))
+            await self._turns.take(label, started + timeout)
+            try:
+                timeout = started + timeout - loop.time()
+                if tracing_on():
+                    with span(label):
+                        running = method(request, timeout=timeout, metadata=(*metadata, (TRACE_KEY, traceparent())))
+                        answer = await running
+                else:
+                    running = method(request, timeout=timeout, metadata=metadata)
                     answer = await running
-            else:
-                running = method(request, timeout=timeout, metadata=metadata)
-                answer = await running
+            finally:
+                self._turns.give(label)
             if request_id is not None:
                 await self._note_replay(running)
             return answer
@@ -156,11 +163,18 @@ class Client:
         try:
             timeout = self._timeout(timeout_s, started)
             metadata = self._metadata(label, request, principal, None, None)
-            async for answer in method(request, timeout=timeout, metadata=metadata):
-                yield answer
+            await self._turns.take(label, started + timeout)
+            try:
+                async for answer in method(request, timeout=started + timeout - loop.time(), metadata=metadata):
+                    yield answer
+            finally:
+                self._turns.give(label)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             raise remote_error(error) from error
+        except RemoteError as error:
+            code = code_of(error.kind).name
+            raise
         finally:
             CLIENT_SECONDS.labels(label, code).observe(loop.time() - started)
 
@@ -229,7 +243,7 @@ class Channels:
                 prepare_xds(self._settings)
             channel = grpc.aio.insecure_channel(address, options=self._options())
             self._channels.append(channel)
-            client = Client(service, channel, self._signer, self._settings.request_deadline_s)
+            client = Client(service, channel, self._signer, self._settings)
             self._clients[service] = client
         return client
 

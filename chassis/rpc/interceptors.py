@@ -13,8 +13,18 @@ from grpc_status import rpc_status  # type: ignore[import-untyped]
 from chassis.assertion import ALL_TENANTS, METADATA_KEY, AssertionRefused, Verifier
 from chassis.principal import Call, begin
 from chassis.rpc.error_map import OK, InvalidRequest, RemoteError, Trouble, Unauthenticated, code_of, kind_of, status_of
+from chassis.rpc.places import Places
 from chassis.rpc.validation import validate
-from chassis.telemetry import INCIDENTS, SERVER_IN_FLIGHT, SERVER_SECONDS, follow_trace, incident_id, span, tracing_on
+from chassis.telemetry import (
+    INCIDENTS,
+    SERVER_IN_FLIGHT,
+    SERVER_REFUSED,
+    SERVER_SECONDS,
+    follow_trace,
+    incident_id,
+    span,
+    tracing_on,
+)
 from chassis.unit_of_work import replayed
 from kernel.errors import DomainError
 
@@ -29,18 +39,29 @@ REPLAYED_KEY = "muster-replayed"
 _LONGEST_TRACE_ID = 128
 
 
+class NoPlace(RemoteError):
+    """The server serves as many calls as it may, or as many of this method."""
+
+    def __init__(self) -> None:
+        plain = RemoteError.of(Trouble.OVERLOADED)
+        super().__init__(plain.kind, plain.reason, plain.message, retry_after_s=plain.retry_after_s)
+
+
 class Interceptor:
     """Wraps the methods of one server, once each at its start, so that a call pays for the checks only.
 
-    The order, from the outside: metrics and log, the catch-all for errors, the assertion, the deadline, the rules of
-    the proto, the handler.
+    The order, from the outside: metrics and log, the catch-all for errors, a place, the assertion, the deadline, the
+    rules of the proto, the handler.
 
-    Invariants: no handler runs without a verified principal, a deadline of at most `longest_s` seconds and a request
-    that keeps its proto's rules; no text of an unexpected exception leaves; services that are not in `across_tenants`
-    serve one tenant at a time.
+    Invariants: a call without a place is refused before anything is done for it; no handler runs without a verified
+    principal, a deadline of at most `longest_s` seconds and a request that keeps its proto's rules; no text of an
+    unexpected exception leaves; services that are not in `across_tenants` serve one tenant at a time.
     """
 
-    def __init__(self, name: str, verifier: Verifier, *, longest_s: float, across_tenants: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, verifier: Verifier, *, longest_s: float, across_tenants: Sequence[str], places: int
+    ) -> None:
+        self._places = Places(places)
         self._verifier = verifier
         self._longest_s = longest_s
         self._across_tenants = frozenset(across_tenants)
@@ -90,12 +111,16 @@ class Interceptor:
         begin(call)
         return call
 
-    def started(self) -> None:
-        """Count a call in."""
+    def enter(self, method: str) -> None:
+        """Take a place for a call. Raises NoPlace."""
+        if not self._places.free(method):
+            raise NoPlace
+        self._places.take(method)
         self._in_flight.inc()
 
-    def ended(self) -> None:
-        """Count a call out."""
+    def leave(self, method: str) -> None:
+        """Give it back."""
+        self._places.give(method)
         self._in_flight.dec()
 
 
@@ -115,8 +140,10 @@ class _Served:
         async def serve(request: Message, context: Context) -> Any:
             loop = asyncio.get_running_loop()
             started, code = loop.time(), OK
-            self._interceptor.started()
+            placed = False
             try:
+                self._interceptor.enter(self._operation)
+                placed = True
                 call = self._admit(request, context, started)
                 async with asyncio.timeout_at(call.deadline):
                     if tracing_on():
@@ -132,7 +159,8 @@ class _Served:
                 await self._refuse(error, context)
                 raise
             finally:
-                self._interceptor.ended()
+                if placed:
+                    self._interceptor.leave(self._operation)
                 self._observe(code, loop.time() - started)
 
         return serve
@@ -145,8 +173,10 @@ class _Served:
         async def serve(request: Message, context: Context) -> AsyncIterator[Any]:
             loop = asyncio.get_running_loop()
             started, code = loop.time(), OK
-            self._interceptor.started()
+            placed = False
             try:
+                self._interceptor.enter(self._operation)
+                placed = True
                 call = self._admit(request, context, started)
                 async with asyncio.timeout_at(call.deadline):
                     async for answer in behaviour(request, context):
@@ -156,7 +186,8 @@ class _Served:
                 await self._refuse(error, context)
                 raise
             finally:
-                self._interceptor.ended()
+                if placed:
+                    self._interceptor.leave(self._operation)
                 self._observe(code, loop.time() - started)
 
         return serve
@@ -180,7 +211,9 @@ class _Served:
         if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
             return
         kind, incident = kind_of(error), ""
-        if kind is Trouble.INTERNAL:
+        if isinstance(error, NoPlace):
+            SERVER_REFUSED.labels(self._operation).inc()  # a line for each would cost more than the refusal
+        elif kind is Trouble.INTERNAL:
             incident = incident_id()
             INCIDENTS.labels(self._operation).inc()
             log.error("call failed", incident=incident, method=self._operation, exc_info=error)

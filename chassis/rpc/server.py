@@ -20,6 +20,8 @@ FEED_SERVICE = "muster.event.v1.EventFeedService"
 READINESS_EVERY_S = 1.0
 CONNECTION_GRACE_MS = 30_000
 LIVE = "live"  # a name for health checks that answers as long as the loop runs, ready or not
+BEYOND_PLACES = 4
+CALLS_OF_HEALTH = 100
 
 Registration = tuple[Callable[[Any, Any], None], object]
 """A generated `add_XServicer_to_server` and the servicer for it."""
@@ -68,8 +70,11 @@ async def start(
         verifier or Verifier.open(settings, name),
         longest_s=settings.longest_deadline_s,
         across_tenants=across_tenants,
+        places=settings.concurrent_calls,
     )
-    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.concurrent_calls)
+    # gRPC's own limit tells no RetryInfo and knows no methods, so it only stands behind ours.
+    most = settings.concurrent_calls * BEYOND_PLACES + CALLS_OF_HEALTH
+    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=most)
     registrar = _Registrar(server, interceptor)
     for add, servicer in services:
         add(servicer, registrar)

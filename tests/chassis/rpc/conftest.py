@@ -29,7 +29,7 @@ class Served:
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    settings = Settings.embedded(tmp_path / "data", longest_deadline_s=2.0)
+    settings = Settings.embedded(tmp_path / "data", longest_deadline_s=2.0, reflection=True)
     prepare_keys(settings)
     probe = Probe()
     registration = (wire.add_ProbeServiceServicer_to_server, probe)

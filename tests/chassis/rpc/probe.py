@@ -61,6 +61,7 @@ class Probe(wire.ProbeServiceServicer):  # type: ignore[misc,name-defined]
         self.cancelled: Counter[str] = Counter()
         self.finished: Counter[str] = Counter()
         self.calls: list[Call] = []
+        self.address = ""  # of its server, for tests that start several
 
     async def Do(self, request: Any, context: Any) -> Any:
         name = request.behaviour

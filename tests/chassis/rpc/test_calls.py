@@ -192,7 +192,7 @@ async def test_more_calls_than_allowed_are_refused_at_once(served: Served) -> No
     import dataclasses
 
     probe = Probe()
-    settings = dataclasses.replace(served.settings, concurrent_calls=2)
+    settings = dataclasses.replace(served.settings, concurrent_calls=4)
     registration = (wire.add_ProbeServiceServicer_to_server, probe)
     running = await server.start(Listener(), [registration], name="probe", settings=settings)
     channels = Channels(settings, served.signer, {"probe": running.address})
@@ -207,7 +207,7 @@ async def test_more_calls_than_allowed_are_refused_at_once(served: Served) -> No
     await channels.close()
     await running.stop(0.5)
     kinds = [result.kind for result in results if isinstance(result, RemoteError)]
-    assert kinds == [Trouble.OVERLOADED] * 4
+    assert kinds == [Trouble.OVERLOADED] * 3
 
 
 async def test_stopping_lets_calls_in_flight_finish(served: Served) -> None:
