@@ -118,7 +118,7 @@ class Interceptor:
         self._places.take(method)
         self._in_flight.inc()
 
-    def leave(self, method: str) -> None:
+    def ended(self, method: str) -> None:
         """Give it back."""
         self._places.give(method)
         self._in_flight.dec()
@@ -160,7 +160,7 @@ class _Served:
                 raise
             finally:
                 if placed:
-                    self._interceptor.leave(self._operation)
+                    self._interceptor.ended(self._operation)
                 self._observe(code, loop.time() - started)
 
         return serve
@@ -187,7 +187,7 @@ class _Served:
                 raise
             finally:
                 if placed:
-                    self._interceptor.leave(self._operation)
+                    self._interceptor.ended(self._operation)
                 self._observe(code, loop.time() - started)
 
         return serve
