@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
@@ -447,14 +447,14 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
         until = min(loop.time() + request.wait_ms / 1000, call.deadline - WAIT_SPARE_S)
         after, limit = request.after_position, request.limit or DEFAULT_LIMIT
         while True:
-            answer = await self._list(call, after, limit)
+            answer = await self._list(call, after, limit, request.types)
             wait_s = until - loop.time()
             if answer.entries or wait_s <= 0:
                 return answer
             after = answer.next_position
             await self._head.beyond(answer.head_position, wait_s)
 
-    async def _list(self, call: Call, after: int, limit: int) -> event_feed_pb2.ListResponse:
+    async def _list(self, call: Call, after: int, limit: int, types: Collection[str]) -> event_feed_pb2.ListResponse:
         async with self._database.system_read(_SCOPE, call.deadline) as tx:
             head = await tx.row(sa.select(feed_head).where(feed_head.c.id == 1))
             newest, purged = (0, 0) if head is None else (int(head["position"]), int(head["purged_position"]))
@@ -462,6 +462,8 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
             wanted = sa.select(outbox).where(outbox.c.position > after, outbox.c.position <= newest)
             if call.tenant_id != ALL_TENANTS:
                 wanted = wanted.where(outbox.c.tenant_id == call.tenant_id)
+            if types:
+                wanted = wanted.where(outbox.c.type.in_(sorted(types)))
             rows = await tx.rows(wanted.order_by(outbox.c.position).limit(limit))
         answer = event_feed_pb2.ListResponse(head_position=newest, oldest_position=purged + 1)
         answer.entries.extend(_bounded(rows))

@@ -115,7 +115,7 @@ def extend_plumbing(op: Any) -> None:
         columns = {column["name"] for column in found.get_columns(table.name)}
         for column in table.columns:
             if column.name not in columns:
-                default = column.server_default.arg if isinstance(column.server_default, sa.DefaultClause) else None
+                default: Any = getattr(column.server_default, "arg", None)
                 new = sa.Column(column.name, column.type, nullable=column.nullable, server_default=default)
                 op.add_column(table.name, new)
         indexes = {index["name"] for index in found.get_indexes(table.name)}

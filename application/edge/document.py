@@ -29,6 +29,7 @@ STATUSES = {
     404: "Nothing there that the caller may see.",
     408: "The body came too slowly.",
     409: "A rule or another change stands against it; the reason says which.",
+    410: "What the cursor points at is not kept any more; begin anew.",
     412: "The thing has another version than If-Match says.",
     413: "The body is too large.",
     415: "The body is not JSON.",
@@ -125,7 +126,7 @@ def _complete(entry: dict[str, Any], operation: Operation, method: str, route: A
 
 
 def _statuses(operation: Operation, method: str, route: APIRoute) -> list[int]:
-    statuses = [400, 422, 429, 500, 503, 504]
+    statuses = [400, 422, 429, 500, 503, 504, *operation.statuses]
     if operation.action is not None:
         statuses += [401, 403]
     else:

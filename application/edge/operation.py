@@ -55,6 +55,7 @@ class Operation:
     body_bytes: int = 0  # 0 = the process's limit
     accepts_key: bool = False
     rate: RateClass = RateClass.TENANT
+    statuses: tuple[int, ...] = ()  # that its answers have beside those of its kind
 
 
 _OPERATIONS: dict[Callable[..., Any], Operation] = {}

@@ -54,18 +54,21 @@ class Routes:
         body_bytes: int = 0,
         keyed: bool = True,
         rate: RateClass | None = None,
+        statuses: tuple[int, ...] = (),
     ) -> Callable[[EndpointT], EndpointT]:
         """An operation; `action` is its row in the access table (None: no token needed), `body_bytes` 0 the default.
 
         `keyed=False` for what changes nothing that could be done twice (signing in, reads by POST). `rate` None: by
-        tenant, where there is no token by address.
+        tenant, where there is no token by address. `statuses`: refusals beside those of its kind.
         """
         counted = rate or (RateClass.ADDRESS if action is None else RateClass.TENANT)
         accepts_key = keyed and method != "GET"
 
         def register(endpoint: EndpointT) -> EndpointT:
             name = f"{self.service}.{endpoint.__name__}"
-            declare(endpoint, Operation(name, action, criticality, if_match, body_bytes, accepts_key, counted))
+            declare(
+                endpoint, Operation(name, action, criticality, if_match, body_bytes, accepts_key, counted, statuses)
+            )
             self.router.add_api_route(
                 path,
                 endpoint,

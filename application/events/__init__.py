@@ -1,1 +1,1 @@
-"""Published events, as far as people deal with them: work that parked, and its replay."""
+"""Published events as clients see them: the durable feed, work that parked, and its replay."""

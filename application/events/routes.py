@@ -1,4 +1,4 @@
-"""REST operations of published events: work that parked."""
+"""REST operations of published events: the durable feed, and work that parked."""
 
 from typing import Annotated
 
@@ -21,6 +21,16 @@ async def events_of(request: Request) -> Events:
 
 Uses = Annotated[Events, Depends(events_of)]
 WorkItemId = Annotated[schemas.WorkItemId, Path(description="The work item.")]
+
+
+@routes.get("/v1/events", "event.read", tag="events", criticality=Criticality.DEFERRABLE, statuses=(410,))
+async def list_events(query: Annotated[schemas.EventsQuery, Query()], events: Uses) -> schemas.EventPage:
+    """The company's events of the last 30 days as CloudEvents 1.0, in order, from a cursor on.
+
+    Each event once per walk along the cursors, an aggregate's in the order of its versions, those of different parts
+    roughly by time. A cursor that is older than what is kept is refused (CURSOR_EXPIRED).
+    """
+    return await events.feed(query)
 
 
 @routes.get("/v1/work-items", "work_item.read", tag="events", criticality=Criticality.DEFERRABLE)

@@ -1,11 +1,13 @@
-"""What clients send and receive about work that parked."""
+"""What clients send and receive about events, and about work that parked."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from application.edge.fields import Id, Instant, View
+from application.edge.fields import Id, Instant, Query, View
 from application.edge.pages import PageQuery
+from application.events.cloud_events import PUBLISHED, event_types
+from application.events.cursor import CURSOR_PATTERN
 
 Service = Literal["identity", "organization", "attendance", "payroll"]
 UUID_TEXT = "[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -72,3 +74,120 @@ class WorkItemReplayView(View):
 
     id: Annotated[WorkItemId, Field(description="Service, step and event.")]
     status: Annotated[Literal["REPLAYING"], Field(description="What becomes of it now.")]
+
+
+KNOWN_TYPES = tuple(name for service in PUBLISHED for name in event_types(service))
+TYPE_EXAMPLE = "muster.payroll.v1.PayrollRunFinalizedEvent"
+LONGEST_WAIT_S = 8
+
+
+def _known_types(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not set(names) <= set(KNOWN_TYPES):
+        raise ValueError("name event types as the API documentation lists them, separated by commas")
+    return ",".join(sorted(set(names)))
+
+
+class EventsQuery(Query):
+    """Which events."""
+
+    after: Annotated[
+        str,
+        Field(
+            description="Events after this place: `next_cursor` of the answer before; empty for all that are kept.",
+            max_length=1000,
+            pattern=CURSOR_PATTERN,
+            examples=["WzEseyJwYXlyb2xsIjo0Mn1d"],
+        ),
+    ] = ""
+    limit: Annotated[int, Field(description="How many at most.", ge=1, le=500, examples=[100])] = 100
+    types: Annotated[
+        str,
+        BeforeValidator(_known_types),
+        Field(
+            description="Only these types, separated by commas, the same along one walk; all where it is empty.",
+            max_length=4000,
+            pattern="^[A-Za-z0-9_.,]*$",
+            examples=[TYPE_EXAMPLE],
+            json_schema_extra={"x-event-types": list(KNOWN_TYPES)},
+        ),
+    ] = ""
+    wait: Annotated[
+        int,
+        Field(
+            description="How many seconds to wait for the first event where there is none yet; less where the request's"
+            " time ends before.",
+            ge=0,
+            le=LONGEST_WAIT_S,
+            examples=[5],
+        ),
+    ] = 0
+
+
+class CloudEventView(View):
+    """A published event as CloudEvents 1.0: ids and facts, never a name, an amount or another personal field."""
+
+    specversion: Annotated[Literal["1.0"], Field(description="Version of CloudEvents.")]
+    id: Annotated[Id, Field(description="The event; apply it once.")]
+    source: Annotated[
+        str, Field(description="The data service whose fact it is.", max_length=60, examples=["/muster/payroll"])
+    ]
+    type: Annotated[
+        str,
+        Field(
+            description="What happened. New types may come at any time: pass over what you do not know.",
+            max_length=200,
+            examples=[TYPE_EXAMPLE],
+            json_schema_extra={"x-event-types": list(KNOWN_TYPES)},
+        ),
+    ]
+    subject: Annotated[
+        str,
+        Field(
+            description="What it happened to: its kind and id.",
+            max_length=120,
+            examples=["payroll_run/019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071"],
+        ),
+    ]
+    time: Annotated[Instant, Field(description="When it was recorded.")]
+    tenantid: Annotated[Id, Field(description="The company.")]
+    sequence: Annotated[
+        str,
+        Field(
+            description="Its place among the events of its source: later ones compare greater, as text too.",
+            pattern="^[0-9]{19}$",
+            examples=["0000000000000000042"],
+        ),
+    ]
+    aggregateversion: Annotated[
+        int, Field(description="Version of its subject after the change; several events may share one.", ge=1)
+    ]
+    datacontenttype: Annotated[
+        Literal["application/json"] | None,
+        Field(description="What `data` is; missing with it while an event is newer than this API."),
+    ] = None
+    data: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="The facts by type, as docs/events.md lists them; new ones may be added.",
+            max_length=60,
+            examples=[{"run_id": "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071"}],
+        ),
+    ] = None
+
+
+class EventPage(View):
+    """Events in order, and where to go on."""
+
+    data: Annotated[list[CloudEventView], Field(description="The events, oldest first.", max_length=500)]
+    next_cursor: Annotated[
+        str,
+        Field(
+            description="`after` of the next request, whether there is more yet or not; keep it with what you applied.",
+            max_length=1000,
+            examples=["WzEseyJwYXlyb2xsIjo0Mn1d"],
+        ),
+    ]
+    has_more: Annotated[bool, Field(description="Whether more events stand there already.")]

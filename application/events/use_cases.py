@@ -1,5 +1,6 @@
-"""What can be asked about events: which work parked, and to try it again."""
+"""What can be asked about events: which there were, which work parked, and to try it again."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from uuid import UUID
@@ -10,16 +11,21 @@ from muster.event.v1 import event_feed_pb2_grpc
 
 from application.edge.authorize import allow
 from application.edge.calls import Calls
+from application.edge.exchange import current_exchange
 from application.edge.pages import Page, Source, one_after_the_other
 from application.edge.refusal import NotThere
-from application.edge.wire import from_instant, optional_id
+from application.edge.wire import from_instant, optional_id, ready_made
 from application.events import schemas
+from application.events.cloud_events import cloud_event
+from application.events.cursor import Cursor
+from application.events.feeds import Feeds, FeedWatch
 from chassis.bus.consumer import event_of
 from chassis.rpc.channels import Client
 
 NOT_PARKED = "EVENT_NOT_PARKED"
 UNEXPECTED = "FAILED_UNEXPECTEDLY"
 ID_LENGTH = 36
+ANSWER_S = 1.0  # of a request's time, kept for its answer
 
 
 class Events:
@@ -32,7 +38,29 @@ class Events:
     def __init__(self, clients: Mapping[str, Client]) -> None:
         """`clients`: the data services by name, in the order of the list."""
         self._calls = {name: Calls(client) for name, client in clients.items()}
+        self._all = Feeds(clients)
+        self._watch = FeedWatch(clients)
         self._feeds = {name: client.stub(event_feed_pb2_grpc.EventFeedServiceStub) for name, client in clients.items()}
+
+    async def feed(self, query: schemas.EventsQuery) -> schemas.EventPage:
+        """A page of the company's events; waits for the first one where it may."""
+        allow("event.read")
+        exchange, clock = current_exchange(), asyncio.get_running_loop()
+        until = min(clock.time() + query.wait, exchange.deadline - ANSWER_S)
+        cursor, types = Cursor.parse(query.after), [name for name in query.types.split(",") if name]
+        while True:
+            page = await self._all.page(exchange.caller, cursor, query.limit, types)
+            wait_s = until - clock.time()
+            if page.entries or page.has_more or wait_s <= 0:
+                break
+            cursor = page.cursor
+            await self._watch.news(exchange.caller.tenant_id, page.heads, wait_s)
+        answer = {
+            "data": [cloud_event(name, entry) for name, entry in page.entries],
+            "next_cursor": str(page.cursor),
+            "has_more": page.has_more,
+        }
+        return ready_made(schemas.EventPage, answer)
 
     async def work_items(self, query: schemas.WorkItemsQuery) -> Page[schemas.WorkItemView]:
         """A page of the work that parked."""

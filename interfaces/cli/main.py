@@ -291,6 +291,40 @@ def token(
     run(work)
 
 
+@events_app.command("tail")
+def events_tail(
+    tenant: Annotated[str, typer.Option(help="Only of the company with this code.")] = "",
+    types: Annotated[str, typer.Option(help="Only these types, as /v1/events names them, separated by commas.")] = "",
+    from_start: Annotated[bool, typer.Option("--from-start", help="From the oldest event that is kept.")] = False,
+    follow: Annotated[bool, typer.Option(help="Go on as events are published, until Ctrl-C.")] = True,
+    most: Annotated[int | None, typer.Option(help="End after so many.", min=1)] = None,
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Show events as they are published, of all companies or one; with --json one CloudEvent per line."""
+    from interfaces.cli.operator import tail_events
+    from interfaces.cli.run import SERVICES
+
+    chosen = [name for name in types.split(",") if name]
+
+    async def work() -> None:
+        async with data_services(data, SERVICES) as client_of:
+            events = tail_events(
+                client_of, SERVICES, tenant=tenant, types=chosen, from_start=from_start, follow=follow, most=most
+            )
+            async for event in events:
+                if as_json:
+                    typer.echo(json.dumps(event))
+                    continue
+                facts = " ".join(
+                    f"{name}={value}" for name, value in event.get("data", {}).items() if value is not None
+                )
+                kind = event["type"].rpartition(".")[2]
+                typer.echo(f"{event['time']} {kind} {event['subject']} tenant={event['tenantid']} {facts}")
+
+    run(work)
+
+
 @events_app.command("parked")
 def events_parked(
     step: Annotated[str, typer.Option(help="Only what this step could not do: people.roster")] = "",

@@ -1,15 +1,22 @@
-"""What the operator of an installation asks: tenants, tokens for the command line, work that parked."""
+"""What the operator of an installation asks: tenants, tokens for the command line, events, work that parked."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 from muster.event.v1 import event_feed_pb2, event_feed_pb2_grpc
 from muster.identity.v1 import account_pb2, account_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 
+from application.events.cloud_events import cloud_event
+from application.events.cursor import Cursor
+from application.events.feeds import Feeds, FeedWatch
 from chassis.bus.consumer import feed_principal
 from chassis.principal import Principal
 from chassis.rpc.channels import Client
+from chassis.rpc.error_map import RemoteError
+from kernel.errors import Kind
 from kernel.ids import TenantId, tenant_id_of
 
 
@@ -66,6 +73,48 @@ async def issue_token(identity: Client, tenant: str, role: str, employee: str = 
 
 ClientOf = Callable[[str], Client]
 MOST_PARKED = 10_000
+TAIL_PAGE = 500
+TAIL_WAIT_S = 20.0
+TAIL_RETRY_S = 1.0
+
+
+async def tail_events(
+    client_of: ClientOf,
+    services: Sequence[str],
+    *,
+    tenant: str = "",
+    types: Collection[str] = (),
+    from_start: bool = False,
+    follow: bool = True,
+    most: int | None = None,
+) -> AsyncIterator[dict[str, Any]]:
+    """Events as CloudEvents, of all companies or the one with that code, from now or from the oldest that is kept.
+
+    Without `follow` up to the newest; with it for ever, over restarts of the data services. Raises RemoteError for a
+    refusal, CursorExpired.
+    """
+    clients = {name: client_of(name) for name in services}
+    feeds, watch = Feeds(clients), FeedWatch(clients)
+    principal = operator(tenant_id_of(tenant)) if tenant else feed_principal("operator")
+    cursor = Cursor() if from_start else await feeds.heads(principal)
+    left = most
+    while left is None or left > 0:
+        try:
+            page = await feeds.page(principal, cursor, TAIL_PAGE if left is None else min(left, TAIL_PAGE), types)
+        except RemoteError as error:
+            if not follow or isinstance(error.kind, Kind):
+                raise
+            await asyncio.sleep(TAIL_RETRY_S)
+            continue
+        for name, entry in page.entries:
+            yield cloud_event(name, entry)
+        cursor = page.cursor
+        left = None if left is None else left - len(page.entries)
+        if page.has_more:
+            continue
+        if not follow:
+            return
+        await watch.news(principal.tenant_id, page.heads, TAIL_WAIT_S)
 
 
 async def parked_work(client_of: ClientOf, services: Sequence[str], step: str = "") -> AsyncIterator[dict[str, str]]:

@@ -490,6 +490,7 @@ class ListRequest(_message.Message):
     AFTER_POSITION_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     WAIT_MS_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
     after_position: _builtins.int
     """Entries after this position; 0 from the oldest that is kept."""
     limit: _builtins.int
@@ -498,16 +499,21 @@ class ListRequest(_message.Message):
     """How long to wait for the first entry in milliseconds, at most 25,000 and never past the call's deadline; 0 for not at
     all.
     """
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only entries of these types, by the full names of their messages; none for all."""
+
     def __init__(
         self,
         *,
         after_position: _builtins.int = ...,
         limit: _builtins.int = ...,
         wait_ms: _builtins.int = ...,
+        types: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "limit", b"limit", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "limit", b"limit", "types", b"types", "wait_ms", b"wait_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
