@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
@@ -101,3 +102,11 @@ def test_every_published_message_can_be_told() -> None:
     assert {service for service, _ in told} == set(PUBLISHED)
     assert "muster.payroll.v1.PayrollRunFinalizedEvent" in event_types("payroll")
     assert len(told) >= 39
+
+
+def test_the_page_for_consumers_lists_every_type_with_its_facts() -> None:
+    page = (Path(__file__).parents[3] / "docs/events.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+Event)` \| [^|]+ \| (.*) \|$", page, re.MULTILINE)
+    written = {name: re.findall("`([a-z_]+)`", fields) for name, fields in rows}
+
+    assert written == {message.name: [field.name for field in message.fields] for _, message in descriptors()}
