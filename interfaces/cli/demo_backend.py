@@ -51,7 +51,8 @@ async def many_processes(folder: Path, keep_up: bool) -> AsyncIterator[Backend]:
         up = await asyncio.to_thread(start_in_background, folder, _listener(keep_up).port, 1)
         # The operator calls identity itself, as `muster tenant create --data` does.
         addresses = {service: replicas[0] for service, replicas in up["grpc"].items()}
-        described = f"{len(up['pids'])} processes: {', '.join(name for name in up['pids'] if name != 'supervisor')}"
+        parts = len(up["grpc"]) + len(up["addresses"])
+        described = f"MariaDB, Redis, etcd and {parts} parts, a process each"
         settings = Settings(data_dir=Path(up["data"]), addresses=addresses)
         yield Backend(up["base_url"], settings, described, _until_signal)
     finally:
