@@ -2,23 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
-import orjson
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from application.access.tokens import PublishedKeys, TokenVerifier
-from application.edge import document, documentation
+from application.edge import document, documentation, health
 from application.edge.application import Application
 from application.edge.calls import Calls
 from application.edge.gate import Gate
 from application.edge.routes import Routes
 from application.edge.tenants import Tenants
+from application.events import stream
 from application.events.routes import routes as events_routes
 from application.events.use_cases import Events
 from application.identity.routes import routes as identity_routes
@@ -44,7 +41,7 @@ from chassis.assertion import Signer
 from chassis.bus.consumer import Consumer
 from chassis.bus.open import fast_path_of
 from chassis.bus.port import FastPath
-from chassis.health import NotReady, Readiness
+from chassis.health import Readiness
 from chassis.lifecycle import Lifecycle, Listener, Running, serve_http
 from chassis.rpc.channels import Channels, Client
 from chassis.settings import Settings
@@ -71,9 +68,10 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     identity = Identity(identity_client, relations)
     keys = PublishedKeys(identity.keys)
     verifier = TokenVerifier(keys, issuer=settings.token_issuer)
+    readiness = Readiness()
+    readiness.add("keys", keys.check)
     others = [
-        Route("/livez", _alive, methods=["GET"]),
-        Route("/readyz", _ready, methods=["GET"]),
+        *health.routes(readiness),
         *documentation.routes(openapi_document),
     ]
     gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency)
@@ -89,8 +87,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.self_service = SelfService(organization, tenants, app.state.time, app.state.pay)
     app.state.approvals = Approvals(attendance, payroll, teams)
     app.state.events = Events({name: client_of(name) for name in DATA_SERVICES})
-    app.state.readiness = Readiness()
-    app.state.readiness.add("keys", _knows_keys(keys))
+    app.state.readiness = readiness
     return app
 
 
@@ -100,30 +97,10 @@ def operations() -> list[APIRoute]:
 
 
 def openapi_document() -> dict[str, Any]:
-    """The API document (OpenAPI 3.1)."""
-    return document.openapi(operations())
-
-
-def _knows_keys(keys: PublishedKeys) -> Callable[[], Any]:
-    async def check() -> None:
-        if not await keys.known():
-            raise NotReady("no signing key of the issuer is known")
-
-    return check
-
-
-async def _alive(request: Request) -> Response:
-    return Response(b'{"status":"alive"}', media_type="application/json")
-
-
-async def _ready(request: Request) -> Response:
-    report = await request.app.state.readiness.report()
-    return Response(
-        orjson.dumps({"ready": report.ready, "checks": report.findings}),
-        status_code=200 if report.ready else 503,
-        media_type="application/json",
-        headers={} if report.ready else {"Retry-After": "1"},
-    )
+    """The API document (OpenAPI 3.1), the streams of the push hub included."""
+    described = document.openapi(operations())
+    stream.describe(described)
+    return described
 
 
 class Processes:
@@ -155,8 +132,30 @@ class Processes:
         await self._runs.stop()
 
 
-async def serve(settings: Settings, listener: Listener) -> Running:
-    """Serve the REST interface until stopped. Raises KeyFileProblem, SettingsProblem, OSError for a port taken."""
+class Beside(Protocol):
+    """An ASGI application that serves something of its own before the operations, in the same process.
+
+    Invariants: `stop` ends what it holds open within `grace_s` seconds.
+    """
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI connection."""
+
+    def start(self) -> None:
+        """Begin with what it does by itself."""
+
+    async def stop(self, grace_s: float) -> None:
+        """End it."""
+
+
+Beginning = Callable[[Settings, Callable[[str], Client], FastPath, Any], Beside]
+
+
+async def serve(settings: Settings, listener: Listener, beside: Beginning | None = None) -> Running:
+    """Serve the REST interface until stopped, and what `beside` makes in front of it.
+
+    Raises KeyFileProblem, SettingsProblem, OSError for a port taken.
+    """
     channels = Channels(settings, Signer.open(settings))
     fast_path = fast_path_of(settings)
     app = create_app(settings, channels.to)
@@ -167,10 +166,21 @@ async def serve(settings: Settings, listener: Listener) -> Running:
         await fast_path.close()
         await channels.close()
 
+    front = None if beside is None else beside(settings, channels.to, fast_path, app)
     try:
-        running = await serve_http(app, listener, settings, name=NAME, lifespan=False)
+        running = await serve_http(
+            front or app,
+            listener,
+            settings,
+            name=NAME,
+            lifespan=False,
+            streams=0 if front is None else settings.push_connections,
+        )
     except BaseException:
         await close()
         raise
     processes.start()
+    if front is not None:
+        front.start()
+        running = running.preceded_by(front.stop)
     return replace(running, readiness=app.state.readiness).followed_by(close)

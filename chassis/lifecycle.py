@@ -114,6 +114,18 @@ class Running:
 
         return replace(self, stop=stop_and_close)
 
+    def preceded_by(self, end: Callable[[float], Awaitable[None]]) -> "Running":
+        """The same part, which first ends what would not end by itself (streams), in half of the grace."""
+        stop = self.stop
+
+        async def end_and_stop(grace_s: float) -> None:
+            try:
+                await end(grace_s / 2)
+            finally:
+                await stop(grace_s / 2)
+
+        return replace(self, stop=end_and_stop)
+
 
 class Lifecycle:
     """The parts and background loops of one process.
@@ -243,14 +255,17 @@ def spare_garbage_collection() -> None:
 
 
 async def serve_http(
-    app: Any, listener: Listener, settings: "Settings", *, name: str = "http", lifespan: bool = True
+    app: Any, listener: Listener, settings: "Settings", *, name: str = "http", lifespan: bool = True, streams: int = 0
 ) -> Running:
     """Serve an ASGI application on this loop by uvicorn, without signal handlers of its own.
 
-    Stopping closes the listener, lets requests in flight finish within the grace, then runs the application's
-    shutdown. Raises OSError where the address is taken, RuntimeError where the application refuses to start.
+    `streams`: connections that it may hold for long, WebSockets among them; 0: it has none. Stopping closes the
+    listener, lets requests in flight finish within the grace, then runs the application's shutdown. Raises OSError
+    where the address is taken, RuntimeError where the application refuses to start.
     """
     import uvicorn
+
+    from chassis.uvicorn_protocols import LONGEST_MESSAGE, Http, web_socket
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
@@ -266,7 +281,9 @@ async def serve_http(
     bound = listener.bind()
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Http,
+        ws=web_socket if streams else "none",  # type: ignore[arg-type]  # called as the class would be
+        ws_max_size=LONGEST_MESSAGE,
         loop="none",
         lifespan="on" if lifespan else "off",
         log_config=None,
@@ -274,7 +291,7 @@ async def serve_http(
         server_header=False,
         proxy_headers=False,
         ws_per_message_deflate=False,  # it multiplies the memory of a connection
-        limit_concurrency=settings.http_concurrency * CONNECTIONS_PER_REQUEST,
+        limit_concurrency=settings.http_concurrency * CONNECTIONS_PER_REQUEST + streams,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(int(settings.grace_s), 1),
     )

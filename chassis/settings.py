@@ -70,6 +70,9 @@ class Settings:
     http_listener: Listener = field(default=Listener("127.0.0.1", 8080))
     metrics_listener: Listener | None = None  # None: not served
     http_concurrency: int = 512  # HTTP requests in flight; more are answered 503
+    push_connections: int = 10_000  # open streams per hub; more are answered 503
+    push_tenant_connections: int = 5_000  # of one tenant per hub; more are answered 429
+    push_principal_connections: int = 20  # of one principal per hub; more are answered 429
     body_bytes: int = 1024 * 1024
     import_bytes: int = 32 * 1024 * 1024
     rates: Mapping[str, Limit] = field(default_factory=lambda: RATES)  # by rate class
@@ -184,6 +187,11 @@ class _Reader:
             http_listener=self._take("HTTP_LISTEN", Listener.parse, default.http_listener, "host:port or unix:/path"),
             metrics_listener=self._take("METRICS_LISTEN", Listener.parse, default.metrics_listener, "host:port"),
             http_concurrency=self._count("HTTP_CONCURRENCY", default.http_concurrency, 1, 100_000),
+            push_connections=self._count("PUSH_CONNECTIONS", default.push_connections, 1, 100_000),
+            push_tenant_connections=self._count("PUSH_TENANT_CONNECTIONS", default.push_tenant_connections, 1, 100_000),
+            push_principal_connections=self._count(
+                "PUSH_PRINCIPAL_CONNECTIONS", default.push_principal_connections, 1, 100_000
+            ),
             body_bytes=self._count("BODY_BYTES", default.body_bytes, 1024, 64 * 1024 * 1024),
             import_bytes=self._count("IMPORT_BYTES", default.import_bytes, 1024, 1024 * 1024 * 1024),
             rates={

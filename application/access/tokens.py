@@ -19,6 +19,7 @@ from joserfc.util import urlsafe_b64decode
 from application.access.table import ROLES
 from application.edge.json_body import decode
 from application.edge.refusal import Refusal, Unauthenticated
+from chassis.health import NotReady
 from chassis.principal import Principal
 from kernel.ids import EmployeeId, TenantId
 
@@ -109,6 +110,11 @@ class PublishedKeys:
                     await self._ask()
         return bool(self._keys)
 
+    async def check(self) -> None:
+        """For readiness. Raises NotReady."""
+        if not await self.known():
+            raise NotReady("no signing key of the issuer is known")
+
     def _fresh(self) -> bool:
         return self._heard is not None and self._monotonic() - self._heard <= FRESH_S
 
@@ -154,6 +160,14 @@ class TokenVerifier:
 
     async def principal(self, token: str) -> Principal:
         """Who the token names. Raises TokenRefused, KeysUnavailable."""
+        return (await self._verified(token)).principal
+
+    async def session(self, token: str) -> tuple[Principal, float]:
+        """Who the token names, and when it expires (seconds since 1970). Raises TokenRefused, KeysUnavailable."""
+        verified = await self._verified(token)
+        return verified.principal, verified.expires
+
+    async def _verified(self, token: str) -> _Verified:
         if len(token) > MAX_TOKEN:
             raise TokenRefused("longer than any token of ours")
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -164,12 +178,12 @@ class TokenVerifier:
                 raise TokenRefused("its key was withdrawn")
             self._check_time(known)
             self._seen.move_to_end(digest)
-            return known.principal
+            return known
         verified = await self._verify(token)
         self._seen[digest] = verified
         if len(self._seen) > self._remembered:
             self._seen.popitem(last=False)
-        return verified.principal
+        return verified
 
     async def _verify(self, token: str) -> _Verified:
         parts = _TOKEN.fullmatch(token)

@@ -57,7 +57,7 @@ ONCE = frozenset(
         b"x-request-timeout-ms",
     }
 )
-_TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ENCODED = re.compile(rb"%(2[eEfF]|5[cC]|00|25)")
 _MILLISECONDS = re.compile(r"[0-9]{1,6}")
@@ -180,7 +180,7 @@ def _read_head(scope: Scope, exchange: Exchange, now: float) -> None:
             repeated = repeated or text in received
             received[text] = value.decode("latin-1")
     given = received.get("x-request-id")
-    if given is not None and _TRACE_ID.fullmatch(given):
+    if given is not None and TRACE_ID.fullmatch(given):
         exchange.trace_id = given
     traceparent = received.get("traceparent")
     if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):

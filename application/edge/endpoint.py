@@ -84,9 +84,9 @@ class Endpoint:
             _validate(adapter, path[name], ("path", name), name, arguments, errors)
         if self._query is not None:
             name, adapter = self._query
-            _validate(adapter, _parameters(query), ("query",), name, arguments, errors)
+            _validate(adapter, query_parameters(query), ("query",), name, arguments, errors)
         elif query:
-            errors += [{"type": "extra_forbidden", "loc": ("query", name)} for name in _parameters(query)]
+            errors += [{"type": "extra_forbidden", "loc": ("query", name)} for name in query_parameters(query)]
         if self._body is not None:
             name, adapter, required = self._body
             if given:
@@ -131,7 +131,8 @@ def _providers_of(route: APIRoute) -> list[tuple[str, Provider]]:
     return providers
 
 
-def _parameters(query: bytes) -> dict[str, str]:
+def query_parameters(query: bytes) -> dict[str, str]:
+    """The parameters of a query string, each given once. Raises AmbiguousRequest."""
     if not query:
         return {}
     try:

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ import orjson
 
 from chassis.assertion import prepare_keys
 from chassis.keyring import FileKeyring
-from chassis.lifecycle import Lifecycle, Listener
+from chassis.lifecycle import Lifecycle, Listener, Running
 from chassis.settings import Settings
-from interfaces.cli.run import serve_of, start_services
+from interfaces.cli.run import main_of, start_services
 
 STATE_FILE = "running.json"
 
@@ -63,7 +63,7 @@ async def embedded(settings: Settings, listener: Listener | None = None) -> Asyn
         prepare_secrets(settings)
         async with Lifecycle(grace_s=settings.grace_s) as lifecycle:
             settings = await start_services(lifecycle, settings)
-            edge = await lifecycle.start(serve_of("application")(settings, listener or settings.http_listener))
+            edge = await lifecycle.start(_edge(settings, listener or settings.http_listener))
             state = settings.data_dir / STATE_FILE
             state.write_bytes(
                 orjson.dumps({"pid": os.getpid(), "http": edge.address, "addresses": dict(settings.addresses)})
@@ -72,6 +72,14 @@ async def embedded(settings: Settings, listener: Listener | None = None) -> Asyn
                 yield Embedded(f"http://{edge.address}", settings, lifecycle)
             finally:
                 state.unlink(missing_ok=True)
+
+
+def _edge(settings: Settings, listener: Listener) -> Awaitable[Running]:
+    """The application, with the push hub before it."""
+    from interfaces.push.main import Push
+
+    edge: Awaitable[Running] = main_of("application").serve(settings, listener, Push)
+    return edge
 
 
 def addresses_of_running(data_dir: Path) -> dict[str, str]:

@@ -223,13 +223,11 @@ def demo(
     keep_up: Annotated[bool, typer.Option("--serve", help="Stay up afterwards.")] = False,
     company: Annotated[Path, typer.Option(help="The company's CSV files.")] = Path("sample"),
     data: Annotated[Path | None, typer.Option("--data", help="Keep the data in this empty folder.")] = None,
-    distributed: Annotated[bool, typer.Option("--distributed", help="On every part as its own process.")] = False,
 ) -> None:
     """The main job on a sample company: load it, close its month, calculate, approve and finalize its payroll."""
     from interfaces.cli.demo import run_demo
 
-    with plainly():
-        run(lambda: run_demo(company, data, keep_up, distributed))
+    run(lambda: run_demo(company, data, keep_up))
 
 
 @app.command(name="import")

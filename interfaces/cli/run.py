@@ -18,8 +18,12 @@ from chassis.settings import Settings
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
 
 SERVICES = ("identity", "organization", "attendance", "payroll")
-PARTS = (*SERVICES, "application", "control-plane")
-PROTOCOLS: dict[str, Wire] = {**dict.fromkeys(SERVICES, "grpc"), "application": "http"}  # of those that register
+PARTS = (*SERVICES, "application", "push", "control-plane")
+PROTOCOLS: dict[str, Wire] = {  # of those that register
+    **dict.fromkeys(SERVICES, "grpc"),
+    "application": "http",
+    "push": "http",
+}
 
 
 def main_of(part: str) -> ModuleType:
@@ -34,6 +38,8 @@ def main_of(part: str) -> ModuleType:
         import contexts.payroll.main as main  # type: ignore[no-redef]
     elif part == "application":
         import application.app as main  # type: ignore[no-redef]
+    elif part == "push":
+        import interfaces.push.main as main  # type: ignore[no-redef]
     elif part == "control-plane":
         import interfaces.gateway.control_plane as main  # type: ignore[no-redef]
     else:

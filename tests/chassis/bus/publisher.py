@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import sqlalchemy as sa
+from google.protobuf.message import Message
 from sqlalchemy.engine import RowMapping
 
 from chassis.assertion import Signer, prepare_keys
@@ -41,8 +42,21 @@ class Publisher:
         self, aggregate: int = 1, version: int = 1, *texts: str, tenant: TenantId = TENANT, at: datetime | None = None
     ) -> None:
         """One transaction with the events of one new version."""
+        events = [messages.DoResponse(text=text) for text in texts or ("",)]
+        await self.publish("thing", UUID(int=aggregate), version, *events, tenant=tenant, at=at)
+
+    async def publish(
+        self,
+        kind: str,
+        aggregate_id: UUID,
+        version: int,
+        *events: Message,
+        tenant: TenantId = TENANT,
+        at: datetime | None = None,
+    ) -> None:
+        """The same with events of a context's own."""
         pending = PendingOutbox()
-        pending.add("thing", UUID(int=aggregate), version, [messages.DoResponse(text=text) for text in texts or ("",)])
+        pending.add(kind, aggregate_id, version, events)
         now = at or datetime.now(UTC)
         async with self.database.write(tenant) as tx:
             await pending.write(tx, lambda event: event, lambda: uuid7(now, os.urandom(10)), now)  # type: ignore[return-value,arg-type]
