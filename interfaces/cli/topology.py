@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 MARK = "MUSTERUP_DIR"  # every process of a deployment carries its folder, so that `down` finds them all
 EDGE, WEB, DATA, MESH, SERVERS = range(5)  # the stages of a drain
 HTTP_PARTS = ("application", "push", "gateway")
-REPLICATED = (*SERVICES, "application")
+REPLICATED = (*SERVICES, "application", "gateway")
 CONNECTIONS_PER_SERVICE = 20
 SPARE_CONNECTIONS = 50
 
@@ -168,7 +168,7 @@ def _part(folder: Path, part: str, number: int, address: str, environment: Mappi
     variable = "HTTP" if part == "application" else part.upper().replace("-", "_")
     own = {**environment, f"MUSTER_{variable}_LISTEN": address}
     if part == "gateway":
-        own["MUSTER_GATEWAY_ADMIN_LISTEN"] = f"{HOST}:{kept.port('gateway-admin')}"
+        own["MUSTER_GATEWAY_ADMIN_LISTEN"] = f"{HOST}:{kept.port(f'{replica_name(part, number)}-admin')}"
     stage = {"gateway": EDGE, "application": WEB, "push": WEB, "control-plane": MESH, "ratelimit": MESH}
     name = replica_name(part, number)
     return Program(

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.deployment import Deployment, DistributedDeployment, EmbeddedDeployment, private_distributed
+from tests.support.deployment import (
+    Deployment,
+    DistributedDeployment,
+    EmbeddedDeployment,
+    MeshDeployment,
+    private_distributed,
+)
 from tests.support.servers import PrivateMariaDB, PrivateRedis
 
 
@@ -32,6 +38,13 @@ def fleet() -> Iterator[DistributedDeployment]:
         "MUSTER_HTTP_CONCURRENCY": "2000",
     }
     with private_distributed(applications=2, environment=roomy) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def mesh() -> Iterator[MeshDeployment]:
+    """What `muster up --replicas 2` starts: discovered through etcd, reached through the gateway, kept running."""
+    with MeshDeployment(replicas=2) as made:
         yield made
 
 

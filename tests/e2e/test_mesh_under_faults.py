@@ -1,0 +1,111 @@
+"""The whole distributed form, as `muster up` starts it, under load: what dies or freezes costs no client a request."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from interfaces.cli.supervisor import LONGEST_PAUSE_S
+from interfaces.cli.topology import part_of
+from tests.support.deployment import MeshDeployment
+from tests.support.pressure import Pressure, pressed
+from tests.support.scenario import Company
+
+BEFORE_S, AFTER_S = 0.7, float(os.environ.get("MESH_AFTER_S", "1.0"))
+FROZEN_S = 3.0
+SERVERS = ("mariadb", "redis", "etcd")
+EDGE = ("application", "gateway")
+KILLED = ("organization-2", "attendance", "control-plane", "etcd", "redis")
+FROZEN = ("organization", "redis", "etcd")
+
+
+@pytest.fixture(scope="module")
+def company(mesh: MeshDeployment) -> Iterator[Company]:
+    with Company(mesh) as company:
+        company.with_org_chart().with_schedules()
+        for number in ("FIRST", "SECOND", "THIRD"):
+            company.hire(number)
+        yield company
+
+
+async def started_again(mesh: MeshDeployment, program: str, starts: int) -> None:
+    await asyncio.to_thread(mesh.wait_started, program, starts + 1)
+
+
+def all_present(company: Company, load: Pressure) -> bool:
+    """Whether everybody whose hire was acknowledged is there, once, under the id that was told."""
+    there = [(one["employee_number"], one["id"]) for one in company.hr.pages("/v1/employees")]
+    return len(there) == len(set(there)) and set(load.hired.items()) <= set(there)
+
+
+async def holds(company: Company, load: Pressure) -> None:
+    assert load.answers
+    assert load.failures == [], load.told()
+    assert await asyncio.to_thread(all_present, company, load)
+
+
+@pytest.mark.parametrize("program", KILLED)
+async def test_what_is_killed_costs_no_request(mesh: MeshDeployment, company: Company, program: str) -> None:
+    starts = mesh.state["starts"][program]
+
+    async with pressed(company) as load:
+        await asyncio.sleep(BEFORE_S)
+        mesh.send(program, signal.SIGKILL)
+        await started_again(mesh, program, starts)
+        await asyncio.sleep(AFTER_S)
+
+    await holds(company, load)
+
+
+@pytest.mark.parametrize("program", FROZEN)
+async def test_what_freezes_costs_no_request(mesh: MeshDeployment, company: Company, program: str) -> None:
+    async with pressed(company) as load:
+        await asyncio.sleep(BEFORE_S)
+        mesh.send(program, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(FROZEN_S)
+        finally:
+            mesh.send(program, signal.SIGCONT)
+        await asyncio.sleep(AFTER_S)
+
+    await holds(company, load)
+
+
+async def test_a_rolling_restart_costs_no_request(mesh: MeshDeployment, company: Company) -> None:
+    parts = [name for name in mesh.state["pids"] if name not in (*SERVERS, "supervisor") and part_of(name) not in EDGE]
+    before = mesh.state["starts"]
+
+    async with pressed(company) as load:
+        await asyncio.sleep(BEFORE_S)
+        for program in parts:
+            mesh.send(program, signal.SIGTERM)
+            await started_again(mesh, program, before[program])
+        await asyncio.sleep(AFTER_S)
+
+    after = mesh.state["starts"]
+    assert all(after[program] == before[program] + 1 for program in parts), (before, after)
+    await holds(company, load)
+
+
+async def test_the_load_sees_a_replica_that_nobody_stands_in_for(mesh: MeshDeployment, company: Company) -> None:
+    address, starts = mesh.state["addresses"]["application"][1], mesh.state["starts"]["application-2"]
+
+    async with pressed(company, f"http://{address}") as load:
+        await asyncio.sleep(BEFORE_S)
+        mesh.send("application-2", signal.SIGKILL)
+        await asyncio.sleep(LONGEST_PAUSE_S / 10)
+    await started_again(mesh, "application-2", starts)
+
+    assert load.failures
+    assert 0 in {answer.status for answer in load.failures}
+
+
+async def test_a_hire_that_was_lost_would_be_noticed(company: Company) -> None:
+    acknowledged = {number: company.people[number] for number in ("FIRST", "SECOND")}
+
+    found = await asyncio.to_thread(all_present, company, Pressure(hired=acknowledged))
+    lost = await asyncio.to_thread(all_present, company, Pressure(hired={**acknowledged, "LOST": "0"}))
+
+    assert (found, lost) == (True, False)
