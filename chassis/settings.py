@@ -15,7 +15,12 @@ T = TypeVar("T")
 
 PREFIX = "MUSTER_"
 SERVICE_SUFFIXES = ("DATABASE_URL", "ADDRESS", "LISTEN")
-NO_SERVICES = ("HTTP_LISTEN", "METRICS_LISTEN", "CONTROL_PLANE_ADDRESS")  # of the same shape; they name no service
+NO_SERVICES = (
+    "HTTP_LISTEN",
+    "METRICS_LISTEN",
+    "GATEWAY_ADMIN_LISTEN",
+    "CONTROL_PLANE_ADDRESS",
+)  # of the same shape; they name no service
 SCHEMES = ("sqlite", "mysql+asyncmy", "mariadb+asyncmy")
 # By rate class of an operation: what one tenant (of public operations: one client address) may ask.
 RATES: Mapping[str, Limit] = {
@@ -76,6 +81,13 @@ class Settings:
     body_bytes: int = 1024 * 1024
     import_bytes: int = 32 * 1024 * 1024
     rates: Mapping[str, Limit] = field(default_factory=lambda: RATES)  # by rate class
+    ratelimit_timeout_s: float = 0.2  # how long a gateway waits for an exact count; then the request passes
+    gateway_admin_listener: Listener | None = None  # Envoy's administration; 127.0.0.1 only
+    gateway_tls_cert: Path | None = None  # certificate chain (PEM); with it the gateway speaks TLS only
+    gateway_tls_key: Path | None = None
+    gateway_trusted_hops: int = 0  # proxies in front whose X-Forwarded-For is believed
+    gateway_connections: int = 20_000  # open at once; more are closed at once
+    gateway_keys_fresh_s: float = 30.0  # how long a gateway goes on with the issuer's keys before it asks again
     rates_at_edge: bool | None = None  # the application enforces them itself; None: in the embedded form only
     token_issuer: str = "muster"  # `iss` of access tokens, the same for the one that signs and those that verify
     password_rounds: int = 3
@@ -198,6 +210,13 @@ class _Reader:
                 name: self._take(f"RATE_{name}", Limit.parse, limit, f"count/seconds, such as {limit}")
                 for name, limit in RATES.items()
             },
+            ratelimit_timeout_s=self._seconds("RATELIMIT_TIMEOUT_S", default.ratelimit_timeout_s, 0.01, 10),
+            gateway_admin_listener=self._take("GATEWAY_ADMIN_LISTEN", Listener.parse, None, "127.0.0.1:port"),
+            gateway_tls_cert=self._take("GATEWAY_TLS_CERT", Path, None, "a PEM file"),
+            gateway_tls_key=self._take("GATEWAY_TLS_KEY", Path, None, "a PEM file"),
+            gateway_trusted_hops=self._count("GATEWAY_TRUSTED_HOPS", default.gateway_trusted_hops, 0, 10),
+            gateway_connections=self._count("GATEWAY_CONNECTIONS", default.gateway_connections, 10, 1_000_000),
+            gateway_keys_fresh_s=self._seconds("GATEWAY_KEYS_FRESH_S", default.gateway_keys_fresh_s, 1, 3600),
             rates_at_edge=self._take("RATES_AT_EDGE", _switch, default.rates_at_edge, "on or off"),
             token_issuer=self._take("TOKEN_ISSUER", _name, default.token_issuer, "a name or URL without spaces"),
             password_rounds=self._count("PASSWORD_ROUNDS", default.password_rounds, 1, 100),

@@ -36,6 +36,9 @@ app.add_typer(tenant_app, name="tenant")
 events_app = typer.Typer(help="Published events, and work that parked about them.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
 
+gateway_app = typer.Typer(help="The gateway of the distributed form.", no_args_is_help=True)
+app.add_typer(gateway_app, name="gateway")
+
 DataDir = Annotated[
     Path, typer.Option("--data", envvar="MUSTER_DATA_DIR", help="The folder of the embedded form's databases.")
 ]
@@ -164,7 +167,7 @@ def serve(
 @app.command(name="run")
 def run_command(
     part: Annotated[
-        str, typer.Argument(help="identity, organization, attendance, payroll, application, control-plane")
+        str, typer.Argument(help="identity, organization, attendance, payroll, application, control-plane, gateway")
     ],
     data: DataDir = DATA,
 ) -> None:
@@ -178,10 +181,37 @@ def run_command(
     settings = settings_for(data)
     configure_logging(level=settings.log_level, json=settings.log_json)
 
+    if part == "gateway":
+        become_gateway(settings)
+
     def ready(running: "Running") -> None:
         print(json.dumps({"part": part, "address": running.address}), flush=True)
 
     run(lambda: run_part(part, settings, ready), quiet=False)
+
+
+def become_gateway(settings: "Settings") -> NoReturn:
+    """Become Envoy with the gateway's configuration."""
+    from chassis.settings import SettingsProblem
+    from interfaces.gateway.process import ConfigurationRefused, EnvoyMissing, become_envoy
+
+    try:
+        become_envoy(settings)
+    except (SettingsProblem, EnvoyMissing, ConfigurationRefused, OSError) as problem:
+        fail(str(problem))
+
+
+@gateway_app.command("config")
+def gateway_config(data: DataDir = DATA) -> None:
+    """Print the configuration (Envoy's bootstrap, JSON) that `muster run gateway` would start with."""
+    from chassis.settings import SettingsProblem
+    from interfaces.gateway.bootstrap import bootstrap
+
+    try:
+        json.dump(bootstrap(settings_for(data)), sys.stdout, indent=1)
+    except SettingsProblem as problem:
+        fail(str(problem))
+    sys.stdout.write("\n")
 
 
 @app.command()

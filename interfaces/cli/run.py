@@ -18,7 +18,7 @@ from chassis.settings import Settings
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
 
 SERVICES = ("identity", "organization", "attendance", "payroll")
-PARTS = (*SERVICES, "application", "push", "control-plane")
+PARTS = (*SERVICES, "application", "push", "control-plane", "gateway")
 PROTOCOLS: dict[str, Wire] = {  # of those that register
     **dict.fromkeys(SERVICES, "grpc"),
     "application": "http",

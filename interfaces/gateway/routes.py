@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 from envoy.config.core.v3 import base_pb2
@@ -11,6 +12,7 @@ from envoy.extensions.filters.http.buffer.v3 import buffer_pb2
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from application.edge.operation import Criticality, RateClass
@@ -22,7 +24,8 @@ from interfaces.gateway.policy import APPLICATION, PUSH, Row, table
 log = structlog.get_logger(__name__)
 
 NAME = "edge"
-TENANT_HEADER = "x-muster-tenant"  # set by the gateway from the verified token; what a client sends is taken away
+JWT = "envoy.filters.http.jwt_authn"
+CLAIMS = "claims"  # under this key of its metadata stand the claims of the verified token
 CLASS_KEY, TENANT_KEY, ADDRESS_KEY = "class", "tenant", "remote_address"
 BUFFER = "envoy.filters.http.buffer"
 LOCAL_RATE_LIMIT = "envoy.filters.http.local_ratelimit"
@@ -47,9 +50,7 @@ def route_configuration(
     """
     settings = settings or Settings()
     rows = table()
-    host = components.VirtualHost(
-        name=NAME, domains=["*"], request_headers_to_remove=[TENANT_HEADER], include_attempt_count_in_response=False
-    )
+    host = components.VirtualHost(name=NAME, domains=["*"])
     for row in rows:
         host.routes.extend(_routes_of(row, settings))
     others = {service: extra[service] for service in sorted(extra) if service not in (APPLICATION, PUSH)}
@@ -105,13 +106,26 @@ def _route(row: Row, settings: Settings, *, retry: str, keyed: bool = False) -> 
         counted.actions.add().generic_key.CopyFrom(
             components.RateLimit.Action.GenericKey(descriptor_key=CLASS_KEY, descriptor_value=row.rate.value)
         )
-        if row.rate is RateClass.SIGN_IN:
+        if row.public:
             counted.actions.add().remote_address.SetInParent()
-            _configure(route, LOCAL_RATE_LIMIT, by_address(settings.rates[row.rate.value]))
         else:
-            header = counted.actions.add().request_headers
-            header.header_name, header.descriptor_key = TENANT_HEADER, TENANT_KEY
+            counted.actions.append(ParseDict(tenant_action(), components.RateLimit.Action()))
+    if row.public:
+        _configure(route, LOCAL_RATE_LIMIT, by_address(settings.rates[row.rate.value], row.rate))
     return route
+
+
+def tenant_action() -> dict[str, Any]:
+    """Counts by the tenant of the verified token; a request without one is not counted by it."""
+    path = [{"key": CLAIMS}, {"key": TENANT_KEY}]
+    return {
+        "metadata": {
+            "descriptor_key": TENANT_KEY,
+            "metadata_key": {"key": JWT, "path": path},
+            "source": "DYNAMIC",
+            "skip_if_absent": True,
+        }
+    }
 
 
 def _prefixed(service: str, prefix: str, settings: Settings) -> Iterator[components.Route]:
@@ -152,9 +166,9 @@ def _retry(action: components.RouteAction, on: str, read_within_s: float = 0.0) 
     policy.host_selection_retry_max_attempts = 3
 
 
-def by_address(limit: Limit) -> local_rate_limit_pb2.LocalRateLimit:
-    """So many requests of each client address at this gateway, whatever the global count says or cannot say."""
-    found = local_rate_limit_pb2.LocalRateLimit(stat_prefix="edge_sign_in")
+def by_address(limit: Limit, rate: RateClass) -> local_rate_limit_pb2.LocalRateLimit:
+    """So many requests of each client address at this gateway, whatever an exact count says or cannot say."""
+    found = local_rate_limit_pb2.LocalRateLimit(stat_prefix=f"edge_{rate.value.lower()}")
     _always(found, limit)
     found.rate_limits.add().actions.add().remote_address.SetInParent()
     bucket = found.descriptors.add()

