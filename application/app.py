@@ -55,7 +55,7 @@ SERVICES: tuple[Routes, ...] = (
     pay_routes,
     events_routes,
 )
-DATA_SERVICES = ("identity", "organization", "attendance", "payroll")
+DATA_SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 LOOPS_GRACE_S = 2.0
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -92,6 +93,10 @@ class Settings:
     token_issuer: str = "muster"  # `iss` of access tokens, the same for the one that signs and those that verify
     password_rounds: int = 3
     password_memory_kib: int = 64 * 1024  # of one hash; lower in tests only
+    webhook_networks: tuple[str, ...] = ()  # CIDRs of on-premise receivers, which may be dialled though not public
+    webhook_plain: bool = False  # deliver to http:// too, for development on one machine
+    webhook_timeout_s: float = 10.0  # of one attempt
+    webhook_ca_path: Path | None = None  # certificates (PEM) that receivers may have beside public ones
     grace_s: float = 10.0
     reflection: bool = False
     tracing: bool = False
@@ -221,6 +226,12 @@ class _Reader:
             token_issuer=self._take("TOKEN_ISSUER", _name, default.token_issuer, "a name or URL without spaces"),
             password_rounds=self._count("PASSWORD_ROUNDS", default.password_rounds, 1, 100),
             password_memory_kib=self._count("PASSWORD_MEMORY_KIB", default.password_memory_kib, 8, 4 * 1024 * 1024),
+            webhook_networks=self._take(
+                "WEBHOOK_NETWORKS", _networks, (), "networks such as 10.20.0.0/16,10.30.0.5/32"
+            ),
+            webhook_plain=self._take("WEBHOOK_PLAIN_HTTP", _switch, default.webhook_plain, "on or off"),
+            webhook_timeout_s=self._seconds("WEBHOOK_TIMEOUT_S", default.webhook_timeout_s, 0.2, 30),
+            webhook_ca_path=self._take("WEBHOOK_CA_PATH", Path, None, "a file"),
             grace_s=self._seconds("GRACE_S", default.grace_s, 0, 600),
             reflection=self._take("REFLECTION", _switch, default.reflection, "on or off"),
             tracing=self._take("TRACING", _switch, default.tracing, "on or off"),
@@ -325,6 +336,10 @@ def _database(text: str) -> str:
     if parts.scheme not in SCHEMES or not parts.path.strip("/"):
         raise ValueError(text)
     return text
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    return tuple(str(ip_network(one.strip())) for one in text.split(",") if one.strip())
 
 
 def _redis(text: str) -> str:

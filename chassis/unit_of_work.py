@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Generic, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from google.protobuf.message import Message
 
@@ -16,10 +16,10 @@ from chassis.crypto import FieldCipher
 from chassis.database import Contention, Database, Duplicate, Tx, Unavailable
 from chassis.idempotency import InFlight, RequestIdMissing, store_answer, stored_answer
 from chassis.outbox import PendingOutbox
-from chassis.principal import Call, current_call
+from chassis.principal import Call, Principal, current_call
 from kernel.clock import Clock
 from kernel.errors import DomainError
-from kernel.ids import uuid7
+from kernel.ids import TenantId, uuid7
 
 MAX_TRIES = 3
 
@@ -136,6 +136,60 @@ class Commands(Generic[U]):
         if before is not None:
             replayed.set(True)
         return before
+
+
+class OwnWork(Generic[U]):
+    """Runs what a service does by itself for one tenant: loops that nobody called.
+
+    Invariants: one transaction each, audited where it published something; a lost race for a lock is run again, at most
+    three times in all.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        database: Database,
+        open_unit: Callable[[Tx, Call, Clock], U],
+        publish: Callable[[object], Message | None],
+        clock: Clock,
+        committed: Callable[[], None] = lambda: None,
+        *,
+        budget_s: float = 20.0,
+    ) -> None:
+        """`process`: the subject that the audit names, "process:<name>"."""
+        self._process = process
+        self._database = database
+        self._open_unit = open_unit
+        self._publish = publish
+        self._clock = clock
+        self._committed = committed
+        self._budget_s = budget_s
+
+    async def run(self, tenant_id: TenantId, operation: str, handler: Callable[[U], Awaitable[R]]) -> R:
+        """The handler's result. Raises what the handler raises, Unavailable."""
+        deadline = asyncio.get_running_loop().time() + self._budget_s
+        principal = Principal(tenant_id, self._process, frozenset({self._process}))
+        call = Call(principal, operation, uuid4(), None, deadline)
+        for tries_left in reversed(range(MAX_TRIES)):
+            try:
+                return await self._once(call, handler)
+            except Contention:
+                if not tries_left:
+                    raise
+                await asyncio.sleep(random.uniform(0.001, 0.02))
+        raise AssertionError("unreachable")
+
+    async def _once(self, call: Call, handler: Callable[[U], Awaitable[R]]) -> R:
+        async with self._database.write(call.tenant_id, call.deadline) as tx:
+            unit = self._open_unit(tx, call, self._clock)
+            result = await handler(unit)
+            now = unit.now()
+            published = await unit.outbox.write(tx, self._publish, unit.new_id, now)
+            if published:
+                await audit.write(tx, call, unit.audit_note(), unit.new_id(), now)
+        if published:
+            self._committed()
+        return result
 
 
 class Queries(Generic[Q]):

@@ -117,6 +117,7 @@ account.disable             any   ordinary -             -                -     
 # events, webhooks, the audit trail, work that parked
 event.read                  any   any      any           -                -         -        -      any
 stream.read                 any   any      any           any              any       any      any    any
+webhook.read                any   -        -             -                -         -        -      any
 webhook.manage              any   -        -             -                -         -        -      -
 work_item.read              any   any      any           -                -         -        -      any
 work_item.mend              any   any      any           -                -         -        -      -

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import DecodeError, Message
 from muster.attendance.v1 import events_pb2 as attendance
+from muster.delivery.v1 import events_pb2 as delivery
 from muster.event.v1 import event_feed_pb2 as wire
 from muster.identity.v1 import events_pb2 as identity
 from muster.organization.v1 import events_pb2 as organization
@@ -21,6 +22,7 @@ PUBLISHED: Mapping[str, ModuleType] = {
     "organization": organization,
     "attendance": attendance,
     "payroll": payroll,
+    "delivery": delivery,
 }
 """The events of each data service, by its name."""
 

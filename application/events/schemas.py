@@ -9,7 +9,7 @@ from application.edge.pages import PageQuery
 from application.events.cloud_events import PUBLISHED, event_types
 from application.events.cursor import CURSOR_PATTERN
 
-Service = Literal["identity", "organization", "attendance", "payroll"]
+Service = Literal["identity", "organization", "attendance", "payroll", "delivery"]
 UUID_TEXT = "[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"
 STEP_PATTERN = "^[a-z][a-z0-9_.-]{0,59}$"
 WORK_ITEM_PATTERN = f"^[a-z]{{1,30}}\\.[a-z][a-z0-9_.-]{{0,59}}\\.{UUID_TEXT}$"

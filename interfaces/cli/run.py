@@ -17,7 +17,7 @@ from chassis.settings import Settings
 
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
 
-SERVICES = ("identity", "organization", "attendance", "payroll")
+SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 PARTS = (*SERVICES, "application", "push", "control-plane", "gateway")
 PROTOCOLS: dict[str, Wire] = {  # of those that register
     **dict.fromkeys(SERVICES, "grpc"),
@@ -36,6 +36,8 @@ def main_of(part: str) -> ModuleType:
         import contexts.attendance.main as main  # type: ignore[no-redef]
     elif part == "payroll":
         import contexts.payroll.main as main  # type: ignore[no-redef]
+    elif part == "delivery":
+        import contexts.delivery.main as main  # type: ignore[no-redef]
     elif part == "application":
         import application.app as main  # type: ignore[no-redef]
     elif part == "push":

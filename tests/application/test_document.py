@@ -17,7 +17,7 @@ from chassis.rpc.channels import Channels
 from chassis.settings import Settings
 from contexts.attendance.handlers.close_timesheets import PEOPLE_AT_ONCE
 
-SERVICES = ("identity", "organization", "attendance", "payroll")
+SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 METHODS = {"get", "post", "put", "patch", "delete"}
 BOUNDS = {"maxLength", "maximum", "enum", "const", "maxItems", "maxProperties", "pattern", "format", "$ref"}
 UNBOUNDED_INTEGERS = {"minimum", "maximum", "exclusiveMinimum"}

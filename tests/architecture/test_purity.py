@@ -9,9 +9,10 @@ from tests.architecture.tree import ROOT, Module, imports, modules, plant
 
 # What kernel and every domain may import. Something enters with a reason: it is pure.
 PURE = {
-    "__future__", "abc", "ast", "bisect", "calendar", "collections", "contextlib", "dataclasses", "datetime", "decimal",
-    "difflib", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "itertools", "json", "math",
-    "operator", "re", "string", "types", "typing", "unicodedata", "uuid", "zoneinfo", "kernel",
+    "__future__", "abc", "ast", "base64", "bisect", "calendar", "collections", "contextlib", "dataclasses",
+    "datetime", "decimal", "difflib", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac",
+    "ipaddress", "itertools", "json", "math", "operator", "re", "string", "types", "typing", "unicodedata", "uuid",
+    "zoneinfo", "kernel",
 }  # fmt: skip
 NOT_PURE = {
     "uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7", "uuid.uuid8", "uuid.getnode", "math.sqrt", "math.pow",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = "import contexts.identity.main, contexts.organization.main, contexts.attendance.main, contexts.payroll.main"
+CONTEXTS = ("identity", "organization", "attendance", "payroll", "delivery")
+SERVICES = "import " + ", ".join(f"contexts.{name}.main" for name in CONTEXTS)
 EDGE = {"fastapi", "starlette", "uvicorn"}
 HEAVY = EDGE | {"sqlalchemy", "grpc", "pydantic", "opentelemetry", "httpx", "muster"}
 

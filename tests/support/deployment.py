@@ -24,7 +24,7 @@ from tests.support.servers import BUILD, PrivateMariaDB, PrivateRedis, free_port
 
 D = TypeVar("D", bound="Deployment")
 
-SERVICES = ("identity", "organization", "attendance", "payroll")
+SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 READY_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from google.protobuf.message import Message
 from prometheus_client import Counter
 
-from chassis import audit
 from chassis.database import Database, Tx, Unavailable
-from chassis.principal import Call, Principal
-from chassis.unit_of_work import UnitOfWork
+from chassis.principal import Call
+from chassis.unit_of_work import OwnWork, UnitOfWork
 from contexts.payroll.domain.payroll_run import LEASE_S
 from contexts.payroll.handlers.reminding import remind, tidy
 from kernel.clock import Clock
@@ -28,7 +26,6 @@ log = structlog.get_logger(__name__)
 EVERY_S = 5.0
 TIDY_EVERY_S = 60.0
 PROCESS = "process:payroll-reminders"
-BUDGET_S = 20.0
 MOST_BATCHES = 100  # of one tenant before the next has its turn
 
 Tenants = Callable[[Database], Awaitable[list[TenantId]]]
@@ -53,12 +50,9 @@ class Reminders:
         committed: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
-        self._open_work = open_work
-        self._publish = publish
+        self._own = OwnWork(PROCESS, database, open_work, publish, clock, committed)
         self._waiting = waiting
         self._outdated = outdated
-        self._clock = clock
-        self._committed = committed
 
     async def run(self) -> None:
         """Look every five seconds. For `Lifecycle.spawn`."""
@@ -91,16 +85,4 @@ class Reminders:
                 log.warning("payroll tidying waits for its database", error=type(error).__name__)
 
     async def _serve(self, tenant_id: TenantId, handler: Callable[[Any], Awaitable[int]]) -> int:
-        deadline = asyncio.get_running_loop().time() + BUDGET_S
-        principal = Principal(tenant_id, PROCESS, frozenset({PROCESS}))
-        call = Call(principal, "muster.payroll.v1/Reminders", uuid4(), None, deadline)
-        async with self._database.write(tenant_id, deadline) as tx:
-            unit = self._open_work(tx, call, self._clock)
-            count = await handler(unit)
-            now = unit.now()
-            published = await unit.outbox.write(tx, self._publish, unit.new_id, now)
-            if published:
-                await audit.write(tx, call, unit.audit_note(), unit.new_id(), now)
-        if published:
-            self._committed()
-        return count
+        return await self._own.run(tenant_id, "muster.payroll.v1/Reminders", handler)

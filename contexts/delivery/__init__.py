@@ -1,0 +1,1 @@
+"""Webhooks: where a tenant wants to hear of its events, and every delivery there."""

@@ -1,0 +1,1 @@
+"""Messages, the gRPC services, and the road to receivers."""

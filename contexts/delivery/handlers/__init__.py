@@ -1,0 +1,1 @@
+"""One function per command and query, and the two transactions round an attempt."""

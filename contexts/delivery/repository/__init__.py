@@ -1,0 +1,1 @@
+"""What is stored of endpoints and deliveries."""
