@@ -12,7 +12,7 @@ BUF := build/node/node_modules/.bin/buf
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo serve test servers bench check format format-check lint types imports unit \
+.PHONY: help setup demo serve test servers bench bench-mesh check format format-check lint types imports unit \
         protos protos-fresh protos-lint protos-baseline lock lock-check clean
 
 help:  ## this list
@@ -66,6 +66,9 @@ serve: .venv/.ready  ## keep the embedded backend up (API docs at /docs)
 
 bench: .venv/.ready-dev servers  ## measure against the floors; writes benchmarks/results.json
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-mesh: .venv/.ready-dev servers  ## failed and slowest calls while replicas, control planes and etcd die
+	@$(PY) -m benchmarks mesh $(ARGS)
 
 # ---- tests ------------------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from rich.console import Console  # noqa: E402
 
 from benchmarks.employee_read import employee_reads  # noqa: E402
 from benchmarks.figure import Figure, keep, show  # noqa: E402
+from benchmarks.mesh import failovers  # noqa: E402
 from benchmarks.payroll_run import payroll_runs  # noqa: E402
 from benchmarks.payslip import payslips  # noqa: E402
 from benchmarks.punching import punches  # noqa: E402
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "payroll": lambda asked: payroll_runs(small=asked.small, large=asked.large),
     "punches": lambda asked: punches(small=asked.small),
     "time": lambda asked: time_office(small=asked.small),
+    "mesh": lambda asked: failovers(small=asked.small),
 }
 
 

@@ -261,7 +261,7 @@ class Channels:
             ("grpc.max_receive_message_length", self._settings.message_bytes),
             ("grpc.max_send_message_length", self._settings.message_bytes),
             ("grpc.max_metadata_size", METADATA_BYTES),
-            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_time_ms", 2_000),  # with the time limit below, well within a request's deadline
             ("grpc.keepalive_timeout_ms", 2_000),
             ("grpc.http2.ping_timeout_ms", 2_000),  # without it a hung peer is noticed by nobody
             ("grpc.initial_reconnect_backoff_ms", 100),

@@ -111,7 +111,7 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ping each 10 s
+        ("grpc.http2.min_ping_interval_without_data_ms", 1_000),  # clients ping each 2 s
         ("grpc.http2.max_ping_strikes", 3),
         *_ageing(settings.connection_age_s),
     ]

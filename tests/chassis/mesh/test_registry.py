@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -221,6 +223,29 @@ async def test_without_a_grace_an_emptied_registry_would_empty_the_clients() -> 
         registry.register(an_instance())
         await watch.shows(5001)
         assert watch.fewest() == 0
+
+
+async def test_a_lease_that_another_thread_holds_would_outlive_a_loop_that_hangs(tmp_path: Path) -> None:
+    careless, stop = FileRegistry(tmp_path, ttl_s=0.6), threading.Event()
+
+    async def elsewhere() -> None:
+        careless.register(an_instance(port=5002))
+        await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(elsewhere(),))
+    thread.start()
+    registry = FileRegistry(tmp_path, ttl_s=0.6)
+    registry.register(an_instance(port=5001))
+    async with watching(registry) as watch:
+        await watch.shows(5001, 5002)
+
+        time.sleep(1.0)  # noqa: ASYNC251
+        left = [instance.port for instance in registry._read()]
+
+    stop.set()
+    await asyncio.to_thread(thread.join)
+    await registry.close()
+    assert left == [5002]
 
 
 @pytest.mark.parametrize(
