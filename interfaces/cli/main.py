@@ -167,7 +167,10 @@ def serve(
 @app.command(name="run")
 def run_command(
     part: Annotated[
-        str, typer.Argument(help="identity, organization, attendance, payroll, application, control-plane, gateway")
+        str,
+        typer.Argument(
+            help="identity, organization, attendance, payroll, application, push, control-plane, ratelimit, gateway"
+        ),
     ],
     data: DataDir = DATA,
 ) -> None:

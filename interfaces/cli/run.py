@@ -18,11 +18,12 @@ from chassis.settings import Settings
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
 
 SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
-PARTS = (*SERVICES, "application", "push", "control-plane", "gateway")
+PARTS = (*SERVICES, "application", "push", "control-plane", "ratelimit", "gateway")
 PROTOCOLS: dict[str, Wire] = {  # of those that register
     **dict.fromkeys(SERVICES, "grpc"),
     "application": "http",
     "push": "http",
+    "ratelimit": "grpc",
 }
 
 
@@ -44,6 +45,8 @@ def main_of(part: str) -> ModuleType:
         import interfaces.push.main as main  # type: ignore[no-redef]
     elif part == "control-plane":
         import interfaces.gateway.control_plane as main  # type: ignore[no-redef]
+    elif part == "ratelimit":
+        import interfaces.gateway.ratelimit as main  # type: ignore[no-redef]
     else:
         raise KeyError(part)
     return main

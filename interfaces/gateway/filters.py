@@ -3,6 +3,7 @@
 from typing import Any
 
 from application.access.tokens import AUDIENCE, SKEW_S
+from application.events.stream import BEARER_PROTOCOL
 from chassis.rate_limit import MOST_KEYS, Limit
 from chassis.settings import Settings
 from interfaces.gateway.policy import APPLICATION, Row, table
@@ -15,7 +16,6 @@ RATELIMIT = "ratelimit"
 JWKS = "/.well-known/jwks.json"
 KEYS_RETRY_S = 1
 REMEMBERED_TOKENS = 1000  # per worker
-SUBPROTOCOL = "bearer."  # browsers cannot set Authorization on a WebSocket: Sec-WebSocket-Protocol: bearer.<JWT>
 TYPES = "type.googleapis.com/envoy.extensions.filters.http."
 
 
@@ -50,7 +50,8 @@ def token(settings: Settings) -> Json:
         "jwt_cache_config": {"jwt_cache_size": REMEMBERED_TOKENS},
         "from_headers": [
             {"name": "authorization", "value_prefix": "Bearer "},
-            {"name": "sec-websocket-protocol", "value_prefix": SUBPROTOCOL},
+            # Browsers cannot set Authorization on a WebSocket.
+            {"name": "sec-websocket-protocol", "value_prefix": BEARER_PROTOCOL},
         ],
     }
     return {

@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from starlette.routing import Route
 
 from application.access.tokens import PublishedKeys, TokenVerifier
 from application.app import operations
+from application.edge import health
 from application.edge.application import Application
 from application.edge.gate import Gate
 from application.identity.schemas import JwksView, JwkView
@@ -48,17 +48,9 @@ def an_application(issuer: Issuer, settings: Settings) -> FastAPI:
     """The product's edge with all its operations, but nothing behind it: who passes the gate is answered 500."""
     verifier = TokenVerifier(PublishedKeys(issuer.keys), issuer=ISSUER)
     gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency)
-    app = Application(operations(), health(), gate, deadline_s=settings.request_deadline_s)
+    app = Application(operations(), health.routes(Readiness()), gate, deadline_s=settings.request_deadline_s)
     app.state.identity = IssuerKeys(issuer)
-    app.state.readiness = Readiness()
     return app
-
-
-def health() -> list[Route]:
-    """`/livez` and `/readyz` of an application that is always ready."""
-    from application.app import _alive, _ready
-
-    return [Route("/livez", _alive, methods=["GET"]), Route("/readyz", _ready, methods=["GET"])]
 
 
 class Mesh:
@@ -66,7 +58,8 @@ class Mesh:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         """The control plane starts with `start_control_plane`."""
-        (folder / "registry").mkdir(exist_ok=True)  # a registry that is not there is waited for
+        self.folder = folder
+        (folder / "registry").mkdir(parents=True, exist_ok=True)  # a registry that is not there is waited for
         self.address = f"127.0.0.1:{free_port()}"
         self.settings = replace(
             settings, registry_url=f"file://{folder}/registry", control_plane_addresses=(self.address,)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from kernel.ids import tenant_id_of
 from tests.interfaces.gateway.conftest import Edge
@@ -179,7 +180,8 @@ async def test_the_log_tells_of_a_request_without_its_secrets(edge: Edge) -> Non
 
     await edge.http.get(f"/v1/echo/log?access_token={token}&name=canary", headers=header)
     await edge.http.get("/v1/me?q=canary")
-    async with connect(f"ws://127.0.0.1:{edge.envoy.port}/v1/ws", subprotocols=["muster.v1", f"bearer.{token}"]) as one:  # type: ignore[list-item]
+    offered = [Subprotocol("muster.v1"), Subprotocol(f"muster.bearer.{token}")]
+    async with connect(f"ws://127.0.0.1:{edge.envoy.port}/v1/ws", subprotocols=offered) as one:
         await one.send("canary")
         await one.recv()
     await until(lambda: any(one["path"] == "/v1/ws" for one in edge.logged()))
@@ -195,17 +197,18 @@ async def test_the_log_tells_of_a_request_without_its_secrets(edge: Edge) -> Non
 async def test_a_websocket_passes_with_its_token_in_the_subprotocol(edge: Edge) -> None:
     token = edge.bearer()["Authorization"].partition(" ")[2]
     url = f"ws://127.0.0.1:{edge.envoy.port}/v1/ws"
+    offered = [Subprotocol("muster.v1"), Subprotocol(f"muster.bearer.{token}")]
 
-    async with connect(url, subprotocols=["muster.v1", f"bearer.{token}"]) as socket:  # type: ignore[list-item]
+    async with connect(url, subprotocols=offered) as socket:
         await socket.send("hello")
         assert await socket.recv() == "hello"
         assert socket.subprotocol == "muster.v1"
     async with connect(url, additional_headers=edge.bearer()) as socket:
         await socket.send("hello")
         assert await socket.recv() == "hello"
-    for wrong in (["muster.v1"], ["muster.v1", "bearer.x.y.z"], ["muster.v1", f"bearer.{token[:-4]}"]):
+    for wrong in (["muster.v1"], ["muster.v1", "muster.bearer.x.y.z"], ["muster.v1", f"muster.bearer.{token[:-4]}"]):
         with pytest.raises(InvalidStatus) as refused:
-            await connect(url, subprotocols=wrong)  # type: ignore[arg-type]
+            await connect(url, subprotocols=[Subprotocol(one) for one in wrong])
         assert refused.value.response.status_code == 401
 
 
