@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,11 @@ from chassis.crypto import FieldCipher
 from chassis.database import Database
 from chassis.feed import EventFeed, HeadWatch, Sequencer
 from chassis.health import Readiness, clock_check
+from chassis.jobs.job import Firing, Job
+from chassis.jobs.service import Jobs
+from chassis.jobs.times import Every
+from chassis.jobs.worker import Worker
+from chassis.jobs.worker import purge as purge_runs
 from chassis.keyring import FileKeyring
 from chassis.lifecycle import Lifecycle, Listener, Running
 from chassis.rpc import server
@@ -24,7 +28,7 @@ from chassis.settings import Settings
 
 LOOPS_GRACE_S = 1.0
 CLOCK_CHECK_S = 60.0
-RETENTION_PAUSE_S = 600.0
+RETENTION_MINUTES = 10
 PURGES_AT_A_TIME = 100
 
 Registration = tuple[Callable[[Any, Any], None], object]
@@ -41,11 +45,15 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a context runs: its servicers, its loops by name, and what to close after the last call."""
+    """What a context runs: its servicers, its loops by name, what to close after the last call, and its jobs.
+
+    A loop looks again and again at what there is to do; a job has times of its own, of which each is done once.
+    """
 
     servicers: Sequence[Registration]
     loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     close: Callable[[], Awaitable[None]] | None = None
+    jobs: Sequence[Job] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +89,15 @@ class DataService:
 
         try:
             parts = await self.build(Opened(settings, database, sequencer.wake))
-            servicers = [*parts.servicers, EventFeed(database, head=head).registration]
+            jobs = (_retention(database), *parts.jobs)
+            plumbing = (EventFeed(database, head=head).registration, Jobs(database, jobs).registration)
+            servicers = [*parts.servicers, *plumbing]
             running = await server.start(listener, servicers, name=self.name, settings=settings, readiness=readiness)
         except BaseException:
             await close()
             raise
         loops.spawn(f"{self.name} sequencer", sequencer.run)
-        loops.spawn(f"{self.name} retention", partial(_keep_retention, database))
+        loops.spawn(f"{self.name} jobs", Worker(database, self.name, jobs).run)
         for name, loop in parts.loops.items():
             loops.spawn(f"{self.name} {name}", loop)
         return running.followed_by(close)
@@ -102,13 +112,14 @@ def open_cipher(settings: Settings, name: str) -> FieldCipher:
     return FieldCipher((FileKeyring.open_or_create if embedded else FileKeyring.open)(settings.keyring))
 
 
-async def _keep_retention(database: Database) -> None:
-    """Every ten minutes, delete what is past its retention, in small transactions."""
-    clock = SystemClock()
-    while True:
-        await asyncio.sleep(RETENTION_PAUSE_S)
-        for purge in (idempotency.purge, feed.purge):
+def _retention(database: Database) -> Job:
+    """Deletes what is past its retention, in small transactions."""
+
+    async def work(firing: Firing) -> None:
+        for purge in (idempotency.purge, feed.purge, purge_runs):
             for _ in range(PURGES_AT_A_TIME):
-                if not await purge(database, clock.now()):
+                if not await purge(database, SystemClock().now()):
                     break
                 await asyncio.sleep(0)
+
+    return Job("retention", Every(minutes=RETENTION_MINUTES), work)

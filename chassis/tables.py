@@ -82,6 +82,30 @@ parked = Table(
     Column("replay_time", Instant),  # set when an operator asked for another try
 )
 
+job_head = Table(
+    "job_head",
+    PLUMBING,
+    Column("name", Code(60), primary_key=True),
+    Column("fired_until", Instant, nullable=False),  # nominal times up to here have their runs
+)
+
+job_run = Table(
+    "job_run",
+    PLUMBING,
+    Column("job", Code(60), primary_key=True),
+    Column("nominal_time", Instant, primary_key=True),  # with the job: what fires once
+    Column("state", Code(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("worker", Code(80)),
+    Column("lease_until", Instant),
+    Column("next_try_time", Instant),
+    Column("started_time", Instant),
+    Column("finished_time", Instant),
+    Column("error", String(300)),
+    Index("ix_job_run_job_state_nominal_time", "job", "state", "nominal_time"),
+)
+
 audit = Table(
     "audit",
     PLUMBING,

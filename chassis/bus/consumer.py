@@ -308,7 +308,7 @@ class Consumer:
             consumer=self.name,
             event_id=entry.event_id,
             position=entry.position,
-            reason=_why(self.name, error)[:500],
+            reason=why(self.name, error)[:500],
             attempts=attempts,
         )
         await self._client.call(self._stub.Park, request, principal=self._principal, timeout_s=CALL_LIMIT_S)
@@ -344,8 +344,8 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", type(error).__name__))
 
 
-def _why(step: str, error: Exception) -> str:
+def why(step: str, error: BaseException) -> str:
     """For the person who mends it; the text of an unexpected exception may hold values and stays in the log."""
     if isinstance(error, DomainError | RemoteError):
         return f"{step}: {error.reason}: {error.message}"
-    return f"{step}: failed unexpectedly ({type(error).__name__}); see the log for this event"
+    return f"{step}: failed unexpectedly ({type(error).__name__}); see the log"

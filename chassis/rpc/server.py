@@ -16,7 +16,7 @@ from chassis.rpc.error_map import METADATA_BYTES
 from chassis.rpc.interceptors import Handler, Interceptor
 from chassis.settings import Settings
 
-FEED_SERVICE = "muster.event.v1.EventFeedService"
+ACROSS_TENANTS = ("muster.event.v1.EventFeedService", "muster.job.v1.JobService")
 READINESS_EVERY_S = 1.0
 CONNECTION_GRACE_MS = 30_000
 LIVE = "live"  # a name for health checks that answers as long as the loop runs, ready or not
@@ -57,7 +57,7 @@ async def start(
     settings: Settings,
     verifier: Verifier | None = None,
     readiness: Readiness | None = None,
-    across_tenants: Sequence[str] = (FEED_SERVICE,),
+    across_tenants: Sequence[str] = ACROSS_TENANTS,
 ) -> Running:
     """Serve until stopped. `name` is the audience that assertions must be made for ("organization").
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 from muster.payroll.v1 import payroll_catalog_pb2_grpc, payroll_run_pb2_grpc
 
+from chassis.jobs.job import Job
+from chassis.jobs.times import Every
 from chassis.service import DataService, Opened, Parts
+from contexts.payroll.adapters.reminders import TIDY_MINUTES
 from contexts.payroll.container import Container
 from contexts.payroll.repository.tables import metadata
 
@@ -26,8 +29,9 @@ def parts_of(container: Container) -> Parts:
             (payroll_catalog_pb2_grpc.add_PayrollCatalogServiceServicer_to_server, container.catalog_service()),
             (payroll_run_pb2_grpc.add_PayrollRunServiceServicer_to_server, container.run_service()),
         ],
-        loops={"reminders": reminders.run, "tidying": reminders.run_tidying},
+        loops={"reminders": reminders.run},
         close=close,
+        jobs=[Job("tidying", Every(minutes=TIDY_MINUTES), reminders.tidy)],
     )
 
 

@@ -35,6 +35,9 @@ tenant_app = typer.Typer(help="Companies on this installation.", no_args_is_help
 app.add_typer(tenant_app, name="tenant")
 events_app = typer.Typer(help="Published events, and work that parked about them.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
+jobs_app = typer.Typer(help="Background work of the data services.", no_args_is_help=True)
+app.add_typer(jobs_app, name="jobs")
+JOB_STATES = ("WAITING", "RUNNING", "DONE", "FAILED")
 
 gateway_app = typer.Typer(help="The gateway of the distributed form.", no_args_is_help=True)
 app.add_typer(gateway_app, name="gateway")
@@ -409,6 +412,89 @@ def events_replay(
             for id in wanted:
                 await replay_work(client_of, id, found[id])
         typer.echo(json.dumps(wanted) if as_json else f"{len(wanted)} handed out again")
+
+    run(work)
+
+
+@jobs_app.command("list")
+def jobs_list(
+    state: Annotated[str, typer.Option(help="Only runs in this state: WAITING, RUNNING, DONE or FAILED.")] = "",
+    most: Annotated[int, typer.Option(help="So many of the newest runs per data service.", min=0, max=1000)] = 10,
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs with their times, and their newest runs."""
+    from interfaces.cli.operator import job_runs, jobs_of
+    from interfaces.cli.run import SERVICES
+
+    if state and state not in JOB_STATES:
+        fail(f"choose a state among {', '.join(JOB_STATES)}", 2)
+
+    async def work() -> None:
+        async with data_services(data, SERVICES) as client_of:
+            jobs = await jobs_of(client_of, SERVICES)
+            runs = await job_runs(client_of, SERVICES, state=state, most=most) if most else []
+        if as_json:
+            typer.echo(json.dumps({"jobs": jobs, "runs": runs}))
+            return
+        for job in jobs:
+            failed = f", {job['failed']} FAILED" if job["failed"] else ""
+            typer.echo(f"{job['id']}: {job['times']}, next {job['next_time']}, last {job['last_done_time']}{failed}")
+        for run in runs:
+            why = f": {run['error']}" if run["error"] else ""
+            typer.echo(f"{run['id']} {run['state']}, {run['attempts']} tries{why}")
+        failures = sum(job["failed"] for job in jobs)
+        if failures:
+            typer.echo(f"{failures} failed: mend the cause, then muster jobs retry ID (or --all)")
+
+    run(work)
+
+
+@jobs_app.command("retry")
+def jobs_retry(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs from `muster jobs list`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every run that failed.")] = False,
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Try runs that failed once more, from their first try."""
+    from interfaces.cli.operator import job_runs, retry_run
+    from interfaces.cli.run import SERVICES
+
+    if everything == bool(ids):
+        fail("name the ids of the runs, or --all", 2)
+    for id in ids or ():
+        if id.partition(".")[0] not in SERVICES or "@" not in id:
+            fail(f"{id} is no run's id: muster jobs list shows them as service.job@time", 2)
+
+    async def work() -> None:
+        async with data_services(data, SERVICES) as client_of:
+            failed = await job_runs(client_of, SERVICES, state="FAILED", most=1000) if everything else []
+            wanted = [one["id"] for one in failed] if everything else list(ids or ())
+            for id in wanted:
+                await retry_run(client_of, id)
+        typer.echo(json.dumps(wanted) if as_json else f"{len(wanted)} handed out again")
+
+    run(work)
+
+
+@jobs_app.command("run")
+def jobs_run(
+    id: Annotated[str, typer.Argument(help="The job: payroll.tidying")],
+    data: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Do a job now, beside its times; a process that serves takes it within seconds."""
+    from interfaces.cli.operator import start_job
+    from interfaces.cli.run import SERVICES
+
+    if id.partition(".")[0] not in SERVICES:
+        fail(f"{id} is no job's id: muster jobs list shows them as service.job", 2)
+
+    async def work() -> None:
+        async with data_services(data, SERVICES) as client_of:
+            made = await start_job(client_of, id)
+        typer.echo(json.dumps({"run": made}) if as_json else f"{made} waits")
 
     run(work)
 

@@ -1,13 +1,15 @@
-"""What the operator of an installation asks: tenants, tokens for the command line, events, work that parked."""
+"""What the operator of an installation asks: tenants, tokens for the command line, events, background work."""
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from muster.event.v1 import event_feed_pb2, event_feed_pb2_grpc
 from muster.identity.v1 import account_pb2, account_pb2_grpc, tenant_pb2, tenant_pb2_grpc
+from muster.job.v1 import job_pb2, job_pb2_grpc
 
 from application.events.cloud_events import cloud_event
 from application.events.cursor import Cursor
@@ -155,3 +157,76 @@ async def replay_work(client_of: ClientOf, work_item_id: str, tenant_id: str) ->
         principal=operator(TenantId(UUID(tenant_id))),
         request_id=request_id,
     )
+
+
+MOST_RUNS = 1000
+
+
+async def jobs_of(client_of: ClientOf, services: Sequence[str]) -> list[dict[str, Any]]:
+    """The jobs of the data services, by service and name. Raises RemoteError."""
+    found: list[dict[str, Any]] = []
+    for service in services:
+        client = client_of(service)
+        stub = client.stub(job_pb2_grpc.JobServiceStub)
+        answer = await client.call(stub.ListJobs, job_pb2.ListJobsRequest(), principal=feed_principal("operator"))
+        found += [
+            {
+                "id": f"{service}.{job.name}",
+                "times": job.times,
+                "missed": job_pb2.Missed.Name(job.missed).removeprefix("MISSED_"),
+                "tries": job.tries,
+                "next_time": job.next_time.ToJsonString(),
+                "last_done_time": job.last_done_time.ToJsonString() if job.HasField("last_done_time") else None,
+                "failed": job.failed_count,
+            }
+            for job in answer.jobs
+        ]
+    return found
+
+
+async def job_runs(
+    client_of: ClientOf, services: Sequence[str], *, state: str = "", most: int = 20
+) -> list[dict[str, Any]]:
+    """The newest runs of each data service, at most so many of each. Raises RemoteError."""
+    found: list[dict[str, Any]] = []
+    chosen = job_pb2.RunState.Value(f"RUN_STATE_{state}") if state else job_pb2.RUN_STATE_UNSPECIFIED
+    for service in services:
+        client = client_of(service)
+        stub = client.stub(job_pb2_grpc.JobServiceStub)
+        request = job_pb2.ListRunsRequest(state=chosen, page_size=min(most, MOST_RUNS))
+        page = await client.call(stub.ListRuns, request, principal=feed_principal("operator"))
+        found += [_run_view(service, run) for run in page.runs]
+    return found
+
+
+def _run_view(service: str, run: job_pb2.JobRun) -> dict[str, Any]:
+    told: Any = run
+    times = ("started_time", "finished_time", "next_try_time")
+    return {
+        "id": f"{service}.{run.job}@{run.nominal_time.ToJsonString()}",
+        "state": job_pb2.RunState.Name(run.state).removeprefix("RUN_STATE_"),
+        "attempts": run.attempts,
+        "worker": run.worker or None,
+        **{name: getattr(told, name).ToJsonString() if told.HasField(name) else None for name in times},
+        "error": run.error or None,
+    }
+
+
+async def retry_run(client_of: ClientOf, run_id: str) -> None:
+    """Let a failed run be tried again. `run_id` as `job_runs` gives it. Raises RemoteError, ValueError."""
+    job_id, _, nominal_time = run_id.partition("@")
+    service, _, job = job_id.partition(".")
+    request = job_pb2.RetryRequest(job=job)
+    request.nominal_time.FromJsonString(nominal_time)
+    client = client_of(service)
+    await client.call(client.stub(job_pb2_grpc.JobServiceStub).Retry, request, principal=feed_principal("operator"))
+
+
+async def start_job(client_of: ClientOf, job_id: str) -> str:
+    """Do a job now, beside its times; the id of the run. Raises RemoteError."""
+    service, _, job = job_id.partition(".")
+    request = job_pb2.StartRequest(job=job)
+    request.nominal_time.FromDatetime(datetime.now(UTC))
+    client = client_of(service)
+    await client.call(client.stub(job_pb2_grpc.JobServiceStub).Start, request, principal=feed_principal("operator"))
+    return f"{job_id}@{request.nominal_time.ToJsonString()}"

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from prometheus_client import Counter
 
 from chassis.database import Database, Tx, Unavailable
+from chassis.jobs.job import Firing
 from chassis.principal import Call
 from chassis.unit_of_work import OwnWork, UnitOfWork
 from contexts.payroll.domain.payroll_run import LEASE_S
@@ -24,7 +25,7 @@ REMINDERS = Counter(
 log = structlog.get_logger(__name__)
 
 EVERY_S = 5.0
-TIDY_EVERY_S = 60.0
+TIDY_MINUTES = 5
 PROCESS = "process:payroll-reminders"
 MOST_BATCHES = 100  # of one tenant before the next has its turn
 
@@ -72,17 +73,12 @@ class Reminders:
         REMINDERS.inc(asked)
         return asked
 
-    async def run_tidying(self) -> None:
-        """Delete what old attempts left, every minute. For `Lifecycle.spawn`."""
-        while True:
-            await asyncio.sleep(TIDY_EVERY_S)
-            try:
-                for tenant_id in await self._outdated(self._database):
-                    for _ in range(MOST_BATCHES):
-                        if not await self._serve(tenant_id, tidy):
-                            break
-            except Unavailable as error:
-                log.warning("payroll tidying waits for its database", error=type(error).__name__)
+    async def tidy(self, firing: Firing) -> None:
+        """Delete what old attempts left. For a Job. Raises Unavailable."""
+        for tenant_id in await self._outdated(self._database):
+            for _ in range(MOST_BATCHES):
+                if not await self._serve(tenant_id, tidy):
+                    break
 
     async def _serve(self, tenant_id: TenantId, handler: Callable[[Any], Awaitable[int]]) -> int:
         return await self._own.run(tenant_id, "muster.payroll.v1/Reminders", handler)
