@@ -13,6 +13,7 @@ from application.edge import document, documentation, health
 from application.edge.application import Application
 from application.edge.calls import Calls
 from application.edge.gate import Gate
+from application.edge.hedged import HEDGED
 from application.edge.routes import Routes
 from application.edge.tenants import Tenants
 from application.events import stream
@@ -156,7 +157,7 @@ async def serve(settings: Settings, listener: Listener, beside: Beginning | None
 
     Raises KeyFileProblem, SettingsProblem, OSError for a port taken.
     """
-    channels = Channels(settings, Signer.open(settings))
+    channels = Channels(settings, Signer.open(settings), hedged=HEDGED)
     fast_path = fast_path_of(settings)
     app = create_app(settings, channels.to)
     processes = Processes(channels.to, fast_path, app.state.admission.lull)

@@ -72,6 +72,8 @@ class Settings:
     concurrent_calls: int = 256  # inner calls in flight per data service, of one method at most three quarters
     calls_in_flight: int = 128  # inner calls that one process makes of one data service at once; more wait their turn
     calls_waiting: int = 1024  # for their turn; more are refused
+    hedging: bool = True  # reads that take unusually long are asked of a second replica
+    breaker: bool = True  # calls of a data service that is gone fail at once
     message_bytes: int = 4 * 1024 * 1024
     http_listener: Listener = field(default=Listener("127.0.0.1", 8080))
     metrics_listener: Listener | None = None  # None: not served
@@ -200,6 +202,8 @@ class _Reader:
             connection_age_s=self._seconds("CONNECTION_AGE_S", default.connection_age_s, 0, 86_400),
             calls_in_flight=self._count("CALLS_IN_FLIGHT", default.calls_in_flight, 1, 10_000),
             calls_waiting=self._count("CALLS_WAITING", default.calls_waiting, 0, 100_000),
+            hedging=self._take("HEDGING", _switch, default.hedging, "on or off"),
+            breaker=self._take("BREAKER", _switch, default.breaker, "on or off"),
             message_bytes=self._count("MESSAGE_BYTES", default.message_bytes, 64 * 1024, 64 * 1024 * 1024),
             http_listener=self._take("HTTP_LISTEN", Listener.parse, default.http_listener, "host:port or unix:/path"),
             metrics_listener=self._take("METRICS_LISTEN", Listener.parse, default.metrics_listener, "host:port"),

@@ -27,6 +27,10 @@ SERVER_IN_FLIGHT = Gauge("muster_rpc_server_in_flight", "Inner calls being serve
 SERVER_REFUSED = Counter(
     "muster_rpc_server_refused_total", "Inner calls turned away because no place was free for their method", ("method",)
 )
+RETRIES = Counter("muster_rpc_client_retries_total", "Attempts beyond the first of inner calls", ("service",))
+HEDGES = Counter("muster_rpc_client_hedges_total", "Reads with a second copy, by which copy won", ("method", "won"))
+BREAKER_OPEN = Gauge("muster_rpc_breaker_open", "1 while calls of the service fail at once", ("service",))
+BREAKER_OPENED = Counter("muster_rpc_breaker_opened_total", "How often calls began to fail at once", ("service",))
 CALLS_REFUSED = Counter(
     "muster_rpc_client_refused_total", "Inner calls not made: why is queue (too many wait) or breaker (it is open)",
     ("service", "why"),

@@ -7,6 +7,7 @@ from envoy.config.core.v3 import (
     address_pb2,
     base_pb2,
     config_source_pb2,
+    extension_pb2,
     health_check_pb2,
     protocol_pb2,
 )
@@ -15,6 +16,11 @@ from envoy.config.listener.v3 import api_listener_pb2, listener_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3 import (
+    client_side_weighted_round_robin_pb2,
+)
+from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_pb2
+from envoy.extensions.load_balancing_policies.wrr_locality.v3 import wrr_locality_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf import any_pb2, duration_pb2, wrappers_pb2
 from google.protobuf.message import Message
@@ -26,7 +32,7 @@ RouteConfiguration = Callable[[Mapping[str, Sequence[str]]], route_pb2.RouteConf
 
 EDGE = "edge"
 
-RETRIES = 3  # the same four attempts as chassis.rpc.channels.SERVICE_CONFIG makes
+RETRIES = 3
 CONNECT_S = 0.5
 CHECK_EVERY_S = 1.0
 CHECK_WITHIN_S = 0.5
@@ -42,7 +48,8 @@ RESERVED = 4  # what matters most may use so many times the places that the rest
 def listener(service: str) -> listener_pb2.Listener:
     """What a gRPC client asks for `xds:///service`: one route to the cluster of that name, UNAVAILABLE tried again.
 
-    gRPC takes no throttling of retries from xDS; the attempts are bounded by RETRIES, the calls by the cluster.
+    gRPC takes no throttling of retries from xDS; our own clients ignore these and make theirs within a budget
+    (chassis.rpc.sending).
     """
     retry = route_components_pb2.RetryPolicy(
         retry_on="unavailable",
@@ -100,6 +107,7 @@ def cluster(service: str, protocol: Wire) -> cluster_pb2.Cluster:
                 connection_keepalive=protocol_pb2.KeepaliveSettings(interval=_seconds(10), timeout=_seconds(2))
             )
         )
+        found.load_balancing_policy.CopyFrom(_weighted())
     packed = found.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
     packed.CopyFrom(_any(options))
     return found
@@ -138,6 +146,28 @@ def _breakers() -> circuit_breaker_pb2.CircuitBreakers:
             for priority, times in ((base_pb2.DEFAULT, 1), (base_pb2.HIGH, RESERVED))
         ]
     )
+
+
+def _weighted() -> cluster_pb2.LoadBalancingPolicy:
+    """In turns, less often to replicas that report that they are slow (chassis.rpc.load_report)."""
+    weighted = client_side_weighted_round_robin_pb2.ClientSideWeightedRoundRobin(
+        blackout_period=_seconds(0), weight_update_period=_seconds(1), weight_expiration_period=_seconds(180)
+    )
+    picking = cluster_pb2.LoadBalancingPolicy(
+        policies=[
+            _policy("client_side_weighted_round_robin", weighted),
+            _policy("round_robin", round_robin_pb2.RoundRobin()),
+        ]
+    )
+    by_locality = _policy("wrr_locality", wrr_locality_pb2.WrrLocality(endpoint_picking_policy=picking))
+    return cluster_pb2.LoadBalancingPolicy(policies=[by_locality])
+
+
+def _policy(name: str, config: Message) -> cluster_pb2.LoadBalancingPolicy.Policy:
+    extension = extension_pb2.TypedExtensionConfig(
+        name=f"envoy.load_balancing_policies.{name}", typed_config=_any(config)
+    )
+    return cluster_pb2.LoadBalancingPolicy.Policy(typed_extension_config=extension)
 
 
 def _health_check(service: str, protocol: Wire) -> health_check_pb2.HealthCheck:

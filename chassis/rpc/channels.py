@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import grpc
@@ -17,7 +17,7 @@ from chassis.assertion import METADATA_KEY, Signer
 from chassis.mesh.clients import prepare_xds
 from chassis.principal import Principal
 from chassis.rpc.error_map import METADATA_BYTES, OK, RemoteError, Trouble, code_of, remote_error
-from chassis.rpc.places import Turns
+from chassis.rpc.sending import Metadata, Sender
 from chassis.settings import Settings
 from chassis.telemetry import CLIENT_SECONDS, span, traceparent, tracing_on
 
@@ -29,25 +29,21 @@ REQUEST_ID_KEY = "x-request-id"
 TRACE_KEY = "traceparent"
 REPLAYED_KEY = "muster-replayed"
 
-# Every call may be repeated: reads change nothing and writes carry a request id. A deadline stands on each call, never
-# here: grpcio cuts `methodConfig.timeout` about a second short (grpc/grpc#34547). Throttling keeps attempts below 1.1
-# per request once a service is down.
+# Each replica tells how slow it is (chassis.rpc.load_report), and is sent so much less. No retries: chassis.rpc.sending
+# makes them. A deadline stands on each call, never here: grpcio cuts `methodConfig.timeout` about a second short
+# (grpc/grpc#34547).
 SERVICE_CONFIG = json.dumps(
     {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "methodConfig": [
+        "loadBalancingConfig": [
             {
-                "name": [{}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.02s",
-                    "maxBackoff": "0.5s",
-                    "backoffMultiplier": 3,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.1},
+                "weighted_round_robin": {
+                    "blackoutPeriod": "0s",
+                    "weightUpdatePeriod": "1s",
+                    "weightExpirationPeriod": "180s",
+                }
+            },
+            {"round_robin": {}},
+        ]
     }
 )
 
@@ -88,15 +84,26 @@ def spending(seconds: float, trace_id: str = "", *, afresh: bool = False) -> Ite
 class Client:
     """The calls to one data service, over one long-lived channel.
 
+    Every call may be repeated: it changes nothing, carries its request id, or does no harm when it is done twice.
+
     Invariants: each call has a deadline, within the budget of the request that it serves; a failure is a RemoteError.
     """
 
-    def __init__(self, service: str, channel: grpc.aio.Channel, signer: Signer, settings: Settings) -> None:
+    def __init__(
+        self,
+        service: str,
+        channel: grpc.aio.Channel,
+        signer: Signer,
+        settings: Settings,
+        hedged: Collection[str] = (),
+    ) -> None:
+        """`hedged`: the reads that may be sent twice, as "package.Service/Method"."""
         self.service = service
         self._channel = channel
         self._signer = signer
         self._default_timeout_s = settings.request_deadline_s
-        self._turns = Turns(service, settings.calls_in_flight, settings.calls_waiting)
+        self._sender = Sender(service, settings)
+        self._hedged = frozenset(hedged)
         self._labels: dict[Any, str] = {}
 
     def stub(self, make: Callable[[grpc.aio.Channel], Stub]) -> Stub:
@@ -122,21 +129,15 @@ class Client:
         try:
             timeout = self._timeout(timeout_s, started)
             metadata = self._metadata(label, request, principal, request_id, fingerprint)
-            await self._turns.take(label, started + timeout)
-            try:
-                timeout = started + timeout - loop.time()
-                if tracing_on():
-                    with span(label):
-                        running = method(request, timeout=timeout, metadata=(*metadata, (TRACE_KEY, traceparent())))
-                        answer = await running
-                else:
-                    running = method(request, timeout=timeout, metadata=metadata)
-                    answer = await running
-            finally:
-                self._turns.give(label)
+            if tracing_on():
+                with span(label):
+                    metadata = (*metadata, (TRACE_KEY, traceparent()))
+                    running, answer = await self._send(method, request, metadata, label, started + timeout)
+            else:
+                running, answer = await self._send(method, request, metadata, label, started + timeout)
             if request_id is not None:
                 await self._note_replay(running)
-            return answer
+            return cast(Response, answer)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             raise remote_error(error) from error
@@ -163,12 +164,11 @@ class Client:
         try:
             timeout = self._timeout(timeout_s, started)
             metadata = self._metadata(label, request, principal, None, None)
-            await self._turns.take(label, started + timeout)
-            try:
-                async for answer in method(request, timeout=started + timeout - loop.time(), metadata=metadata):
+            deadline = started + timeout
+            answers = self._sender.stream(method, request, metadata, label=label, deadline=deadline)
+            async with aclosing(answers):
+                async for answer in answers:
                     yield answer
-            finally:
-                self._turns.give(label)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             raise remote_error(error) from error
@@ -177,6 +177,12 @@ class Client:
             raise
         finally:
             CLIENT_SECONDS.labels(label, code).observe(loop.time() - started)
+
+    async def _send(
+        self, method: Any, request: Message, metadata: Metadata, label: str, deadline: float
+    ) -> tuple[Any, Any]:
+        hedged = label in self._hedged
+        return await self._sender.send(method, request, metadata, label=label, deadline=deadline, hedged=hedged)
 
     def _timeout(self, asked: float | None, now: float) -> float:
         budget = _budget.get()
@@ -189,7 +195,7 @@ class Client:
 
     def _metadata(
         self, label: str, request: Message, principal: Principal, request_id: UUID | None, fingerprint: bytes | None
-    ) -> tuple[tuple[str, str], ...]:
+    ) -> Metadata:
         if request_id is None:
             token = self._signer.for_read(principal, self.service)
         else:
@@ -197,7 +203,7 @@ class Client:
                 fingerprint = sha256(label.encode() + request.SerializeToString(deterministic=True)).digest()
             token = self._signer.for_write(principal, self.service, request_id, fingerprint)
         budget = _budget.get()
-        metadata: tuple[tuple[str, str], ...] = ((METADATA_KEY, token),)
+        metadata: Metadata = ((METADATA_KEY, token),)
         if budget is not None and budget.trace_id:
             metadata += ((REQUEST_ID_KEY, budget.trace_id),)
         parent = traceparent()
@@ -226,8 +232,19 @@ class Client:
 class Channels:
     """The clients of one process, one channel per data service (many channels to one service do not balance)."""
 
-    def __init__(self, settings: Settings, signer: Signer, addresses: Mapping[str, str] | None = None) -> None:
-        """`addresses` by service name go before those of the settings (the embedded form learns them at its start)."""
+    def __init__(
+        self,
+        settings: Settings,
+        signer: Signer,
+        addresses: Mapping[str, str] | None = None,
+        *,
+        hedged: Collection[str] = (),
+    ) -> None:
+        """`addresses` by service name go before those of the settings (the embedded form learns them at its start).
+
+        `hedged`: the reads that may be sent twice, as "package.Service/Method".
+        """
+        self._hedged = hedged
         self._settings = settings
         self._signer = signer
         self._addresses = dict(addresses or {})
@@ -243,7 +260,7 @@ class Channels:
                 prepare_xds(self._settings)
             channel = grpc.aio.insecure_channel(address, options=self._options())
             self._channels.append(channel)
-            client = Client(service, channel, self._signer, self._settings)
+            client = Client(service, channel, self._signer, self._settings, self._hedged)
             self._clients[service] = client
         return client
 
@@ -257,7 +274,7 @@ class Channels:
     def _options(self) -> list[tuple[str, Any]]:
         return [
             ("grpc.service_config", SERVICE_CONFIG),
-            ("grpc.enable_retries", 1),
+            ("grpc.enable_retries", 0),  # nor those that an xDS route would ask for
             ("grpc.max_receive_message_length", self._settings.message_bytes),
             ("grpc.max_send_message_length", self._settings.message_bytes),
             ("grpc.max_metadata_size", METADATA_BYTES),

@@ -13,6 +13,8 @@ from grpc_status import rpc_status  # type: ignore[import-untyped]
 from chassis.assertion import ALL_TENANTS, METADATA_KEY, AssertionRefused, Verifier
 from chassis.principal import Call, begin
 from chassis.rpc.error_map import OK, InvalidRequest, RemoteError, Trouble, Unauthenticated, code_of, kind_of, status_of
+from chassis.rpc.load_report import KEY as LOAD_KEY
+from chassis.rpc.load_report import LoadReport
 from chassis.rpc.places import Places
 from chassis.rpc.validation import validate
 from chassis.telemetry import (
@@ -37,6 +39,8 @@ REQUEST_ID_KEY = "x-request-id"
 TRACE_KEY = "traceparent"
 REPLAYED_KEY = "muster-replayed"
 _LONGEST_TRACE_ID = 128
+_OUR_FAULT = frozenset(code_of(kind).name for kind in (Trouble.UNAVAILABLE, Trouble.TIMEOUT, Trouble.INTERNAL))
+_GONE, _REFUSED = code_of(Trouble.CANCELLED).name, code_of(Trouble.UNAUTHENTICATED).name
 
 
 class NoPlace(RemoteError):
@@ -62,6 +66,7 @@ class Interceptor:
         self, name: str, verifier: Verifier, *, longest_s: float, across_tenants: Sequence[str], places: int
     ) -> None:
         self._places = Places(places)
+        self._load = LoadReport()
         self._verifier = verifier
         self._longest_s = longest_s
         self._across_tenants = frozenset(across_tenants)
@@ -118,10 +123,16 @@ class Interceptor:
         self._places.take(method)
         self._in_flight.inc()
 
-    def ended(self, method: str) -> None:
-        """Give it back."""
+    def ended(self, method: str, seconds: float, code: str) -> None:
+        """Give it back; the call took so long and was answered so."""
         self._places.give(method)
         self._in_flight.dec()
+        if code != _REFUSED:
+            self._load.ended(seconds, failed=code in _OUR_FAULT, cut_off=code == _GONE)
+
+    def report(self, now: float) -> tuple[tuple[str, bytes], ...]:
+        """What this answer tells the client of the server's load, if it is its turn."""
+        return ((LOAD_KEY, bytes(self._load)),) if self._load.due(now) else ()
 
 
 class _Served:
@@ -151,17 +162,21 @@ class _Served:
                             answer = await behaviour(request, context)
                     else:
                         answer = await behaviour(request, context)
+                trailing: tuple[tuple[str, str | bytes], ...] = self._interceptor.report(started)
                 if replayed.get():
-                    context.set_trailing_metadata(((REPLAYED_KEY, "1"),))
+                    trailing += ((REPLAYED_KEY, "1"),)
+                if trailing:
+                    context.set_trailing_metadata(trailing)
                 return answer
             except BaseException as error:
                 code = code_of(kind_of(error)).name
                 await self._refuse(error, context)
                 raise
             finally:
+                seconds = loop.time() - started
                 if placed:
-                    self._interceptor.ended(self._operation)
-                self._observe(code, loop.time() - started)
+                    self._interceptor.ended(self._operation, seconds, code)
+                self._observe(code, seconds)
 
         return serve
 
@@ -186,9 +201,10 @@ class _Served:
                 await self._refuse(error, context)
                 raise
             finally:
+                seconds = loop.time() - started
                 if placed:
-                    self._interceptor.ended(self._operation)
-                self._observe(code, loop.time() - started)
+                    self._interceptor.ended(self._operation, seconds, code)
+                self._observe(code, seconds)
 
         return serve
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -62,7 +62,8 @@ async def embedded(settings: Settings, listener: Listener | None = None) -> Asyn
     with held(settings.data_dir):
         prepare_secrets(settings)
         async with Lifecycle(grace_s=settings.grace_s) as lifecycle:
-            settings = await start_services(lifecycle, settings)
+            # One replica of each: a second copy of a read would only cost.
+            settings = replace(await start_services(lifecycle, settings), hedging=False)
             edge = await lifecycle.start(_edge(settings, listener or settings.http_listener))
             state = settings.data_dir / STATE_FILE
             state.write_bytes(
