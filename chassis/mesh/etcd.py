@@ -12,6 +12,7 @@ from aetcd import rpc
 from chassis.mesh.registry import (
     GRACE_S,
     MOST_INSTANCES,
+    REGISTERED,
     TTL_S,
     Belief,
     Instance,
@@ -119,17 +120,19 @@ class _Registered:
 
     async def keep(self) -> None:
         """Take a lease, hold it, and begin again whenever it is lost."""
-        away = False
+        away, registered = False, REGISTERED.labels(self._instance.service)
         while True:
             try:
                 async with self._registry.connected() as channel:
                     await self._take(channel)
+                    registered.set(1)
                     log.info("registered", service=self._instance.service, address=self._instance.address)
                     away = False
                     while True:
                         await asyncio.sleep(self._registry.ttl_s / 3)
                         await self._renew(channel)
             except (grpc.aio.AioRpcError, _Gone) as error:
+                registered.set(0)
                 if not away:
                     log.warning("not registered now, trying again", service=self._instance.service, error=_told(error))
                 away = True

@@ -14,6 +14,7 @@ import structlog
 from chassis.mesh.registry import (
     GRACE_S,
     MOST_INSTANCES,
+    REGISTERED,
     TTL_S,
     Belief,
     Instance,
@@ -63,7 +64,7 @@ class FileRegistry:
             await kept.close()
 
     async def _keep(self, instance: Instance) -> None:
-        told = False
+        told, registered = False, REGISTERED.labels(instance.service)
         with contextlib.suppress(OSError):
             await asyncio.to_thread(self._sweep)
         while True:
@@ -72,7 +73,9 @@ class FileRegistry:
                 # Not in a thread, which could write once more after the farewell.
                 self._write(instance)
                 told = False
+                registered.set(1)
             except OSError as error:
+                registered.set(0)
                 if not told:
                     log.warning("cannot register in this folder", folder=str(self._folder), error=error.strerror)
                 told = True

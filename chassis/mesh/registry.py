@@ -9,8 +9,13 @@ from typing import Any, Literal, Protocol, cast
 
 import orjson
 import structlog
+from prometheus_client import Gauge
 
 log = structlog.get_logger(__name__)
+
+REGISTERED = Gauge(
+    "muster_mesh_registered", "Whether this process was in the registry when it last looked", ("service",)
+)
 
 TTL_S = 3.0
 """A process that gives no sign of life for so long is no longer in the registry."""

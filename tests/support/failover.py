@@ -7,27 +7,32 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import grpc
 from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis.assertion import Signer, prepare_keys
+from chassis.mesh.clients import prepare_xds
 from chassis.mesh.registry import TTL_S, open_registry
 from chassis.principal import Principal
 from chassis.rpc.channels import Channels
-from chassis.rpc.error_map import RemoteError
+from chassis.rpc.error_map import RemoteError, remote_error
 from chassis.settings import Settings
 from kernel.ids import TenantId
 from tests.support.deployment import Part
 from tests.support.mesh import addresses, watching
 from tests.support.servers import PrivateEtcd, free_port
 from tests.support.stand_in import METHOD
+
+if TYPE_CHECKING:
+    Where = grpc.aio.UnaryUnaryMultiCallable[StringValue, StringValue]
 
 WORKERS = 8
 PAUSE_S = 0.01
@@ -112,9 +117,16 @@ class Mesh:
             request_deadline_s=DEADLINE_S,
         )
 
-    def caller(self, channels: type[Channels] = Channels) -> "Caller":
-        """A client of its own."""
-        caller = Caller(channels(self.settings, Signer.open(self.settings)))
+    def caller(self) -> "Caller":
+        """A client as the parts have it."""
+        caller = Caller(Channels(self.settings, Signer.open(self.settings)))
+        self._callers.append(caller)
+        return caller
+
+    def careless(self, *options: tuple[str, Any]) -> "Careless":
+        """A client of bare gRPC, which tries again only if an option says so."""
+        prepare_xds(self.settings)
+        caller = Careless(Channels(self.settings, Signer.open(self.settings)), options)
         self._callers.append(caller)
         return caller
 
@@ -187,6 +199,7 @@ class Caller:
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
+        self._stubs: dict[str, Where] = {}
         self._principal = Principal(TenantId(uuid4()), "process:test", frozenset({"auditor"}))
 
     async def close(self) -> None:
@@ -196,18 +209,10 @@ class Caller:
     async def call(self, service: str = "orders", say: str = "x") -> int:
         """One call; the port that answered. Raises RemoteError."""
         client = self._channels.to(service)
-        where = self._stub(service)
-        answer = await client.call(where, StringValue(value=say), principal=self._principal)
+        if service not in self._stubs:
+            self._stubs[service] = client.stub(where_of)
+        answer = await client.call(self._stubs[service], StringValue(value=say), principal=self._principal)
         return int(answer.value.rpartition(":")[2])
-
-    def _stub(self, service: str) -> "grpc.aio.UnaryUnaryMultiCallable[StringValue, StringValue]":
-        return self._channels.to(service).stub(
-            lambda channel: channel.unary_unary(
-                METHOD,
-                request_serializer=StringValue.SerializeToString,
-                response_deserializer=StringValue.FromString,
-            )
-        )
 
     async def serves(self, *ports: int, service: str = "orders", within_s: float = STARTED_S) -> None:
         """Wait until exactly these replicas answer. Raises TimeoutError."""
@@ -247,6 +252,41 @@ class Caller:
         finally:
             done.set()
             await asyncio.gather(*workers)
+
+
+class Careless(Caller):
+    """The planted bug: a client without what our channels and clients add to gRPC.
+
+    Invariants: `options` are all that its channel has.
+    """
+
+    def __init__(self, channels: Channels, options: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(channels)
+        self._options = [*options, ("grpc.use_local_subchannel_pool", 1)]
+        self._bare: grpc.aio.Channel | None = None
+
+    async def close(self) -> None:
+        """Close its channel."""
+        if self._bare is not None:
+            await self._bare.close()
+        await super().close()
+
+    async def call(self, service: str = "orders", say: str = "x") -> int:
+        """One call of `orders`, with a deadline and nothing else."""
+        if self._bare is None:
+            self._bare = grpc.aio.insecure_channel(f"xds:///{service}", options=self._options)
+        try:
+            answer = await where_of(self._bare)(StringValue(value=say), timeout=DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            raise remote_error(error) from error
+        return int(answer.value.rpartition(":")[2])
+
+
+def where_of(channel: grpc.aio.Channel) -> "Where":
+    """The one method of a stand-in."""
+    return channel.unary_unary(
+        METHOD, request_serializer=StringValue.SerializeToString, response_deserializer=StringValue.FromString
+    )
 
 
 async def measured(mesh: Mesh, act: "Act", *callers: Caller) -> list[Outcome]:

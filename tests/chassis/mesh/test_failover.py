@@ -3,14 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import grpc
 import pytest
 
 from chassis.mesh.etcd import EtcdRegistry
 from chassis.mesh.registry import open_registry
-from chassis.rpc.channels import Channels
 from chassis.rpc.error_map import RemoteError
 from tests.support.failover import (
     DEADLINE_S,
@@ -31,19 +29,7 @@ from tests.support.mesh import GENEROUS_S, addresses, delete_everything, watchin
 pytestmark = pytest.mark.second_process
 
 
-class WithoutRetries(Channels):
-    """The planted bug: a call that meets a dead replica is lost."""
-
-    def _options(self) -> list[tuple[str, Any]]:
-        kept = [option for option in super()._options() if option[0] != "grpc.enable_retries"]
-        return [*kept, ("grpc.enable_retries", 0)]
-
-
-class WithoutPings(Channels):
-    """The planted bug: nobody notices a peer that hangs."""
-
-    def _options(self) -> list[tuple[str, Any]]:
-        return [option for option in super()._options() if "keepalive" not in option[0] and "ping" not in option[0]]
+NO_RETRIES = ("grpc.enable_retries", 0)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +42,7 @@ async def mesh() -> AsyncIterator[Mesh]:
 
 
 async def test_a_killed_replica_fails_no_call(mesh: Mesh) -> None:
-    [ours, careless] = await measured(mesh, replica_killed, mesh.caller(), mesh.caller(WithoutRetries))
+    [ours, careless] = await measured(mesh, replica_killed, mesh.caller(), mesh.careless(NO_RETRIES))
 
     assert ours.failures == []
     assert ours.worst_s < DEADLINE_S / 2
@@ -74,14 +60,14 @@ async def test_a_replica_restarted_within_its_lease_is_one_entry_and_fails_no_ca
 
 
 async def test_a_replica_that_drains_fails_no_call_even_without_retries(mesh: Mesh) -> None:
-    [ours, careless] = await measured(mesh, replica_drained, mesh.caller(), mesh.caller(WithoutRetries))
+    [ours, careless] = await measured(mesh, replica_drained, mesh.caller(), mesh.careless(NO_RETRIES))
 
     assert ours.failures == []
     assert careless.failures == []
 
 
 async def test_a_frozen_replica_is_noticed_and_fails_no_call(mesh: Mesh) -> None:
-    [ours, careless] = await measured(mesh, replica_frozen, mesh.caller(), mesh.caller(WithoutPings))
+    [ours, careless] = await measured(mesh, replica_frozen, mesh.caller(), mesh.careless())
 
     assert ours.failures == []
     assert ours.worst_s < FROZEN_S
