@@ -5,7 +5,6 @@ import contextlib
 import re
 import sqlite3
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +19,7 @@ from sqlalchemy.engine import URL, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis.bulk_insert import Blob, BulkInserts, blob_literal
+from chassis.write_turns import Turns, Writer
 
 T = TypeVar("T")
 Check = Callable[[str], None]
@@ -27,7 +27,10 @@ Check = Callable[[str], None]
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
 FEW_ROWS = 10  # that are inserted without a thread
-CHECKPOINT_S = 1.0  # what was committed moves from the log to the file at most so often, beside the writer
+CHECKPOINT_S = 5.0  # what was committed moves from the log to the file at most so often, beside the writer,
+CHECKPOINT_ROWS = 5_000  # or once so many rows were added: the disk is busy with it meanwhile, and commits wait longer
+WRITER_CACHE_KIB, READER_CACHE_KIB = 32_768, 8_192  # pages kept in memory; SQLite's own 2 MiB hold no index of a year
+BUSY_WAIT_MS = 5_000
 LONGEST_LOG_PAGES = 16_384  # 64 MiB; a log that grew so long is moved by the writer itself
 SHORT_STEPS = 5_000  # of SQLite's virtual machine, a millisecond or so: what may run without a thread
 LOCK_WAIT_S = 2
@@ -94,8 +97,11 @@ def _answer(result: sa.CursorResult[Any]) -> Answer:
 class Connection(Protocol):
     """One connection, in the hands of one task."""
 
-    async def run(self, statement: Any, values: Any) -> Answer:
-        """Execute one statement (executemany for a list of values). Raises Duplicate, Contention, Unavailable."""
+    async def run(self, statement: Any, values: Any, *, brief: bool = False) -> Answer:
+        """Execute one statement (executemany for a list of values). Raises Duplicate, Contention, Unavailable.
+
+        `brief`: a change that reaches a few rows by their keys.
+        """
         ...
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
@@ -112,7 +118,9 @@ class Engine(Protocol):
 
     def reading(self, deadline: float | None) -> contextlib.AbstractAsyncContextManager[Connection]: ...
 
-    def writing(self, deadline: float | None) -> contextlib.AbstractAsyncContextManager[Connection]: ...
+    def writing(
+        self, deadline: float | None, *, together: bool = False
+    ) -> contextlib.AbstractAsyncContextManager[Connection]: ...
 
     async def now(self) -> datetime: ...
 
@@ -163,40 +171,6 @@ def _refuse_old(started: float, oldest_s: float) -> None:
 # ------------------------------------------------------------------------------------------------ SQLite
 
 
-class _Turns:
-    """First come, first served: who waits leaves the queue when cancelled."""
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        if self._free:
-            self._free -= 1
-        else:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._queue.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
-                    self._pass_on()
-                raise
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._queue:
-            waiter = self._queue.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._free += 1
-
-
 class _SqliteConnection:
     """A connection whose short statements run where they are awaited, and all others in a thread.
 
@@ -207,6 +181,7 @@ class _SqliteConnection:
     """
 
     def __init__(self, engine: sa.Engine, inserts: BulkInserts, threads: ThreadPoolExecutor) -> None:
+        self.rows_added = 0
         self._inserts = inserts
         self._threads = threads
         self._connection = engine.connect()
@@ -214,7 +189,7 @@ class _SqliteConnection:
         assert isinstance(driver, sqlite3.Connection)
         self._driver = driver
 
-    async def run(self, statement: Any, values: Any) -> Answer:
+    async def run(self, statement: Any, values: Any, *, brief: bool = False) -> Answer:
         def run() -> Answer:
             return _answer(self._connection.execute(statement, values))
 
@@ -224,7 +199,8 @@ class _SqliteConnection:
                     return self._short(run)
                 except _Long:
                     return await self.call(run)
-            return run() if statement.is_insert and not isinstance(values, list) else await self.call(run)
+            short = brief or (statement.is_insert and not isinstance(values, list))
+            return run() if short else await self.call(run)
         except exc.DBAPIError as error:
             raise translated(error) from error
 
@@ -244,6 +220,7 @@ class _SqliteConnection:
         def insert() -> None:
             self._connection.exec_driver_sql(*self._inserts.statement(table, rows, same))
 
+        self.rows_added += len(rows)
         try:
             if len(rows) <= FEW_ROWS:
                 insert()
@@ -268,15 +245,44 @@ class _SqliteConnection:
                 future.exception()
             raise
 
-    def begin(self) -> None:
-        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+    async def begin(self) -> None:
+        # Nobody else writes to the file, but an operator's tool may; then a thread waits for it.
+        try:
+            self._driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            await self.call(self._begin_patiently)
 
-    def commit(self) -> None:
-        self._driver.commit()
-        self._connection.commit()
+    def _begin_patiently(self) -> None:
+        self._driver.execute(f"PRAGMA busy_timeout={BUSY_WAIT_MS}")
+        try:
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            self._driver.execute("PRAGMA busy_timeout=0")
+
+    def mark(self) -> None:
+        self._driver.execute("SAVEPOINT command")
+
+    def keep(self) -> None:
+        self._driver.execute("RELEASE command")
+
+    def undo(self) -> None:
+        self._driver.execute("ROLLBACK TO command")
+        self._driver.execute("RELEASE command")
+
+    async def commit(self) -> None:
+        def commit() -> None:
+            self._driver.commit()
+            self._connection.commit()
+
+        await self.call(commit)
 
     def rollback(self) -> None:
+        self._driver.rollback()
         self._connection.rollback()
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._driver.in_transaction
 
     def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
         work(self._connection)
@@ -303,17 +309,20 @@ class SqliteEngine:
     """
 
     def __init__(self, url: URL, check: Check, *, synchronous: str, oldest_write_s: float) -> None:
-        self._oldest_write_s = oldest_write_s
         url = url.set(drivername="sqlite+pysqlite")
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         self._reads = self._engine(url, check, query_only=True, synchronous=synchronous)
         self._writes = self._engine(url, check, query_only=False, synchronous=synchronous)
         self._inserts = BulkInserts(self._writes.dialect)
         self._threads = ThreadPoolExecutor(SQLITE_READERS + 2, thread_name_prefix="sqlite")
-        self._read_turns, self._write_turns = _Turns(SQLITE_READERS), _Turns(1)
+        self._read_turns = Turns(SQLITE_READERS)
         self._idle: list[_SqliteConnection] = []
-        self._writer: _SqliteConnection | None = None
-        self._writing_since: datetime | None = None
+        self._writer = Writer(
+            lambda: self._connection(self._writes),
+            check=lambda began: _refuse_old(began, oldest_write_s),
+            lost=lambda: Unavailable("the transaction that it shared was undone"),
+            committed=self._move_log,
+        )
         self._checkpointer: _SqliteConnection | None = None
         self._checkpoint: asyncio.Future[None] | None = None
         self._checkpoint_due = 0.0
@@ -329,7 +338,8 @@ class SqliteEngine:
             for pragma in (
                 "journal_mode=WAL",
                 f"synchronous={synchronous}",
-                "busy_timeout=5000",
+                f"busy_timeout={BUSY_WAIT_MS if query_only else 0}",
+                f"cache_size=-{READER_CACHE_KIB if query_only else WRITER_CACHE_KIB}",
                 "foreign_keys=ON",
                 f"query_only={'ON' if query_only else 'OFF'}",
                 f"wal_autocheckpoint={LONGEST_LOG_PAGES}",
@@ -352,29 +362,23 @@ class SqliteEngine:
                 self._idle.append(connection)
 
     @asynccontextmanager
-    async def writing(self, deadline: float | None) -> AsyncIterator[Connection]:
-        async with self._write_turns.turn():
-            if self._writer is None:
-                self._writer = self._connection(self._writes)
-            connection = self._writer
-            started = time.monotonic()
-            self._writing_since = datetime.now(UTC)
-            try:
-                await connection.call(connection.begin)
+    async def writing(self, deadline: float | None, *, together: bool = False) -> AsyncIterator[Connection]:
+        try:
+            async with self._writer.turn(together=together) as connection:
                 yield connection
-                _refuse_old(started, self._oldest_write_s)
-                await connection.call(connection.commit)
-                self._move_log()
-            except exc.DBAPIError as error:
-                raise translated(error) from error
-            finally:
-                connection.rollback()
-                self._writing_since = None
+        except exc.DBAPIError as error:
+            raise translated(error) from error
+        except sqlite3.Error as error:
+            raise Unavailable(f"the database cannot commit now ({error})") from error
 
     def _move_log(self) -> None:
-        if time.monotonic() < self._checkpoint_due or (self._checkpoint is not None and not self._checkpoint.done()):
+        writer = self._writer.connection
+        assert writer is not None
+        due = time.monotonic() >= self._checkpoint_due or writer.rows_added >= CHECKPOINT_ROWS
+        if not due or (self._checkpoint is not None and not self._checkpoint.done()):
             return
         self._checkpoint_due = time.monotonic() + CHECKPOINT_S
+        writer.rows_added = 0
         self._checkpoint = asyncio.get_running_loop().run_in_executor(self._threads, self._moved)
 
     def _moved(self) -> None:
@@ -390,7 +394,7 @@ class SqliteEngine:
 
     async def settled(self) -> datetime:
         # What is being written has the times of its own turn, and is not to be read before it is committed.
-        return datetime.now(UTC) if self._writing_since is None else self._writing_since - _BEFORE
+        return datetime.now(UTC) if self._writer.since is None else self._writer.since - _BEFORE
 
     async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
         async with self.writing(None) as connection:
@@ -399,12 +403,13 @@ class SqliteEngine:
                 await connection.call(lambda: connection.run_sync(work))
 
     async def close(self) -> None:
+        await self._writer.settled()
         if self._checkpoint is not None:
             await asyncio.wait({self._checkpoint})
-        for connection in (*self._idle, self._writer, self._checkpointer):
+        for connection in (*self._idle, self._writer.connection, self._checkpointer):
             if connection is not None:
                 connection.close()
-        self._idle, self._writer, self._checkpointer = [], None, None
+        self._idle, self._checkpointer = [], None
         self._threads.shutdown(wait=False)
 
 
@@ -416,7 +421,7 @@ class _MySqlConnection:
         self._connection = connection
         self._inserts = inserts
 
-    async def run(self, statement: Any, values: Any) -> Answer:
+    async def run(self, statement: Any, values: Any, *, brief: bool = False) -> Answer:
         try:
             return _answer(await self._connection.execute(statement, values))
         except exc.DBAPIError as error:
@@ -468,7 +473,8 @@ class MySqlEngine:
             yield _MySqlConnection(connection, self._inserts)
 
     @asynccontextmanager
-    async def writing(self, deadline: float | None) -> AsyncIterator[Connection]:
+    async def writing(self, deadline: float | None, *, together: bool = False) -> AsyncIterator[Connection]:
+        # The server itself asks its disk once for commits that come together.
         async with self._connected(self._writes, deadline) as connection:
             started = time.monotonic()
             yield _MySqlConnection(connection, self._inserts)

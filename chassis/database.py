@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping, make_url
 
 from chassis.connections import (
+    FEW_ROWS,
     OLDEST_WRITE_S,
     USUAL_POOL,
     Answer,
@@ -27,6 +28,7 @@ from chassis.connections import (
 from kernel.ids import TenantId
 
 __all__ = [
+    "FEW_ROWS",
     "Contention",
     "Database",
     "Duplicate",
@@ -156,9 +158,12 @@ class Tx:
             statement = statement.with_for_update(read=lock is Lock.SHARE)
         return (await self._run(statement, {TENANT: self.tenant_id, **(values or {})})).only_row()
 
-    async def execute(self, statement: sa.Update | sa.Delete, values: Mapping[str, Any] | None = None) -> int:
-        """How many rows an update or delete matched. Raises Duplicate."""
-        return (await self._run(statement, {"tenant_id_": self.tenant_id, **(values or {})})).matched
+    async def execute(
+        self, statement: sa.Update | sa.Delete, values: Mapping[str, Any] | None = None, *, brief: bool = False
+    ) -> int:
+        """How many rows an update or delete matched. `brief`: it reaches a few by their keys. Raises Duplicate."""
+        values = {"tenant_id_": self.tenant_id, **(values or {})}
+        return (await self._connection.run(statement, values, brief=brief)).matched
 
     async def execute_many(self, statement: sa.Update | sa.Delete, values: Sequence[Mapping[str, Any]]) -> int:
         """The same update or delete for many bound rows; how many rows matched in all."""
@@ -206,9 +211,9 @@ class SystemTx:
             statement = statement.with_for_update(read=lock is Lock.SHARE)
         return (await self._connection.run(statement, None)).only_row()
 
-    async def execute(self, statement: Any, values: Any = None) -> int:
-        """How many rows matched. Raises Duplicate."""
-        return (await self._connection.run(statement, values)).matched
+    async def execute(self, statement: Any, values: Any = None, *, brief: bool = False) -> int:
+        """How many rows matched. `brief`: a change that reaches a few rows by their keys. Raises Duplicate."""
+        return (await self._connection.run(statement, values, brief=brief)).matched
 
 
 class Database:
@@ -248,18 +253,23 @@ class Database:
             yield Tx(connection, self._lock_row, tenant_id)
 
     @asynccontextmanager
-    async def write(self, tenant_id: TenantId, deadline: float | None = None) -> AsyncIterator[Tx]:
+    async def write(
+        self, tenant_id: TenantId, deadline: float | None = None, *, together: bool = False
+    ) -> AsyncIterator[Tx]:
         """A write transaction, committed when the block ends and rolled back when it raises.
 
+        `together`: the block is short and waits for nothing but SQL, and may share its commit with others like it.
         Raises Contention, Unavailable; Unavailable too when it is older than 5 s at its end.
         """
-        async with self._engine.writing(deadline) as connection:
+        async with self._engine.writing(deadline, together=together) as connection:
             yield Tx(connection, self._lock_row, tenant_id)
 
     @asynccontextmanager
-    async def system(self, scope: SystemScope, deadline: float | None = None) -> AsyncIterator[SystemTx]:
-        """A write transaction past the tenant builder."""
-        async with self._engine.writing(deadline) as connection:
+    async def system(
+        self, scope: SystemScope, deadline: float | None = None, *, together: bool = False
+    ) -> AsyncIterator[SystemTx]:
+        """A write transaction past the tenant builder; `together` as for `write`."""
+        async with self._engine.writing(deadline, together=together) as connection:
             with connection.unguarded(scope.reason):
                 yield SystemTx(connection)
 

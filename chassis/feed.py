@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=15)
 BATCH = 500
 UPDATE_ROWS = 100
+BRIEF_ROWS = 32  # that are numbered without a thread
 DEFAULT_LIMIT = 100
 PAGE_BYTES = 2 * 1024 * 1024
 QUIET_S = 1.0
@@ -153,7 +154,8 @@ class Sequencer:
         return len(entries)
 
     async def _assign(self) -> list[event_feed_pb2.Entry]:
-        async with self._database.system(_SCOPE) as tx:
+        # With few rows it takes part in the commit that is under way, if any.
+        async with self._database.system(_SCOPE, together=True) as tx:
             head = await tx.row(sa.select(feed_head.c.position).where(feed_head.c.id == 1), lock=Lock.UPDATE)
             if head is None:
                 with contextlib.suppress(Duplicate):
@@ -176,10 +178,10 @@ class Sequencer:
                 for index, (position, row) in enumerate(part):
                     values[f"p{index}"] = position
                     values[f"t{index}"], values[f"e{index}"] = row["tenant_id"].bytes, row["event_id"].bytes
-                await tx.execute(_positions(len(part)), values)
+                await tx.execute(_positions(len(part)), values, brief=len(part) <= BRIEF_ROWS)
             if numbered:
                 moved = sa.update(feed_head).where(feed_head.c.id == 1).values(position=numbered[-1][0])
-                await tx.execute(moved)
+                await tx.execute(moved, brief=True)
         if numbered:
             oldest = min(row["occurred_time"] for row in rows)
             self._delay.observe((self._clock.now() - oldest).total_seconds())

@@ -89,9 +89,12 @@ class Commands(Generic[U]):
         self._committed = committed
         self._in_flight = InFlight()
 
-    async def run(self, handler: Callable[[U], Awaitable[R]], answer: Callable[[R], Message]) -> Message:
+    async def run(
+        self, handler: Callable[[U], Awaitable[R]], answer: Callable[[R], Message], *, together: bool = False
+    ) -> Message:
         """The handler's result as the response message, or the stored one of a request that was served before.
 
+        A command that is short and comes often may share its commit with others like it (`together`).
         Raises what the handler raises, RequestIdMissing, RequestIdReused, RequestInFlight, Unavailable.
         """
         call = current_call()
@@ -100,7 +103,7 @@ class Commands(Generic[U]):
         async with self._in_flight.alone(call.tenant_id, call.request_id):
             for tries_left in reversed(range(MAX_TRIES)):
                 try:
-                    return await self._once(call, handler, answer)
+                    return await self._once(call, handler, answer, together)
                 except (DomainError, Duplicate):
                     # Another process may have served this very request meanwhile: then its answer is the answer.
                     before = await self._answered(call)
@@ -114,8 +117,10 @@ class Commands(Generic[U]):
                         await asyncio.sleep(random.uniform(0.001, 0.02))
         raise AssertionError("unreachable")
 
-    async def _once(self, call: Call, handler: Callable[[U], Awaitable[R]], answer: Callable[[R], Message]) -> Message:
-        async with self._database.write(call.tenant_id, call.deadline) as tx:
+    async def _once(
+        self, call: Call, handler: Callable[[U], Awaitable[R]], answer: Callable[[R], Message], together: bool
+    ) -> Message:
+        async with self._database.write(call.tenant_id, call.deadline, together=together) as tx:
             before = await stored_answer(tx, call, self._cipher)
             if before is not None:
                 replayed.set(True)

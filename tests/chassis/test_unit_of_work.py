@@ -179,7 +179,9 @@ class LooksFirst(Commands[UnitOfWork]):
         super().__init__(database, UnitOfWork, lambda event: None, SystemClock())
         self._everybody_looked = everybody_looked
 
-    async def _once(self, call: Call, handler: Callable[[UnitOfWork], Awaitable[Any]], answer: Any) -> Message:
+    async def _once(
+        self, call: Call, handler: Callable[[UnitOfWork], Awaitable[Any]], answer: Any, together: bool
+    ) -> Message:
         before = await self._answered(call)
         await self._everybody_looked.wait()
         if before is not None:

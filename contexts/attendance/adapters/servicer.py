@@ -101,6 +101,7 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
         answer = await self._commands.run(
             lambda work: record_punches.record_punch(made, work),
             lambda result: pb.RecordPunchResponse(result=codec.punch_result(result)),
+            together=True,
         )
         return cast(pb.RecordPunchResponse, answer)
 

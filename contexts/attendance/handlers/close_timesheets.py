@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from contexts.attendance.domain.errors import OpenOccurrence
@@ -48,7 +48,7 @@ async def submit_timesheet(cmd: ChangeTimesheet, work: AttendanceWork) -> Timesh
     if entry is not None:
         timesheet.stand_on(current_grounds(timesheet.state, entry, planner))
     stamps = await work.timesheets.stamps([timesheet.state.id])
-    _submit(timesheet, stamps.get(timesheet.state.id, []), planner, work)
+    _submit(timesheet, stamps.get(timesheet.state.id, []), planner, work, work.now())
     await work.timesheets.save([timesheet])
     return timesheet.state
 
@@ -85,10 +85,12 @@ def current_grounds(state: TimesheetState, entry: RosterEntry, planner: Planner)
     return found or replace(grounds, catalog_version=planner.catalog.version)
 
 
-def _submit(timesheet: Timesheet, stamps: Sequence[Stamp], planner: Planner, work: AttendanceWork) -> None:
+def _submit(
+    timesheet: Timesheet, stamps: Sequence[Stamp], planner: Planner, work: AttendanceWork, now: datetime
+) -> None:
     state = timesheet.state
     plan = planner.plan(state.grounds.placements, state.period.span)
-    timesheet.submit(evaluated(state, plan, stamps), plan, work.actor, work.now())
+    timesheet.submit(evaluated(state, plan, stamps), plan, work.actor, now)
 
 
 # ---------------------------------------------------------------------------------------------- in bulk
@@ -157,8 +159,9 @@ async def close_timesheets(cmd: CloseTimesheets, work: AttendanceWork) -> CloseP
     opened = [one.state.id for one in timesheets.values() if one.state.status is Status.OPEN and one.state.punch_count]
     stamps = await work.timesheets.stamps(opened)
     before = {one.state.id: one.state.version for one in timesheets.values()}
+    now = work.now()  # of all, after their locks: who moves alike is stored by one statement
     for turn, timesheet in enumerate(timesheets.values()):
-        stopped_by = _advance(timesheet, cmd.target, stamps.get(timesheet.state.id, []), planner, work)
+        stopped_by = _advance(timesheet, cmd.target, stamps.get(timesheet.state.id, []), planner, work, now)
         state = timesheet.state
         changed = state.version != before[state.id]
         answers.append(CloseAnswer(state.employee_id, state.id, state.status, changed, state.version, stopped_by))
@@ -181,17 +184,22 @@ def _closing(entry: RosterEntry, cmd: CloseTimesheets, planner: Planner) -> dict
 
 
 def _advance(
-    timesheet: Timesheet, target: Status, stamps: Sequence[Stamp], planner: Planner, work: AttendanceWork
+    timesheet: Timesheet,
+    target: Status,
+    stamps: Sequence[Stamp],
+    planner: Planner,
+    work: AttendanceWork,
+    now: datetime,
 ) -> DomainError | None:
     """Take the steps from where it stands to the target; what refuses one, with the steps before it taken."""
     try:
         for step in ORDER[ORDER.index(timesheet.state.status) + 1 : ORDER.index(target) + 1]:
             if step is Status.SUBMITTED:
-                _submit(timesheet, stamps, planner, work)
+                _submit(timesheet, stamps, planner, work, now)
             elif step is Status.APPROVED:
-                timesheet.approve(work.actor, work.actor_employee, work.now())
+                timesheet.approve(work.actor, work.actor_employee, now)
             else:
-                timesheet.lock(work.now())
+                timesheet.lock(now)
     except DomainError as refusal:
         return refusal
     return None

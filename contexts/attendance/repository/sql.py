@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from chassis.database import Contention, Duplicate, Lock, Tx, delete, select, update
+from chassis.database import FEW_ROWS, Contention, Duplicate, Lock, Tx, delete, select, update
 from chassis.outbox import Outbox
 from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import CatalogEntry
@@ -369,7 +369,8 @@ class SqlTimesheets:
         names = ("versions", "punches", "at", "to_status", "to_submitted_by", "to_approved_by")
         for alike, ids in moved.items():
             values = dict(zip(names, alike, strict=True))
-            if await self._tx.execute(_moved, values | {"ids": ids}) != len(ids):
+            brief = len(ids) <= FEW_ROWS
+            if await self._tx.execute(_moved, values | {"ids": ids}, brief=brief) != len(ids):
                 raise Stale("a timesheet was changed meanwhile; read it again")
         if changed and await self._tx.execute_many(_changed, changed) != len(changed):
             raise Stale("a timesheet was changed meanwhile; read it again")

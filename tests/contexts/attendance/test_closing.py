@@ -541,7 +541,9 @@ async def test_timesheets_are_listed_by_employee_with_filters(store: Store, tena
         mine = await readings.listing(TimesheetFilter(employee_id=people[1], status=Status.LOCKED), None, 50)
         none = await readings.listing(TimesheetFilter(status=Status.OPEN), None, 50)
         team = await readings.listing(TimesheetFilter(employee_ids=tuple(people[:2])), None, 50)
-        later = await readings.listing(TimesheetFilter(updated_since=store.clock.now()), None, 50)
+        later = await readings.listing(
+            TimesheetFilter(updated_since=store.clock.now() + timedelta(seconds=1)), None, 50
+        )
         recent = TimesheetFilter(department="ENG", updated_since=at("2026-01-01 00:00"))
         there = await readings.listing(recent, None, 50)
 
