@@ -71,6 +71,7 @@ class BulkInserts:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._plans: dict[tuple[str, tuple[str, ...]], BulkInsert] = {}
+        self._repeated: dict[tuple[str, int], str] = {}
 
     def of(self, table: sa.Table, columns: tuple[str, ...]) -> BulkInsert:
         """The insert of these columns. Raises what BulkInsert raises."""
@@ -80,6 +81,16 @@ class BulkInserts:
                 self._plans.clear()
             plan = self._plans[table.name, columns] = BulkInsert(table, columns, self._dialect)
         return plan
+
+    def repeated(self, sql: str, rows: int) -> str:
+        """The same INSERT for so many rows at once, their values one after the other."""
+        many = self._repeated.get((sql, rows))
+        if many is None:
+            if len(self._repeated) >= MAX_PLANS:
+                self._repeated.clear()
+            head, values, row = sql.partition(" VALUES ")
+            many = self._repeated[sql, rows] = head + values + ", ".join([row] * rows)
+        return many
 
     def statement(
         self, table: sa.Table, rows: Sequence[Mapping[str, Any]], given: Mapping[str, Any]

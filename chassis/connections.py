@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +27,7 @@ Check = Callable[[str], None]
 
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
+ROWS_AT_ONCE = 50  # by one statement of SQLite, at most some 20 values each
 FEW_ROWS = 10  # that are inserted without a thread
 CHECKPOINT_S = 5.0  # what was committed moves from the log to the file at most so often, beside the writer,
 CHECKPOINT_ROWS = 5_000  # or once so many rows were added: the disk is busy with it meanwhile, and commits wait longer
@@ -218,7 +220,16 @@ class _SqliteConnection:
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
         def insert() -> None:
-            self._connection.exec_driver_sql(*self._inserts.statement(table, rows, same))
+            sql, values = self._inserts.statement(table, rows, same)
+            whole = len(values) - len(values) % ROWS_AT_ONCE
+            if whole:
+                # A statement per row would give up the interpreter for each, and have to win it back.
+                many = self._inserts.repeated(sql, ROWS_AT_ONCE)
+                for start in range(0, whole, ROWS_AT_ONCE):
+                    flat = tuple(chain.from_iterable(values[start : start + ROWS_AT_ONCE]))
+                    self._connection.exec_driver_sql(many, flat)
+            if whole < len(values):
+                self._connection.exec_driver_sql(sql, values[whole:])
 
         self.rows_added += len(rows)
         try:

@@ -14,7 +14,7 @@ LONGEST_TOGETHER_S = 0.05  # since the first of them began; who comes later wait
 
 
 class Turns:
-    """First come, first served: who waits leaves the queue when cancelled."""
+    """First come, first served: who waits steps out of the queue when cancelled."""
 
     def __init__(self, places: int, give_back: Callable[[], None] | None = None) -> None:
         """`give_back` is called instead of `pass_on` by who was cancelled when its turn had just come."""
@@ -133,7 +133,7 @@ class Writer(Generic[W]):
         self._connect = connect
         self._check, self._lost, self._committed = check, lost, committed
         self._connection: W | None = None
-        self._turns = Turns(1, self._leave)
+        self._turns = Turns(1, self._hand_over)
         self._together: _Together | None = None
         self._committing: asyncio.Task[None] | None = None
 
@@ -175,7 +175,7 @@ class Writer(Generic[W]):
             if self._together is None:
                 self._end()
             else:
-                self._leave()
+                self._hand_over()
             raise
 
     async def _done(self, connection: W, mine: _Together) -> None:
@@ -188,7 +188,7 @@ class Writer(Generic[W]):
             self._together = None
             await self._commit(connection, mine)
         else:
-            self._leave()
+            self._hand_over()
             await asyncio.shield(mine.done)
 
     async def _failed(self, connection: W, mine: _Together, error: BaseException) -> None:
@@ -196,7 +196,7 @@ class Writer(Generic[W]):
             self._given_up(mine)
             return
         connection.undo()
-        self._leave()
+        self._hand_over()
         if not isinstance(error, asyncio.CancelledError):
             # It may have failed by what the others did: that is true only once their work is.
             await asyncio.shield(mine.done)
@@ -213,7 +213,7 @@ class Writer(Generic[W]):
         fresh = time.monotonic() - mine.began < LONGEST_TOGETHER_S
         return mine.open and fresh and mine.size < MOST_TOGETHER and self._turns.next_joins()
 
-    def _leave(self) -> None:
+    def _hand_over(self) -> None:
         """End a turn: the next in line joins the open transaction, or has the turn when that is committed."""
         mine, connection = self._together, self._connection
         if mine is None or connection is None or self._next_joins(mine):

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kernel.money import Money, minor_digits
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INSTANT = re.compile(
+INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
@@ -62,7 +62,7 @@ def _civil_date(value: Any) -> Any:
 def _instant(value: Any) -> Any:
     if isinstance(value, datetime):
         return value
-    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+    if not isinstance(value, str) or not INSTANT.fullmatch(value):
         raise ValueError("write an instant with its offset, such as 2026-11-23T09:00:00+08:00 (in a query + is %2B)")
     try:
         instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
@@ -76,7 +76,7 @@ def _instant(value: Any) -> Any:
 def _uuid(value: Any) -> Any:
     if isinstance(value, UUID):
         return value
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
+    if not isinstance(value, str) or not UUID_TEXT.fullmatch(value):
         raise ValueError("write an id with its hyphens, such as 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071")
     return UUID(value)
 

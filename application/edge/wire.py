@@ -1,6 +1,7 @@
 """Between JSON values and protobuf values: dates, instants, money and enum names."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -82,8 +83,20 @@ def json_date(day: date_pb2.Date) -> str | None:
 
 def json_instant(stamp: Timestamp) -> str | None:
     """An instant as JSON has it, in UTC; a message that was not set gives None."""
-    instant = from_instant(stamp)
-    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+    seconds, nanos = stamp.seconds, stamp.nanos
+    if not (seconds or nanos):
+        return None
+    days, second = divmod(seconds, 86_400)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    fraction = f".{nanos // 1000:06}" if nanos >= 1000 else ""
+    return f"{_day_text(days)}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day_text(days: int) -> str:
+    """The civil date so many days after 1970 began."""
+    return (_EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def json_money(money: money_pb2.Money) -> dict[str, str] | None:

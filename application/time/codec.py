@@ -7,7 +7,18 @@ from google.type import dayofweek_pb2
 from muster.attendance.v1 import day_kind_pb2, roster_pb2, timesheet_pb2
 from muster.attendance.v1 import time_catalog_pb2 as catalog
 
-from application.edge.wire import blank, from_date, from_enum, from_instant, optional_id, to_date, to_enum, to_instant
+from application.edge.wire import (
+    blank,
+    from_date,
+    from_enum,
+    from_instant,
+    json_date,
+    json_instant,
+    optional_id,
+    to_date,
+    to_enum,
+    to_instant,
+)
 from application.time import schemas
 from application.time.request_codec import adjustment_view, correction_view, overtime_view
 
@@ -298,6 +309,21 @@ def punch_view(result: timesheet_pb2.PunchResult) -> schemas.PunchView:
         clock_skew_seconds=result.clock_skew_seconds if result.HasField("clock_skew_seconds") else None,
         refusal=_refusal(result.reason, result.message),
     )
+
+
+def punch_json(result: timesheet_pb2.PunchResult) -> dict[str, Any]:
+    """What `punch_view` says, as JSON takes it: a batch has hundreds, whose ids are written as they came."""
+    return {
+        "punch_id": result.punch_id,
+        "outcome": from_enum(timesheet_pb2.PunchOutcome, "PUNCH_OUTCOME_", result.outcome),
+        "employee_id": result.employee_id or None,
+        "timesheet_id": result.timesheet_id or None,
+        "work_date": json_date(result.work_date),
+        "duplicate_of": result.duplicate_of or None,
+        "punched_at": json_instant(result.punched_at) if result.HasField("punched_at") else None,
+        "clock_skew_seconds": result.clock_skew_seconds if result.HasField("clock_skew_seconds") else None,
+        "refusal": {"reason": result.reason, "message": result.message} if result.reason else None,
+    }
 
 
 def _refusal(reason: str, message: str) -> schemas.RefusalView | None:

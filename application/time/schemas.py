@@ -1,8 +1,8 @@
 """What clients send and receive about schedules, punches and timesheets."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from application.edge.fields import (
     Body,
@@ -21,6 +21,7 @@ from application.edge.fields import (
 )
 from application.edge.pages import PageQuery
 from application.time.request_schemas import AdjustmentView, CorrectionView, OvertimeRequestView
+from application.time.usual_punches import usual_punch
 
 DayKind = Literal["WORKDAY", "REST_DAY", "HOLIDAY"]
 Weekday = Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
@@ -371,10 +372,19 @@ class PunchBody(Body):
         return self
 
 
+def _usual_or_whole(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    punch = usual_punch(value)
+    return validate(value) if punch is None else punch
+
+
 class PunchBatchBody(Body):
     """Many punches, in any order; fastest when sorted by person."""
 
-    punches: Annotated[list[PunchBody], Field(description="The punches.", min_length=1, max_length=500)]
+    # Those in the usual form are messages for the wire already (`usual_punch`).
+    punches: Annotated[
+        list[Annotated[PunchBody, WrapValidator(_usual_or_whole)]],
+        Field(description="The punches.", min_length=1, max_length=500),
+    ]
 
 
 class RefusalView(View):

@@ -14,7 +14,7 @@ from application.edge.calls import Calls
 from application.edge.exchange import current_exchange
 from application.edge.pages import Page
 from application.edge.refusal import Forbidden, NotThere
-from application.edge.wire import to_date, to_instant
+from application.edge.wire import ready_made, to_date, to_instant
 from application.people.relations import EMPLOYEE_NOT_FOUND, Relations
 from application.time import codec, schemas
 from application.time.rosters import ROSTER_UNKNOWN, Rosters
@@ -122,7 +122,7 @@ class Time:
             answer = await self._calls.write(self._timesheets.ImportPunches, again)
             for place, result in zip(unknown, answer.results, strict=True):
                 results[place] = result
-        return schemas.PunchBatchView.model_construct(results=[codec.punch_view(one) for one in results])
+        return ready_made(schemas.PunchBatchView, {"results": [codec.punch_json(one) for one in results]})
 
     async def _bring_to_roster(self, punches: list[timesheet_pb2.Punch]) -> bool:
         tenant_id = current_exchange().caller.tenant_id
@@ -375,9 +375,9 @@ class Time:
         )
 
 
-def _punch(body: schemas.PunchBody) -> timesheet_pb2.Punch:
+def _punch(body: schemas.PunchBody | timesheet_pb2.Punch) -> timesheet_pb2.Punch:
     """The punch for the wire; a terminal that does not name itself is known by its account."""
-    punch = codec.to_punch(body)
+    punch = body if isinstance(body, timesheet_pb2.Punch) else codec.to_punch(body)
     caller = current_exchange().caller
     if not punch.device_id and "device" in caller.roles:
         punch.device_id = caller.subject[:64]

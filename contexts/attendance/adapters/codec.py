@@ -238,17 +238,26 @@ def badge_to_proto(badge: Badge) -> roster_pb2.Badge:
 # ------------------------------------------------------------------------------------------------- punches
 
 
+_person = lru_cache(maxsize=4096)(UUID)  # many punches of few people come together
+
+
 def punch_from(message: pb.Punch) -> PunchMade:
     """A punch. Raises InvalidValue, TimeZoneUnknown."""
-    if not message.employee_id and not message.employee_number and not message.badge_number:
+    employee_id = message.employee_id
+    if not employee_id and not message.employee_number and not message.badge_number:
         raise InvalidValue("name the employee by id, by number or by badge", field="employee_id")
     if message.time_zone:
         zone(message.time_zone)
-    clock, sent = optional_instant(message, "device_clock"), optional_instant(message, "device_send_time")
-    if sent is not None and clock is None:
-        raise InvalidValue("tell what the clock said at the punch, too", field="device_clock")
-    at = clock if sent is not None else optional_instant(message, "punched_at")
-    if at is None:
+    clock = instant_from(message.device_clock, "device_clock") if message.HasField("device_clock") else None
+    sent = None
+    if message.HasField("device_send_time"):
+        sent = instant_from(message.device_send_time, "device_send_time")
+        if clock is None:
+            raise InvalidValue("tell what the clock said at the punch, too", field="device_clock")
+        at = clock
+    elif message.HasField("punched_at"):
+        at = instant_from(message.punched_at, "punched_at")
+    else:
         raise InvalidValue("tell when it was, or what the terminal's clock said", field="punched_at")
     return PunchMade(
         Punch(
@@ -259,7 +268,7 @@ def punch_from(message: pb.Punch) -> PunchMade:
             message.device_sequence,
             clock,
         ),
-        EmployeeId(UUID(message.employee_id)) if message.employee_id else None,
+        EmployeeId(_person(employee_id)) if employee_id else None,
         message.employee_number,
         message.badge_number,
         sent,
@@ -271,20 +280,23 @@ def punch_result(answer: PunchAnswer) -> pb.PunchResult:
     result = pb.PunchResult(
         punch_id=str(answer.punch_id),
         outcome=_OUTCOME_TO[answer.outcome],
-        employee_id=_id(answer.employee_id),
-        timesheet_id=_id(answer.timesheet_id),
-        duplicate_of=_id(answer.duplicate_of),
+        employee_id=_text(answer.employee_id),
+        timesheet_id=_text(answer.timesheet_id),
+        work_date=None if answer.work_date is None else date_to_proto(answer.work_date),
+        duplicate_of="" if answer.duplicate_of is None else str(answer.duplicate_of),
         etag="" if answer.version is None else str(answer.version),
+        punched_at=None if answer.punched_at is None else instant_to_proto(answer.punched_at),
+        clock_skew_seconds=answer.clock_skew_seconds,
     )
-    if answer.work_date is not None:
-        result.work_date.CopyFrom(date_to_proto(answer.work_date))
-    if answer.punched_at is not None:
-        result.punched_at.CopyFrom(instant_to_proto(answer.punched_at))
-    if answer.clock_skew_seconds is not None:
-        result.clock_skew_seconds = answer.clock_skew_seconds
     if answer.refusal is not None:
         result.reason, result.message = answer.refusal.reason, answer.refusal.message
     return result
+
+
+@lru_cache(maxsize=4096)
+def _text(value: UUID | None) -> str:
+    """`_id` of an id that comes again."""
+    return _id(value)
 
 
 # ------------------------------------------------------------------------------------------------- timesheets

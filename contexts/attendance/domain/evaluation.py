@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import cast
 from uuid import UUID
 
 from contexts.attendance.domain.catalog import DayKind, FlexibleHours, PresenceRule
@@ -35,6 +36,8 @@ from contexts.attendance.domain.totals import (
     REGULAR,
     Tally,
 )
+
+COUNTED_MAX = 2048  # presences of one plan whose parts are remembered
 
 _NO_STAMPS: tuple[Stamp, ...] = ()
 _NOTHING_APPROVED: Mapping[date, int] = {}
@@ -154,12 +157,12 @@ def _outcome(
         # Without punches the time matters only in so far as the shift is over.
         ahead = now_minute is not None and bool(planned.spans) and now_minute < planned.spans[-1][1]
         name, then = ("ahead", now_minute) if ahead else ("idle", None)
-        return _alike(plan, name, planned, lambda: _general(planned, (), (), {}, (), then, 0))
+        return _alike(plan, name, planned, lambda: _general(plan, planned, (), (), {}, (), then, 0))
     if len(stamps) == 2 and not excuses and not planned.punch_exempt:
         full = _full_day(plan, planned, stamps, shown, now_minute)
         if full is not None:
             return full
-    return _general(planned, stamps, shown, twins, excuses, now_minute, approved)
+    return _general(plan, planned, stamps, shown, twins, excuses, now_minute, approved)
 
 
 def _alike(plan: Plan, name: str, planned: PlannedOccurrence, make: Callable[[], Outcome]) -> Outcome:
@@ -193,11 +196,11 @@ def _full_day(
         return None
     if now_minute is not None and now_minute < closes:
         return None
-    model = _alike(plan, "full", planned, lambda: _on_time(planned))
+    model = _alike(plan, "full", planned, lambda: _on_time(plan, planned))
     return Outcome(planned, model.status, shown, {}, ((came.instant, went.instant),), model.parts, model.tally)
 
 
-def _on_time(planned: PlannedOccurrence) -> Outcome:
+def _on_time(plan: Plan, planned: PlannedOccurrence) -> Outcome:
     """Who comes and goes with each planned span to the minute."""
     nobody = UUID(int=0)
     stamps = tuple(
@@ -205,10 +208,11 @@ def _on_time(planned: PlannedOccurrence) -> Outcome:
         for start, end in planned.spans
         for minute, way in ((start, Direction.IN), (end, Direction.OUT))
     )
-    return _general(planned, stamps, stamps, {}, (), None, 0)
+    return _general(plan, planned, stamps, stamps, {}, (), None, 0)
 
 
 def _general(
+    plan: Plan,
     planned: PlannedOccurrence,
     stamps: Sequence[Stamp],
     shown: tuple[Stamp, ...],
@@ -224,12 +228,13 @@ def _general(
         presence = PresenceRule.EVERY_PAIR if planned.shift is None else planned.shift.presence
         pairing = pair(stamps, planned.longest_presence, presence)
         sessions = _sessions(planned, pairing)
-    counted, owed = _owed(planned, sessions)
-    worked = _worked(planned, counted, owed, approved)
     ended = now_minute is None or not planned.spans or now_minute >= planned.spans[-1][1]
     missing = _missing(pairing, planned, now_minute)
     settled = ended and not missing and pairing.open_since is None
-    parts, tally = _count(planned, owed, sessions, worked, excuses, settled)
+    if settled and not excuses:
+        parts, tally = _counted_alike(plan, planned, sessions, approved)
+    else:
+        parts, tally = _counted(planned, sessions, excuses, settled, approved)
     return Outcome(
         planned,
         _status(planned, pairing, stamps, tally, ended, bool(missing)),
@@ -240,6 +245,29 @@ def _general(
         tally,
         missing,
     )
+
+
+def _counted(
+    planned: PlannedOccurrence, sessions: Spans, excuses: Sequence[Excuse], settled: bool, approved: int
+) -> tuple[tuple[Part, ...], Tally]:
+    """What a presence comes to: its parts and their sums."""
+    counted, owed = _owed(planned, sessions)
+    return _count(planned, owed, sessions, _worked(planned, counted, owed, approved), excuses, settled)
+
+
+def _counted_alike(
+    plan: Plan, planned: PlannedOccurrence, sessions: Spans, approved: int
+) -> tuple[tuple[Part, ...], Tally]:
+    """The same for a day that is over and has no absence: who comes and goes at the same minutes of like days, by any
+    date, has the same parts."""
+    shape, midnight = plan.shape(planned), planned.civil_day[0]
+    key = (shape, tuple((start - midnight, end - midnight) for start, end in sessions), approved)
+    kept = plan.counted.get(key)
+    if kept is None:
+        if len(plan.counted) >= COUNTED_MAX:
+            plan.counted.clear()
+        kept = plan.counted[key] = _counted(planned, sessions, (), True, approved)
+    return cast(tuple[tuple[Part, ...], Tally], kept)
 
 
 def _scheduled(planned: PlannedOccurrence, excuses: Sequence[Excuse]) -> Spans:

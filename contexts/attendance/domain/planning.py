@@ -112,6 +112,11 @@ class Plan:
         self.inside = tuple(one for one in occurrences if one.work_date in span)  # those of the span itself
         self.unknown = tuple(unknown)  # codes that the catalog does not hold, as "SHIFT X on 2026-11-03"
         self.shared: dict[tuple[str, date], object] = {}  # results that are alike for everybody on this plan
+        self.counted: dict[
+            tuple[int, Spans, int], object
+        ] = {}  # and for all its days of one shape; bounded by its user
+        self._shapes: dict[tuple[object, ...], int] = {}
+        self._shape_of: dict[date, int] = {}
         self._by_date = {occurrence.work_date: occurrence for occurrence in occurrences}
         self._alone = _claimed_alone(self.occurrences)
         self._alone_starts = [start for start, _, _ in self._alone]
@@ -120,6 +125,14 @@ class Plan:
     def on(self, day: date) -> PlannedOccurrence | None:
         """The occurrence of a work date."""
         return self._by_date.get(day)
+
+    def shape(self, planned: PlannedOccurrence) -> int:
+        """A number that only those occurrences of this plan share that differ in their date alone."""
+        known = self._shape_of.get(planned.work_date)
+        if known is None:
+            known = self._shapes.setdefault(_shape(planned), len(self._shapes))
+            self._shape_of[planned.work_date] = known
+        return known
 
     def claiming(self, minute: int) -> list[PlannedOccurrence]:
         """The planned shifts that claim a minute, in order; without any, what there is on its civil day."""
@@ -142,6 +155,29 @@ class Plan:
     def nearest(self, minute: int) -> PlannedOccurrence | None:
         """The occurrence of the span that is nearest to a minute."""
         return min(self.inside, key=lambda found: distance(found, minute), default=None)
+
+
+def _shape(planned: PlannedOccurrence) -> tuple[object, ...]:
+    """All of an occurrence but its date, in minutes since its midnight."""
+    midnight = planned.civil_day[0]
+
+    def moved(value: object) -> object:
+        if isinstance(value, int):
+            return value - midnight
+        return tuple(moved(part) for part in value) if isinstance(value, tuple) else value
+
+    return (
+        planned.day_kind, id(planned.shift), id(planned.policy), planned.punch_exempt, planned.planned_minutes,
+        planned.longest_presence, planned.shortest_overtime,
+        tuple((window[0] - midnight, window[1] - midnight, minutes) for window, minutes in planned.rests),
+        *(
+            moved(spans)
+            for spans in (
+                planned.spans, planned.breaks, planned.work, planned.claim, planned.civil_day, planned.days,
+                planned.nights, planned.paid_breaks, planned.core, planned.owed, planned.usual,
+            )
+        ),
+    )  # fmt: skip
 
 
 def _claimed_alone(occurrences: Sequence[PlannedOccurrence]) -> list[tuple[int, int, PlannedOccurrence]]:

@@ -1,7 +1,7 @@
 """Punches: which are duplicates, to which occurrence each belongs, and the presence that they add up to."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
 from uuid import UUID
@@ -80,7 +80,15 @@ class Punch:
 
     def made_in(self, time_zone: str) -> "Punch":
         """The same punch, where its client did not say in which zone."""
-        return replace(self, time_zone=time_zone)
+        return Punch(
+            self.stamp,
+            self.source,
+            time_zone,
+            self.device_id,
+            self.device_sequence,
+            self.device_clock,
+            self.clock_skew_seconds,
+        )
 
     def repeats(self, other: "Punch") -> bool:
         """Whether both tell of the same: by their time, or by the time of the terminal that made it."""

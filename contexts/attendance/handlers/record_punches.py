@@ -115,9 +115,9 @@ class _Item:
 
     __slots__ = ("employee_id", "index", "minute", "punch", "sheet", "stamp")
 
-    def __init__(self, index: int, punch: Punch, employee_id: EmployeeId, sheet: _Sheet) -> None:
+    def __init__(self, index: int, punch: Punch, minute: int, employee_id: EmployeeId, sheet: _Sheet) -> None:
         self.index, self.punch, self.stamp, self.employee_id, self.sheet = index, punch, punch.stamp, employee_id, sheet
-        self.minute = minute_of(punch.stamp.instant)
+        self.minute = minute
 
 
 async def record_punch(made: PunchMade, work: AttendanceWork) -> PunchAnswer:
@@ -210,6 +210,7 @@ class _Batch:
         """Each punch with its sheet; who cannot be placed is refused."""
         items: list[_Item] = []
         first_with: dict[UUID, int] = {}
+        before, entry = None, None
         for index, one in enumerate(self._made):
             person, punch = people[index], one.punch
             if self._answers[index] is not None:
@@ -219,7 +220,8 @@ class _Batch:
                     raise BadgeUnknown(
                         "nobody had this badge then; check its number, or issue it", field="badge_number"
                     )
-                entry = entries.get(person) if person is not None else None
+                if person is not before:  # most batches are sorted by person
+                    before, entry = person, entries.get(person) if person is not None else None
                 if entry is None or person is None:
                     raise RosterUnknown("the employee is not on the roster yet; ensure the roster, then try again")
                 first = first_with.setdefault(punch.stamp.punch_id, index)
@@ -228,10 +230,11 @@ class _Batch:
                         raise _taken(punch.stamp.punch_id)
                     self._again[index] = first
                     continue
-                sheet = sheets.locate(entry, punch.stamp)
+                minute = minute_of(punch.stamp.instant)
+                sheet = sheets.locate(entry, punch.stamp.direction, minute)
                 if not punch.time_zone:
                     punch = punch.made_in(sheet.grounds.last.time_zone)
-                items.append(_Item(index, punch, person, sheet))
+                items.append(_Item(index, punch, minute, person, sheet))
             except DomainError as refusal:
                 self._refuse(index, person, refusal)
         return items
@@ -392,22 +395,21 @@ class _Sheets:
         self._planner = planner
         self._by_key: dict[TimesheetKey, _Sheet | None] = {}
         self._periods: dict[tuple[str, date], tuple[TimeCalendar, TimePeriod]] = {}
-        self._last: dict[EmployeeId, _Sheet] = {}
+        self._last: dict[int, _Sheet] = {}  # by the identity of a roster entry of this batch
 
-    def locate(self, entry: RosterEntry, stamp: Stamp) -> _Sheet:
-        """The sheet of the occurrence that claims the instant. Raises NotPlaced, PlanUnknown."""
-        minute = minute_of(stamp.instant)
-        last = self._last.get(entry.employee_id)
+    def locate(self, entry: RosterEntry, direction: Direction, minute: int) -> _Sheet:
+        """The sheet of the occurrence that claims a minute. Raises NotPlaced, PlanUnknown."""
+        last = self._last.get(id(entry))
         if last is not None and last.inner_start <= minute < last.inner_end and entry.simple:
             return last
         claimed: list[tuple[PlannedOccurrence, _Sheet]] = []
         for sheet in self._around(entry, minute):
             claimed += [(found, sheet) for found in sheet.plan.claiming(minute) if found.work_date in sheet.period.span]
         planned = [(found, sheet) for found, sheet in claimed if found.spans]
-        home = nearer([found for found, _ in planned or claimed], stamp.direction, minute)
+        home = nearer([found for found, _ in planned or claimed], direction, minute)
         for found, sheet in claimed:
             if found is home:
-                self._last[entry.employee_id] = sheet
+                self._last[id(entry)] = sheet
                 return sheet
         raise NotPlaced(
             "the employee has no assignment at that time; check the date, or ensure the roster", field="punched_at"

@@ -1,5 +1,6 @@
 """What holds for every set of punches, every zone and every span."""
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -8,9 +9,19 @@ from zoneinfo import ZoneInfo, available_timezones
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contexts.attendance.domain.catalog import DayKind, MidnightRule, OvertimePolicy, OvertimeRule, Shift, WorkSchedule
+from contexts.attendance.domain.catalog import (
+    CalendarDay,
+    DayKind,
+    HolidayCalendar,
+    MidnightRule,
+    OvertimePolicy,
+    OvertimeRule,
+    Shift,
+    WorkSchedule,
+)
 from contexts.attendance.domain.evaluation import Excuse, OccurrenceStatus, evaluate
 from contexts.attendance.domain.periods import Frequency, TimeCalendar, widest_span
+from contexts.attendance.domain.planning import Plan, PlannedOccurrence
 from contexts.attendance.domain.punches import Direction, Stamp
 from contexts.attendance.domain.spans import (
     difference,
@@ -222,3 +233,59 @@ def test_periods_follow_each_other_and_their_names_find_them(calendar: TimeCalen
     assert calendar.period_of(period.span.end).span.start == period.span.end
     assert calendar.period_of(period.span.end).name > period.name
     assert widest_span(period.name).covers(period.span)
+
+
+@st.composite
+def regular_weeks(draw: st.DrawFn, zone: str) -> list[Stamp]:
+    """Two weeks of coming and going at the same local minutes each day, day or night."""
+    came, stayed = draw(st.sampled_from([410, 480, 530, 1260, 1310])), draw(st.sampled_from([480, 560, 720]))
+    start = datetime(2026, 10, 19, tzinfo=ZoneInfo(zone))  # the clocks of Berlin go back on the 25th
+    return [
+        Stamp(at.astimezone(ZoneInfo("UTC")), way, UUID(int=2 * number + (way is Direction.OUT)))
+        for number in range(14)
+        for way, minute in ((Direction.IN, came), (Direction.OUT, came + stayed))
+        for at in [start + timedelta(days=number, minutes=minute)]
+    ]
+
+
+def counted_for_all_as_for_one(plan: Plan, stamps: list[Stamp]) -> bool:
+    """Whether days whose parts are remembered come out as those that are counted by themselves."""
+    nothing = {found.work_date: [Excuse("NONE", Decimal(0), 0)] for found in plan.inside}
+    return evaluate(plan, stamps, {}, 60) == evaluate(plan, stamps, nothing, 60)
+
+
+BEFORE_AND_AFTER = HolidayCalendar("CN", (CalendarDay(date(2026, 10, 21), DayKind.HOLIDAY),))
+
+
+def autumn(schedule: str, kind: Callable[..., Plan] = Plan) -> Plan:
+    """A plan of Berlin over the change of clocks, with a holiday on a Wednesday."""
+    catalog = a_catalog(BEFORE_AND_AFTER, ALL_OVERTIME)
+    plan = a_plan(date(2026, 10, 19), date(2026, 11, 1), schedule=schedule, time_zone="Europe/Berlin", catalog=catalog)
+    return kind(plan.span, plan.occurrences, plan.unknown)
+
+
+@given(people=st.lists(regular_weeks("Europe/Berlin"), min_size=2, max_size=4), schedule=SCHEDULES)
+def test_what_was_counted_for_other_days_and_people_changes_nothing(people: list[list[Stamp]], schedule: str) -> None:
+    plan = autumn(schedule)
+
+    assert all(counted_for_all_as_for_one(plan, stamps) for stamps in people)
+    assert plan.counted
+
+
+class AllAlike(Plan):
+    """The planted bug: every day is taken for like every other."""
+
+    def shape(self, planned: PlannedOccurrence) -> int:
+        return 0
+
+
+def test_days_that_are_not_alike_would_be_seen() -> None:
+    start = datetime(2026, 10, 19, 8, tzinfo=ZoneInfo("Europe/Berlin"))
+    stamps = [
+        Stamp(start + timedelta(days=number, hours=hours), way, UUID(int=2 * number + hours))
+        for number in range(14)
+        for way, hours in ((Direction.IN, 0), (Direction.OUT, 1 + 10))
+    ]
+
+    assert counted_for_all_as_for_one(autumn("STANDARD-5X8"), stamps)
+    assert not counted_for_all_as_for_one(autumn("STANDARD-5X8", AllAlike), stamps)
