@@ -38,6 +38,10 @@ from application.time.rosters import Rosters
 from application.time.routes import routes as time_routes
 from application.time.teams import Teams
 from application.time.use_cases import Time
+from application.webhooks import contract
+from application.webhooks.processes import delivery_consumers
+from application.webhooks.routes import routes as webhooks_routes
+from application.webhooks.use_cases import Webhooks
 from chassis.assertion import Signer
 from chassis.bus.consumer import Consumer
 from chassis.bus.open import fast_path_of
@@ -55,6 +59,7 @@ SERVICES: tuple[Routes, ...] = (
     time_routes,
     pay_routes,
     events_routes,
+    webhooks_routes,
 )
 DATA_SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 LOOPS_GRACE_S = 2.0
@@ -86,6 +91,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
     app.state.pay = Pay(organization, attendance, payroll, tenants, relations)
     app.state.admission = gate.admission
     app.state.self_service = SelfService(organization, tenants, app.state.time, app.state.pay)
+    app.state.webhooks = Webhooks(client_of("delivery"))
     app.state.approvals = Approvals(attendance, payroll, teams)
     app.state.events = Events({name: client_of(name) for name in DATA_SERVICES})
     app.state.readiness = readiness
@@ -98,9 +104,10 @@ def operations() -> list[APIRoute]:
 
 
 def openapi_document() -> dict[str, Any]:
-    """The API document (OpenAPI 3.1), the streams of the push hub included."""
+    """The API document (OpenAPI 3.1), the streams of the push hub and what webhooks carry included."""
     described = document.openapi(operations())
     stream.describe(described)
+    contract.describe(described)
     return described
 
 
@@ -119,6 +126,7 @@ class Processes:
         self._consumers: tuple[Consumer, ...] = (
             roster_consumer(organization, Rosters(organization, attendance), fast_path),
             calculation_consumer(payroll, self._runs, fast_path),
+            *delivery_consumers(client_of, DATA_SERVICES, fast_path),
         )
         self._loops = Lifecycle(grace_s=LOOPS_GRACE_S)
 
