@@ -1,4 +1,4 @@
-"""The main job, over both forms: people are hired, they punch, the month is closed, and everybody is paid."""
+"""The main job, over every form: people are hired, they punch, the month is closed, and everybody is paid."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -9,6 +9,13 @@ import pytest
 from tests.e2e.company import PERIOD, Staffed, hire_body, punches_of, staffed, until_calculated
 from tests.e2e.tenants import a_company, body_of
 from tests.support.deployment import Deployment
+
+
+@pytest.fixture(scope="module", params=["embedded", "distributed", "mesh"])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """Both forms, and the whole of the distributed one as `muster up` starts it."""
+    made: Deployment = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.fixture(scope="module")
