@@ -20,6 +20,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 HEALTHY_AFTER_S = 10.0
 ASK_AGAIN_S = 0.05
+ASK_READY_S = 0.1
 LEEWAY_S = 5.0
 LOG_BYTES = 16 * 1024 * 1024
 LOGS_LOOKED_AT_S = 30.0
@@ -71,7 +72,7 @@ class Kept:
         while not (self.pid and await asyncio.to_thread(self.program.answers, self.pid)):
             if self._keeping is not None and self._keeping.done():
                 self._keeping.result()
-            await asyncio.sleep(ASK_AGAIN_S)
+            await asyncio.sleep(ASK_READY_S)
 
     async def stop(self, grace_s: float) -> bool:
         """SIGTERM, and after the grace SIGKILL; whether it ended by itself in time."""

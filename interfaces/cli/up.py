@@ -24,7 +24,7 @@ from interfaces.cli.run import PARTS, SERVICES
 from interfaces.cli.supervisor import Supervisor
 from interfaces.cli.topology import MARK, Topology, topology, write_private
 
-READY_S = 90.0
+READY_S = 180.0  # twenty seconds are usual; a machine may be very busy
 GRACE_S = 12.0  # a part's own grace is 10 s
 STOP_S = 90.0
 SWEEP_S = 5.0

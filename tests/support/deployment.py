@@ -26,6 +26,7 @@ D = TypeVar("D", bound="Deployment")
 
 SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 READY_S = 60.0
+COMMAND_S = 200.0  # muster up on a very busy machine; a quiet one takes less than 20 s
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -151,7 +152,7 @@ class Deployment:
             env={**surroundings(), **self.environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=COMMAND_S,
             check=False,
             cwd=ROOT,
         )
