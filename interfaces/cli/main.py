@@ -255,6 +255,17 @@ def down(
 
 
 @app.command()
+def restart(
+    folder: Annotated[Path, typer.Option("--dir", help="The folder that `muster up` was given.")] = UP,
+) -> None:
+    """Restart every part that `muster up` started, in waves; with two replicas no request is lost."""
+    from interfaces.cli.up import restart as restart_all
+
+    with plainly():
+        typer.echo(json.dumps(restart_all(folder)))
+
+
+@app.command()
 def demo(
     keep_up: Annotated[bool, typer.Option("--serve", help="Stay up afterwards.")] = False,
     company: Annotated[Path, typer.Option(help="The company's CSV files.")] = Path("sample"),

@@ -35,7 +35,8 @@ class Program:
     """What one process is: its command and surroundings, how to ask whether it is ready, when it is drained.
 
     Invariants: `answers(pid)` blocks for seconds at most; the lowest `stage` is drained first; `prepare` runs before
-    the first start and may be repeated.
+    the first start and may be repeated; `drain` runs before SIGTERM where SIGTERM alone cuts off what is served, blocks
+    for seconds at most and never raises.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Program:
     answers: Callable[[int], bool]
     stage: int = 0
     prepare: Callable[[], None] = _nothing
+    drain: Callable[[], None] = _nothing
 
 
 class Kept:
@@ -83,6 +85,7 @@ class Kept:
         process, self._process = self._process, None
         if process is None:
             return True
+        await asyncio.to_thread(self.program.drain)
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGCONT)  # a frozen process would not hear
@@ -164,6 +167,12 @@ class Supervisor:
         finally:
             for wait in waits:
                 wait.cancel()
+
+    async def restart(self, wave: Sequence[str], grace_s: float, timeout_s: float) -> list[str]:
+        """Drain these at once, start them and wait until they answer; the names of those that do not in time."""
+        await asyncio.gather(*(self.kept[name].stop(grace_s) for name in wave))
+        self.start(wave)
+        return await self.until_ready(wave, timeout_s)
 
     async def drain(self, grace_s: float) -> list[str]:
         """End all, stage by stage; the names of those that had to be killed."""

@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from socket import create_connection
@@ -15,6 +16,7 @@ from chassis.settings import PREFIX, SERVICE_SUFFIXES
 from interfaces.cli.private_servers import ANSWER_S, Etcd, MariaDB, Redis, ServerProgram, free_port, is_free, program
 from interfaces.cli.run import PARTS, SERVICES
 from interfaces.cli.supervisor import Program
+from interfaces.gateway.process import drain_envoy
 
 HOST = "127.0.0.1"
 MARK = "MUSTERUP_DIR"  # every process of a deployment carries its folder, so that `down` finds them all
@@ -52,6 +54,17 @@ class Topology:
     def servers(self) -> list[str]:
         """The names of the programs that are no parts of ours."""
         return [one.name for one in self.programs if one.stage == SERVERS]
+
+    @property
+    def waves(self) -> list[list[str]]:
+        """Who restarts together so that of everything that has replicas one serves; what has none comes last."""
+        single = {part for part, replicas in self.addresses.items() if len(replicas) == 1}
+        replicated = {part: len(replicas) for part, replicas in self.addresses.items() if part not in single}
+        waves = [
+            [replica_name(part, number) for part, replicas in replicated.items() if number < replicas]
+            for number in reversed(range(self.replicas))
+        ]
+        return [wave for wave in (*waves, self.named(single)) if wave]
 
     def named(self, parts: Iterable[str]) -> list[str]:
         """The names of the programs that run these parts."""
@@ -167,8 +180,9 @@ def _server(folder: Path, server: ServerProgram, environment: Mapping[str, str])
 def _part(folder: Path, part: str, number: int, address: str, environment: Mapping[str, str], kept: "_Kept") -> Program:
     variable = "HTTP" if part == "application" else part.upper().replace("-", "_")
     own = {**environment, f"MUSTER_{variable}_LISTEN": address}
+    admin = ""
     if part == "gateway":
-        own["MUSTER_GATEWAY_ADMIN_LISTEN"] = f"{HOST}:{kept.port(f'{replica_name(part, number)}-admin')}"
+        admin = own["MUSTER_GATEWAY_ADMIN_LISTEN"] = f"{HOST}:{kept.port(f'{replica_name(part, number)}-admin')}"
     stage = {"gateway": EDGE, "application": WEB, "push": WEB, "control-plane": MESH, "ratelimit": MESH}
     name = replica_name(part, number)
     return Program(
@@ -179,7 +193,12 @@ def _part(folder: Path, part: str, number: int, address: str, environment: Mappi
         folder / "logs" / f"{name}.log",
         _http_ready(address) if part in HTTP_PARTS else _accepts(address),
         stage.get(part, DATA),
+        drain=partial(drain_envoy, admin) if admin else _nothing,
     )
+
+
+def _nothing() -> None:
+    return None
 
 
 def _http_ready(address: str) -> Callable[[int], bool]:

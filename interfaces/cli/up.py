@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from chassis.lifecycle import run as run_loop
 from chassis.settings import Settings
@@ -24,7 +25,11 @@ from interfaces.cli.run import PARTS, SERVICES
 from interfaces.cli.supervisor import Supervisor
 from interfaces.cli.topology import MARK, Topology, topology, write_private
 
+log = structlog.get_logger(__name__)
+
 READY_S = 180.0  # twenty seconds are usual; a machine may be very busy
+FOUND_S = 3.0  # a replica that is ready is found by everybody within 2 s
+RESTART_S = 600.0
 GRACE_S = 12.0  # a part's own grace is 10 s
 STOP_S = 90.0
 SWEEP_S = 5.0
@@ -50,6 +55,7 @@ class Up:
     def __init__(self, plan: Topology) -> None:
         self.plan = plan
         self.ready_in_s: float | None = None
+        self.restarts = 0
         self.supervisor = Supervisor(plan.programs, self._write_state)
 
     async def bring_up(self, order: list[str] | None = None, timeout_s: float = READY_S) -> None:
@@ -75,6 +81,18 @@ class Up:
         addresses = {name: self.plan.addresses[name][0] for name in SERVICES}
         write_private(self.plan.data / STATE_FILE, {"pid": os.getpid(), "addresses": addresses})
 
+    async def restart(self) -> None:
+        """Restart every part of ours in waves, each once the one before it serves; nothing answers less meanwhile.
+
+        Raises NotUp where a part does not come back: those after it go on as they are.
+        """
+        for wave in self.plan.waves:
+            if late := await self.supervisor.restart(wave, GRACE_S, READY_S):
+                raise NotUp(f"the restart stopped: not ready within {READY_S:.0f} s: {', '.join(late)}")
+            await asyncio.sleep(FOUND_S)
+        self.restarts += 1
+        self._write_state()
+
     async def take_down(self) -> list[str]:
         """Drain everything, the gateway first and the servers last; the names of those that had to be killed."""
         (self.plan.data / STATE_FILE).unlink(missing_ok=True)
@@ -97,6 +115,7 @@ class Up:
             "etcd_url": plan.etcd_url,
             "pids": {"supervisor": os.getpid(), **self.supervisor.pids},
             "starts": self.supervisor.starts,
+            "restarts": self.restarts,
         }
 
     async def _ready(self, names: list[str], timeout_s: float) -> None:
@@ -125,7 +144,7 @@ async def migrate(plan: Topology) -> None:
 
 
 def supervise(folder: Path, port: int, replicas: int, ready: Callable[[dict[str, Any]], None]) -> None:
-    """Keep a deployment up until SIGTERM or SIGINT. Raises FolderInUse, ServerMissing, ServerFailed, NotUp."""
+    """Keep a deployment up until SIGTERM, SIGINT or SIGHUP. Raises FolderInUse, ServerMissing, ServerFailed, NotUp."""
     configure_logging(level="INFO", json=True)
     folder = folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -133,7 +152,7 @@ def supervise(folder: Path, port: int, replicas: int, ready: Callable[[dict[str,
     async def main() -> None:
         up = Up(topology(folder, port, replicas))
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         coming = asyncio.ensure_future(up.bring_up())
         stopped = asyncio.ensure_future(stop.wait())
@@ -142,7 +161,7 @@ def supervise(folder: Path, port: int, replicas: int, ready: Callable[[dict[str,
             if coming.done():
                 coming.result()
                 ready(up.state())
-                await stopped
+                await _restarting(up, stopped)
         finally:
             coming.cancel()
             stopped.cancel()
@@ -151,6 +170,25 @@ def supervise(folder: Path, port: int, replicas: int, ready: Callable[[dict[str,
     with held(folder):
         sweep(folder)
         run_loop(main)
+
+
+async def _restarting(up: Up, stopped: "asyncio.Future[Any]") -> None:
+    """Until it is to stop: a restart for each SIGUSR1, one after the other."""
+    wanted = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, wanted.set)
+    while not stopped.done():
+        wish: asyncio.Future[Any] = asyncio.ensure_future(wanted.wait())
+        await asyncio.wait({wish, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        wish.cancel()
+        if stopped.done():
+            return
+        wanted.clear()
+        restart: asyncio.Future[Any] = asyncio.ensure_future(up.restart())
+        await asyncio.wait({restart, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not restart.done():
+            restart.cancel()
+        elif problem := restart.exception():
+            log.error("restart stopped", exc_info=problem)
 
 
 # ---- the commands ---------------------------------------------------------------------------------------------------
@@ -165,11 +203,11 @@ def start_in_background(folder: Path, port: int, replicas: int) -> dict[str, Any
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with held(folder):  # two sentences at once rather than in a log
         topology(folder, port, replicas)
-    state, log = folder / STATE, folder / "logs" / "supervisor.log"
+    state, said_to = folder / STATE, folder / "logs" / "supervisor.log"
     state.unlink(missing_ok=True)
-    log.touch(mode=0o600)
-    before = log.stat().st_size
-    with log.open("ab") as output:
+    said_to.touch(mode=0o600)
+    before = said_to.stat().st_size
+    with said_to.open("ab") as output:
         command = [
             "up",
             "--dir",
@@ -196,9 +234,24 @@ def start_in_background(folder: Path, port: int, replicas: int) -> dict[str, Any
         process.terminate()
         process.wait(STOP_S)
         raise
-    with log.open("rb") as said:
+    with said_to.open("rb") as said:
         said.seek(before)
         raise NotUp(said.read()[-2 * LOG_TAIL :].decode(errors="replace").strip())
+
+
+def restart(folder: Path) -> dict[str, Any]:
+    """Let the supervisor of a folder restart every part in waves; what it says afterwards. Raises NotUp."""
+    folder = folder.absolute()
+    supervisor, before = _holder(folder), read_state(folder)
+    if supervisor is None or before.get("ready_in_s") is None:
+        raise NotUp(f"nothing is up in {folder}: muster up --dir {folder}")
+    os.kill(supervisor, signal.SIGUSR1)
+    until = time.monotonic() + RESTART_S
+    while _runs(supervisor) and time.monotonic() < until:
+        if (now := read_state(folder)).get("restarts", 0) > before["restarts"]:
+            return now
+        time.sleep(ASK_AGAIN_S)
+    raise NotUp(f"not restarted: {folder / 'logs' / 'supervisor.log'} says why")
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -287,8 +340,8 @@ def _processes() -> Iterator[tuple[int, list[bytes], str]]:
                 yield int(entry.name), environment, command
 
 
-def tail(log: Path) -> str:
+def tail(file: Path) -> str:
     """The end of a log."""
     with contextlib.suppress(FileNotFoundError):
-        return log.read_text(errors="replace")[-LOG_TAIL:]
+        return file.read_text(errors="replace")[-LOG_TAIL:]
     return ""

@@ -1,10 +1,13 @@
 """`muster run gateway`: this process becomes Envoy, once the configuration that it wrote is found valid."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +16,10 @@ from interfaces.gateway.bootstrap import LISTEN, bootstrap
 
 VALIDATE_S = 30
 MOST_LOG = 2000
+CLOSING_S = 1.5  # in which connections that are used learn that they end
+FINISHING_S = 8.0
+ASK_S = 1.0
+MOST_STATS = 1 << 20
 
 
 class EnvoyMissing(RuntimeError):
@@ -58,6 +65,33 @@ def validate(path: Path) -> None:
     if done.returncode:
         said = (done.stderr + done.stdout)[:MOST_LOG].strip()
         raise ConfigurationRefused(f"envoy refuses the gateway's configuration:\n{said}")
+
+
+def drain_envoy(admin: str) -> None:
+    """Let the Envoy of that administration address (host:port) finish before it is told to end; seconds at most.
+
+    SIGTERM ends Envoy at once. So answers first close their connections, then the listener closes, then what is in
+    flight ends. An Envoy that does not answer has nothing to finish.
+    """
+    with contextlib.suppress(OSError, HTTPException, ValueError):
+        _ask(admin, "POST", "/healthcheck/fail")
+        time.sleep(CLOSING_S)
+        _ask(admin, "POST", "/drain_listeners")
+        until = time.monotonic() + FINISHING_S
+        while time.monotonic() < until:
+            active = json.loads(_ask(admin, "GET", "/stats?format=json&filter=^http.edge.downstream_rq_active$"))
+            if not sum(stat["value"] for stat in active["stats"]):
+                return
+            time.sleep(0.05)
+
+
+def _ask(admin: str, method: str, path: str) -> bytes:
+    connection = HTTPConnection(admin, timeout=ASK_S)
+    try:
+        connection.request(method, path)
+        return connection.getresponse().read(MOST_STATS)
+    finally:
+        connection.close()
 
 
 def become_envoy(settings: Settings) -> NoReturn:

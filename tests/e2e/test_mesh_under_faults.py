@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from interfaces.cli.supervisor import LONGEST_PAUSE_S
-from interfaces.cli.topology import part_of
 from tests.support.deployment import MeshDeployment
 from tests.support.pressure import Pressure, pressed
 from tests.support.scenario import Company
+
+pytestmark = pytest.mark.timeout(400)  # a very busy machine
 
 BEFORE_S, AFTER_S = 0.7, float(os.environ.get("MESH_AFTER_S", "1.0"))
 FROZEN_S = 3.0
@@ -72,20 +73,28 @@ async def test_what_freezes_costs_no_request(mesh: MeshDeployment, company: Comp
     await holds(company, load)
 
 
-async def test_a_rolling_restart_costs_no_request(mesh: MeshDeployment, company: Company) -> None:
-    parts = [name for name in mesh.state["pids"] if name not in (*SERVERS, "supervisor") and part_of(name) != "gateway"]
-    before = mesh.state["starts"]
+async def test_a_rolling_restart_of_everything_costs_no_request(mesh: MeshDeployment, company: Company) -> None:
+    parts = [name for name in mesh.state["pids"] if name not in (*SERVERS, "supervisor")]
+    before, gateways = mesh.state["starts"], [f"http://{address}" for address in mesh.state["addresses"]["gateway"]]
 
-    async with pressed(company) as load:
+    async with pressed(company, *gateways) as load:
         await asyncio.sleep(BEFORE_S)
-        for program in parts:
-            mesh.send(program, signal.SIGTERM)
-            await started_again(mesh, program, before[program])
+        after = await asyncio.to_thread(mesh.restart_all)
         await asyncio.sleep(AFTER_S)
 
-    after = mesh.state["starts"]
-    assert all(after[program] == before[program] + 1 for program in parts), (before, after)
+    assert all(after["starts"][program] == before[program] + 1 for program in parts), (before, after)
     await holds(company, load)
+
+
+async def test_a_gateway_that_is_ended_without_a_drain_would_be_seen(mesh: MeshDeployment, company: Company) -> None:
+    address, starts = mesh.state["addresses"]["gateway"][1], mesh.state["starts"]["gateway-2"]
+
+    async with pressed(company, f"http://{address}") as load:
+        await asyncio.sleep(BEFORE_S)
+        mesh.send("gateway-2", signal.SIGTERM)
+        await started_again(mesh, "gateway-2", starts)
+
+    assert load.failures
 
 
 async def test_the_load_sees_a_replica_that_nobody_stands_in_for(mesh: MeshDeployment, company: Company) -> None:

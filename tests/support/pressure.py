@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -66,7 +66,10 @@ class Pressure:
 
 @asynccontextmanager
 async def pressed(company: Company, *base_urls: str, rate: float = RATE, seed: int = 1) -> AsyncIterator[Pressure]:
-    """Ask the addresses (the deployment's, if none is given) in turns while the block runs, then wait for answers."""
+    """Ask the addresses (the deployment's, if none is given) in turns while the block runs, then wait for answers.
+
+    Each request is sent once; only an address that refuses the connection is passed over for the next one.
+    """
     urls = base_urls or (company.deployment.base_url,)
     headers = await asyncio.to_thread(company.hr.headers)
     pressure, running, choice = Pressure(), set[asyncio.Task[None]](), random.Random(seed)
@@ -77,7 +80,8 @@ async def pressed(company: Company, *base_urls: str, rate: float = RATE, seed: i
             for number in count():
                 if len(running) < IN_FLIGHT:
                     ask = choice.choice(ASKED)
-                    task = asyncio.create_task(_one(http, urls[number % len(urls)], ask, company, pressure))
+                    turn = number % len(urls)
+                    task = asyncio.create_task(_one(http, urls[turn:] + urls[:turn], ask, company, pressure))
                     running.add(task)
                     task.add_done_callback(running.discard)
                 await asyncio.sleep(1 / rate)
@@ -91,15 +95,26 @@ async def pressed(company: Company, *base_urls: str, rate: float = RATE, seed: i
 
 
 async def _one(
-    http: httpx.AsyncClient, url: str, ask: "Callable[[Company], Request]", company: Company, pressure: Pressure
+    http: httpx.AsyncClient,
+    urls: Sequence[str],
+    ask: "Callable[[Company], Request]",
+    company: Company,
+    pressure: Pressure,
 ) -> None:
     request, began = ask(company), time.monotonic()
     headers = {"Idempotency-Key": str(uuid4())} if request.method != "GET" else {}
     name = f"{request.method} {request.path.split('?')[0]}"
-    try:
-        answer = await http.request(request.method, url + request.path, json=request.body, headers=headers)
-    except httpx.HTTPError as error:
-        pressure.answers.append(Answer(name, began, time.monotonic() - began, 0, type(error).__name__))
+    for url in urls:
+        try:
+            answer = await http.request(request.method, url + request.path, json=request.body, headers=headers)
+            break
+        except httpx.ConnectError:  # nothing was sent: every client goes on to the next address of a name
+            failed = Answer(name, began, time.monotonic() - began, 0, "ConnectError")
+        except httpx.HTTPError as error:
+            pressure.answers.append(Answer(name, began, time.monotonic() - began, 0, type(error).__name__))
+            return
+    else:
+        pressure.answers.append(failed)
         return
     told = answer.json() if answer.content else {}
     reason = told.get("reason", "") if answer.is_error else ""
