@@ -415,7 +415,7 @@ class Pay:
         own = current_exchange().caller.employee_id == query.employee_id
         request = wire.ListPayslipsRequest(employee_id=str(query.employee_id), tax_year=query.year, finalized_only=own)
         page = await self._summaries(request, query)
-        if not page.data:
+        if not page.data and not own:
             await self._relations.exist([query.employee_id])
         return page
 
