@@ -42,6 +42,7 @@ _STATEMENT_TIMES_S = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 
 _UNGUARDED = "muster_unguarded"
 _TRY_AGAIN = {1213, 1205, 1020}  # deadlock, lock wait, snapshot changed
 _AWAY = {1040, 1053, 1129, 1158, 1159, 1160, 1161, 1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 3024}
+_CLOSED = {1044, 1045, 1049}  # another password, no right, no such database: the operator mends it while we try
 
 
 class Duplicate(Exception):
@@ -158,7 +159,7 @@ def translated(error: exc.DBAPIError) -> Exception:
     number = error.orig.args[0] if error.orig is not None and error.orig.args else None
     if number in _TRY_AGAIN or "database is locked" in str(error.orig):
         return Contention(f"the database asked for another try ({number})")
-    if error.connection_invalidated or isinstance(error, exc.InterfaceError) or number in _AWAY:
+    if error.connection_invalidated or isinstance(error, exc.InterfaceError) or number in _AWAY | _CLOSED:
         return Unavailable(f"the database cannot answer now ({number})")
     if "interrupted" in str(error.orig) or "disk is full" in str(error.orig):
         return Unavailable("the statement was given up")

@@ -110,9 +110,14 @@ def collect_later() -> None:
 
 def run(work: Callable[[], Awaitable[None]], *, quiet: bool = True) -> None:
     """Run a verb on the process's event loop; expected refusals become one sentence and exit code 1."""
+    from chassis.assertion import KeyFileProblem
+    from chassis.connections import Unavailable
     from chassis.keyring import KeyringProblem
     from chassis.lifecycle import run as run_loop
+    from chassis.migrations import SchemaBehind
     from chassis.rpc.error_map import RemoteError
+    from chassis.rpc.server import AddressTaken
+    from chassis.safety import UnsafeDatabase
     from chassis.settings import SettingsProblem
     from chassis.telemetry import configure_logging
     from interfaces.cli.embedded import FolderInUse
@@ -126,7 +131,11 @@ def run(work: Callable[[], Awaitable[None]], *, quiet: bool = True) -> None:
 
     try:
         run_loop(main)
-    except (RemoteError, DomainError, FolderInUse, SettingsProblem, KeyringProblem, OSError) as problem:
+    except Unavailable:
+        fail("the database does not answer, or not to this user: is it up, and is MUSTER_<SERVICE>_DATABASE_URL right?")
+    except (RemoteError, DomainError, FolderInUse, SettingsProblem, KeyringProblem, KeyFileProblem, OSError) as problem:
+        fail(str(problem))
+    except (UnsafeDatabase, SchemaBehind, AddressTaken) as problem:
         fail(str(problem))
 
 

@@ -3,24 +3,29 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from interfaces.cli.run import SERVICES
 from tests.deploy.manifests import DEPLOY, EXAMPLE, ROOT
 from tests.support.deployment import surroundings
-from tests.support.servers import PrivateMariaDB, ServerFailed
+from tests.support.servers import PrivateMariaDB, ServerFailed, program
 
 pytestmark = pytest.mark.second_process
 
 
 @pytest.mark.timeout(300)
-def test_the_user_of_the_compose_file_migrates_every_database_and_sees_no_other() -> None:
+def test_the_user_of_the_compose_file_migrates_every_database_and_sees_no_other(tmp_path: Path) -> None:
     with PrivateMariaDB() as server:
-        server.execute("ALTER USER 'root'@'localhost' IDENTIFIED BY 'Root1234'")
+        server.execute("ALTER USER 'root'@'localhost' IDENTIFIED BY 'Root1234'; DROP USER 'muster'@'127.0.0.1'")
+        client = tmp_path / "mariadb"  # as in the image, where the one server is the default
+        real = program("mariadb", "mysql", package="mariadb-server")
+        client.write_text(f'#!/bin/sh\nexec {real} --no-defaults --socket={server.socket} "$@"\n')
+        client.chmod(0o755)
         environment = {
             **os.environ,
-            "MYSQL_UNIX_PORT": str(server.socket),
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
             "MARIADB_ROOT_PASSWORD": "Root1234",
             "MUSTER_DATABASE_PASSWORD": EXAMPLE,
         }
