@@ -21,6 +21,7 @@ from kernel.ids import INSTALLATION, TenantId, derived_id
 SUBJECT = "process:webhooks"
 TOGETHER_S = 0.05  # events of so long are asked about with one call
 AT_ONCE = 400  # events in hand of one service
+ACK_EVERY_S = 2.0  # a storm of punches must not meet twenty writes a second of ours
 MOST_EVENTS = 100  # of one tenant in one call
 MOST_BYTES = 2 * 1024 * 1024
 LARGEST_BODY = 256 * 1024
@@ -151,6 +152,14 @@ def delivery_consumers(
         return tell
 
     return [
-        Consumer(f"webhooks.{name}", clients(name), fast_path, telling(name), at_once=AT_ONCE, patience=PATIENCE)
+        Consumer(
+            f"webhooks.{name}",
+            clients(name),
+            fast_path,
+            telling(name),
+            at_once=AT_ONCE,
+            patience=PATIENCE,
+            ack_every_s=ACK_EVERY_S,
+        )
         for name in services
     ]

@@ -39,6 +39,7 @@ HANDLER_LIMIT_S = 30.0
 CALL_LIMIT_S = 5.0
 RELEASE_LIMIT_S = 0.5
 ACK_EVERY_S = 0.05
+ENOUGH = WINDOW // 2  # done and not acknowledged: then a slow acknowledgement waits no longer
 BACKOFF_S = (0.2, 1.0, 5.0, 30.0)  # between five tries
 
 LAG = Gauge("muster_consumer_lag", "Events published but not yet acknowledged", ("consumer",))
@@ -150,8 +151,13 @@ class Consumer:
         types: Collection[str] = (),
         at_once: int = AT_ONCE,
         patience: Patience | None = None,
+        ack_every_s: float = ACK_EVERY_S,
     ) -> None:
-        """`name`: "time.roster"; `types`: full names of the messages to hear of, none for all."""
+        """`name`: "time.roster"; `types`: full names of the messages to hear of, none for all.
+
+        `ack_every_s`: each acknowledgement is a write of the publisher's database; a consumer that hears of everything
+        makes few, and hears of more again after a crash.
+        """
         self.name = name
         self.worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._client = client
@@ -161,6 +167,7 @@ class Consumer:
         self._types = frozenset(types)
         self._slots = asyncio.Semaphore(at_once)
         self._patience = patience or Patience()
+        self._ack_every_s = ack_every_s
         self._principal = feed_principal(name)
         self._lag = LAG.labels(name)
 
@@ -274,7 +281,10 @@ class Consumer:
     async def _acknowledge(self, window: _Window) -> None:
         while True:
             await window.progress.wait()
-            await asyncio.sleep(ACK_EVERY_S)
+            waited = 0.0
+            while waited < self._ack_every_s and window.ready_to_ack - window.acked < ENOUGH:
+                await asyncio.sleep(ACK_EVERY_S)
+                waited += ACK_EVERY_S
             window.progress.clear()
             position = window.ready_to_ack
             if position > window.acked:

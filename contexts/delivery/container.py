@@ -33,10 +33,10 @@ def _interested(database: Database) -> Any:
 
 def _receivers(settings: Settings, rule: DialRule, clock: Any) -> Receivers:
     # An HTTP client and the public certificates cost the start of a process that may never send anything.
-    from contexts.delivery.adapters.dialling import Post
+    from contexts.delivery.adapters.dialling import CheckedNetwork, Post, Resolver
 
     return Post(
-        rule,
+        CheckedNetwork(rule, Resolver()),
         clock,
         timeout_s=settings.webhook_timeout_s,
         connections=TURNS * WIDTH,

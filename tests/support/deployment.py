@@ -249,7 +249,7 @@ class EmbeddedDeployment(Deployment):
     def _start(self) -> None:
         port = free_port()
         data = self.folder / "data"
-        self.environment = {"MUSTER_DATA_DIR": str(data), **FAST_PASSWORDS}
+        self.environment = {"MUSTER_DATA_DIR": str(data), **FAST_PASSWORDS, **LOCAL_RECEIVERS}
         command = ["serve", "--data", str(data), "--port", str(port)]
         self._part("serve", command, self.environment, f"http://127.0.0.1:{port}")
         self.wait_ready(self.base_url)
@@ -284,6 +284,7 @@ class DistributedDeployment(Deployment):
             "MUSTER_REDIS_URL": self._redis_url,
             "MUSTER_SETTLE_MARGIN_S": "2",
             **FAST_PASSWORDS,
+            **LOCAL_RECEIVERS,
         }
         for service in SERVICES:
             name = service.upper()
@@ -401,6 +402,11 @@ class MeshDeployment(Deployment):
 
 
 FAST_PASSWORDS = {"MUSTER_PASSWORD_ROUNDS": "1", "MUSTER_PASSWORD_MEMORY_KIB": "1024"}
+LOCAL_RECEIVERS = {  # of webhooks, on this machine
+    "MUSTER_WEBHOOK_NETWORKS": "127.0.0.1/32",
+    "MUSTER_WEBHOOK_PLAIN_HTTP": "on",
+    "MUSTER_WEBHOOK_TIMEOUT_S": "2",
+}
 
 
 @contextlib.contextmanager

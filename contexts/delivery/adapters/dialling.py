@@ -56,23 +56,19 @@ class Resolver:
             raise NameUnknown(host) from None
         return [ip_address(str(one[4][0])) for one in found[:MOST_ADDRESSES]]
 
-    def close(self) -> None:
-        """Ask no more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Opens TCP connections for the HTTP client, which believes that it dials a name.
 
-    Invariants: a name is resolved once per connection; where one of its addresses may not be dialled, none
-    is; what is
-    dialled is the checked address itself, so that a name that changes its mind meanwhile changes nothing.
+    Invariants: a name is resolved once per connection; where one of its addresses may not be dialled, none is; what
+    is dialled is the checked address itself, so that a name that changes its mind meanwhile changes nothing.
     """
 
-    def __init__(self, rule: DialRule, resolve: Resolve) -> None:
+    def __init__(self, rule: DialRule, resolve: Resolve, network: httpcore.AsyncNetworkBackend | None = None) -> None:
+        """`network` opens the connections to checked addresses."""
         self._rule = rule
         self._resolve = resolve
-        self._network = httpcore.AnyIOBackend()
+        self._network = network or httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -115,12 +111,17 @@ class Post:
     """
 
     def __init__(
-        self, rule: DialRule, clock: Clock, *, timeout_s: float, connections: int, ca_path: Path | None = None,
-        resolve: Resolve | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        network: httpcore.AsyncNetworkBackend,
+        clock: Clock,
+        *,
+        timeout_s: float,
+        connections: int,
+        ca_path: Path | None = None,
+    ) -> None:
+        """`network` decides what is dialled; `ca_path`: certificates (PEM) beside the public ones."""
         self._clock = clock
         self._timeout_s = timeout_s
-        self._resolver = Resolver()
         trusted = ssl.create_default_context(cafile=certifi.where())
         if ca_path is not None:
             trusted.load_verify_locations(cafile=ca_path)
@@ -129,7 +130,7 @@ class Post:
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=KEEPALIVE_S,
-            network_backend=CheckedNetwork(rule, resolve or self._resolver),
+            network_backend=network,
         )
 
     async def __call__(self, place: Destination, headers: Sequence[tuple[str, str]], body: bytes) -> Attempt:
@@ -148,7 +149,6 @@ class Post:
 
     async def close(self) -> None:
         """Close all connections."""
-        self._resolver.close()
         await self._pool.aclose()
 
     async def _exchange(

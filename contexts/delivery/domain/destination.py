@@ -71,8 +71,7 @@ def destination(url: str, rule: DialRule) -> Destination:
     # A receiver that the operator named may have any port; which address a name has is seen when it is dialled.
     if port > 65535 or not (port in rule.ports or is_named):
         raise _refused("use port 443 or 8443")
-    target = found["target"] or "/"
-    return Destination(secure, host, port, target if target.startswith("/") else f"/{target}")
+    return Destination(secure, host, port, found["target"] or "/")
 
 
 def _host(text: str, rule: DialRule) -> tuple[str, bool]:

@@ -73,6 +73,7 @@ webhook_delivery = Table(
     Column("last_duration_ms", Integer),
     Index("uq_webhook_delivery_tenant_id_endpoint_id", "tenant_id", "endpoint_id", "event_id", unique=True),
     Index("ix_webhook_delivery_due_time", "tenant_id", "endpoint_id", "due_time", "event_id"),
+    Index("ix_webhook_delivery_status", "tenant_id", "endpoint_id", "status", "event_id"),
     Index("ix_webhook_delivery_event_id", "tenant_id", "event_id"),
     Index("ix_webhook_delivery_created_time", "created_time", "tenant_id"),
 )

@@ -91,6 +91,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_webhook_delivery_due_time", "webhook_delivery", ["tenant_id", "endpoint_id", "due_time", "event_id"]
     )
+    op.create_index(
+        "ix_webhook_delivery_status", "webhook_delivery", ["tenant_id", "endpoint_id", "status", "event_id"]
+    )
     op.create_index("ix_webhook_delivery_event_id", "webhook_delivery", ["tenant_id", "event_id"])
     op.create_index("ix_webhook_delivery_created_time", "webhook_delivery", ["created_time", "tenant_id"])
     op.create_table(
