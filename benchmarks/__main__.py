@@ -24,6 +24,7 @@ from benchmarks.mesh import failovers  # noqa: E402
 from benchmarks.payroll_run import payroll_runs  # noqa: E402
 from benchmarks.payslip import payslips  # noqa: E402
 from benchmarks.punching import punches  # noqa: E402
+from benchmarks.push import streams  # noqa: E402
 from benchmarks.start import starts  # noqa: E402
 from benchmarks.time_office import time_office  # noqa: E402
 
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "read": lambda asked: employee_reads(small=asked.small),
     "payroll": lambda asked: payroll_runs(small=asked.small, large=asked.large),
     "punches": lambda asked: punches(small=asked.small),
+    "push": lambda asked: streams(small=asked.small),
     "time": lambda asked: time_office(small=asked.small),
     "mesh": lambda asked: failovers(small=asked.small),
 }

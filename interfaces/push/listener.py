@@ -5,10 +5,14 @@ from collections import deque
 from collections.abc import Collection, Coroutine
 from typing import Any, Protocol
 
+import structlog
+
 from application.events.topics import Key
 from chassis.principal import Principal
 from interfaces.push.eager import begin
 from interfaces.push.message import Message
+
+log = structlog.get_logger(__name__)
 
 QUEUE = 256  # messages that wait for a slow reader
 STALL_S = 30.0  # how long one write may take
@@ -142,5 +146,9 @@ class Listener:
                 await self._wire.send(self._queue.popleft())
         except OSError:
             self.closed = True
+        except Exception as error:  # its server has ended it in a way of its own; the others must hear all the same
+            log.info("a stream took no more", error=type(error).__name__)
+            self.closed = True
+            self.transport.abort()
         finally:
             self._writing_since = self._queue = None

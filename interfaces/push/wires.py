@@ -33,7 +33,7 @@ class ServerSentEvents:
 
     async def close(self, reason: str, retry_ms: int) -> None:
         """See Wire."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):
             await self._send(told(END, {"reason": reason}, retry_ms=retry_ms, last=True).sse)
 
 
@@ -50,7 +50,7 @@ class WebSocket:
     async def close(self, reason: str, retry_ms: int) -> None:
         """See Wire."""
         facts: dict[str, Any] = {"reason": reason} | ({"retry_ms": retry_ms} if retry_ms else {})
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):  # the latter where it has ended already
             await self._send(told(END, facts).web_socket)
             code = CODES.get(reason, UNAVAILABLE)
             await self._send({"type": "websocket.close", "code": code, "reason": reason})

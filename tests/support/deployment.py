@@ -308,6 +308,12 @@ class DistributedDeployment(Deployment):
         for base_url in self.base_urls:
             self.wait_ready(base_url)
 
+    def add(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], url: str) -> None:
+        """One more part that serves HTTP at `url`, once it is ready; clients of `base_url` do not meet it."""
+        self._part(name, arguments, {**self.environment, **environment}, url)
+        self.base_urls.remove(url)
+        self.wait_part(name)
+
     def mend(self) -> None:
         """The same for its MariaDB, first."""
         if not self.mariadb.running:

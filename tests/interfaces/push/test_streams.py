@@ -1,7 +1,7 @@
 """The hub over a real feed and real sockets: who hears what, what is replayed, and how a stream ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -14,12 +14,18 @@ from muster.payroll.v1 import events_pb2 as payroll
 
 from application.events.cursor import Cursor
 from chassis.bus.in_process import InProcessFastPath
+from chassis.bus.port import Entry
 from chassis.feed import purge
 from chassis.rpc.channels import Client
 from interfaces.push import hub as hub_module
-from interfaces.push.hub import Limits
+from interfaces.push import message as message_module
+from interfaces.push import streams as streams_module
+from interfaces.push.catch_up import CatchUp
+from interfaces.push.hub import Hub, Limits
+from interfaces.push.sources import Sources
 from kernel.ids import TenantId
 from tests.chassis.bus.publisher import TENANT, Publisher, a_publisher, served
+from tests.support import push as push_support
 from tests.support.push import RunningHub, Tokens, a_hub, an_employee, until
 
 OTHER = TenantId(UUID(int=2))
@@ -219,16 +225,16 @@ async def test_a_hub_that_has_just_started_replays_from_the_feed(
     assert heard == [2, 3, 4]
 
 
-async def test_events_come_once_each_while_listeners_come_and_go(publisher: Publisher, running: RunningHub) -> None:
+async def seen_by_those_who_come_and_go(publisher: Publisher, running: RunningHub, total: int = 200) -> list[list[int]]:
+    """What four clients saw who read so many events at a time, while events are published."""
     token = running.tokens.token(TENANT, "owner")
-    total = 300
 
-    async def reconnecting(pause: int) -> list[int]:
+    async def reconnecting(at_a_time: int) -> list[int]:
         seen: list[int] = []
         last_id = str(Cursor({SERVICE: 1}))
         while not seen or seen[-1] < total:
             client = await running.listen(token, last_id=last_id)
-            seen += [one.sequence for one in await client.events(min(pause, total - (seen[-1] if seen else 1)))]
+            seen += [one.sequence for one in await client.events(min(at_a_time, total - (seen[-1] if seen else 1)))]
             last_id = client.last_id
             client.close()
         return seen
@@ -240,10 +246,124 @@ async def test_events_come_once_each_while_listeners_come_and_go(publisher: Publ
     await hire(publisher)
     await until_at(running, 1)
     publishing_task = asyncio.create_task(publishing())
-    seen = await asyncio.gather(*(reconnecting(pause) for pause in (1, 7, 40, 299)))
+    seen = await asyncio.gather(*(reconnecting(at_a_time) for at_a_time in (1, 7, 40, total - 1)))
     await publishing_task
+    return list(seen)
 
-    assert seen == [list(range(2, total + 1))] * 4
+
+async def test_events_come_once_each_while_listeners_come_and_go(publisher: Publisher, running: RunningHub) -> None:
+    assert await seen_by_those_who_come_and_go(publisher, running) == [list(range(2, 201))] * 4
+
+
+async def test_hearing_live_events_first_would_be_found(
+    publisher: Publisher, running: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LiveFirst(CatchUp):
+        async def _step(self) -> bool:
+            self._hub.join(self._listener)
+            await asyncio.sleep(0.02)
+            return await super()._step()
+
+    monkeypatch.setattr(streams_module, "CatchUp", LiveFirst)
+
+    assert await seen_by_those_who_come_and_go(publisher, running) != [list(range(2, 201))] * 4
+
+
+class Lossy(InProcessFastPath):
+    """Loses every third event."""
+
+    async def publish(self, context: str, entries: Sequence[Entry]) -> None:
+        await super().publish(context, [entry for entry in entries if entry.position % 3])
+
+
+class Deaf(InProcessFastPath):
+    """Hears nothing."""
+
+    async def read(self, context: str, after: int, limit: int, wait_s: float) -> Sequence[Entry]:
+        await asyncio.sleep(wait_s)
+        return []
+
+
+class Trusting(Sources):
+    """Takes what the fast path tells for everything there is."""
+
+    async def _follow(self, service: str, at: int) -> int:
+        heard = await self._fast_path.read(service, at, 500, 0.2)
+        await self._hub.publish(service, heard)
+        return heard[-1].position if heard else at
+
+
+async def heard_over_a_lossy_path(tmp_path: Path, count: int = 20) -> list[int]:
+    fast_path = Lossy()
+    async with (
+        a_publisher(f"sqlite:///{tmp_path}/probe.sqlite3", fast_path) as publisher,
+        served(publisher, tmp_path) as client,
+        a_hub({SERVICE: client}, fast_path, Tokens()) as running,
+    ):
+        listener = await running.listen(running.tokens.token(TENANT, "owner"))
+        for _ in range(count):
+            await hire(publisher)
+        await until_sequenced(publisher, count)
+        await hire(publisher)
+        await hire(publisher)
+        await until_at(running, count)
+        found: list[int] = []
+        while not found or found[-1] < count:
+            found += [one.sequence for one in await listener.events(1)]
+        return found
+
+
+async def test_what_the_fast_path_loses_comes_from_the_feed(tmp_path: Path) -> None:
+    assert await heard_over_a_lossy_path(tmp_path) == list(range(1, 21))
+
+
+async def test_trusting_the_fast_path_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push_support, "Sources", Trusting)
+
+    assert await heard_over_a_lossy_path(tmp_path) != list(range(1, 21))
+
+
+async def heard_from_a_hub_that_is_behind(
+    publisher: Publisher, client: Client, fast_path: InProcessFastPath
+) -> list[int]:
+    tokens = Tokens()
+    token = tokens.token(TENANT, "owner")
+    async with (
+        a_hub({SERVICE: client}, fast_path, tokens) as ahead,
+        a_hub({SERVICE: client}, Deaf(), tokens) as behind,
+    ):
+        first = await ahead.listen(token)
+        await hire(publisher)
+        [seen] = await first.events(1)
+        second = await behind.listen(token, last_id=first.last_id)
+        await hire(publisher)
+        heard = [seen.sequence, *(one.sequence for one in await second.events(1))]
+        return [*heard, *([] if await second.nothing(1.5) else [-1])]
+
+
+async def test_a_hub_that_is_behind_repeats_nothing(
+    publisher: Publisher, client: Client, fast_path: InProcessFastPath
+) -> None:
+    assert await heard_from_a_hub_that_is_behind(publisher, client, fast_path) == [1, 2]
+
+
+async def test_repeating_what_another_hub_told_would_be_found(
+    publisher: Publisher, client: Client, fast_path: InProcessFastPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hub, "is_behind", lambda self, cursor: False)
+
+    assert await heard_from_a_hub_that_is_behind(publisher, client, fast_path) != [1, 2]
+
+
+async def test_telling_another_tenant_would_be_found(
+    publisher: Publisher, running: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_module, "keys_of_event", lambda entry: ((str(OTHER), "tenant"),))
+    stranger = await running.listen(running.tokens.token(OTHER, "owner"))
+
+    await hire(publisher)
+
+    assert not await stranger.nothing(5.0)
 
 
 @pytest.mark.parametrize(
