@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 import shutil
 import sys
 import tempfile
@@ -34,8 +35,8 @@ from tests.support.stand_in import METHOD
 if TYPE_CHECKING:
     Where = grpc.aio.UnaryUnaryMultiCallable[StringValue, StringValue]
 
-WORKERS = 8
-PAUSE_S = 0.01
+WORKERS = 16  # of whom some are always at every replica
+LONGEST_PAUSE_S = 0.005
 BEFORE_S = 0.3
 AFTER_S = 1.0
 STARTED_S = 60.0
@@ -242,7 +243,7 @@ class Caller:
                     outcome.note(port, time.monotonic())
                 outcome.calls += 1
                 outcome.worst_s = max(outcome.worst_s, time.monotonic() - started)
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(random.uniform(0.0, LONGEST_PAUSE_S))
 
         workers = [asyncio.create_task(worker()) for _ in range(WORKERS)]
         try:

@@ -17,7 +17,7 @@ from chassis.settings import Settings
 from chassis.telemetry import configure_logging
 
 METHOD = "/muster.test.StandIn/Where"
-WORK_S = 0.02
+WORK_S = 0.05
 
 
 async def where(request: StringValue, context: "grpc.aio.ServicerContext[StringValue, StringValue]") -> StringValue:

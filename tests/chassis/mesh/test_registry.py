@@ -14,7 +14,7 @@ from chassis.mesh.file import FileRegistry
 from chassis.mesh.memory import MemoryRegistry
 from chassis.mesh.registry import Belief, Instance, Kept, Registration, Registry, believing, open_registry
 from tests.support.mesh import GENEROUS_S, addresses, an_instance, delete_everything, put, watching
-from tests.support.servers import PrivateEtcd
+from tests.support.servers import PrivateEtcd, free_port
 
 LONG_S = 60.0  # a grace that no test waits for
 
@@ -191,6 +191,16 @@ async def test_what_cannot_be_read_hides_nobody(store: Store, tmp_path: Path) ->
 
         await watch.shows(5001, 5002)
         assert set(watch.told[-1]) == {"orders"}
+    await registry.close()
+
+
+async def test_a_member_that_is_dead_is_passed_over(etcd_server: PrivateEtcd) -> None:
+    registry = EtcdRegistry([f"127.0.0.1:{free_port()}", f"127.0.0.1:{etcd_server.port}"])
+
+    registry.register(an_instance("letters"))
+
+    async with watching(registry) as watch:
+        await watch.shows(5001, service="letters")
     await registry.close()
 
 

@@ -1,0 +1,106 @@
+"""An application that drains behind a gateway."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from application.edge import health
+from chassis.health import Readiness
+from chassis.lifecycle import Listener, Running, serve_http
+from chassis.mesh.membership import join
+from chassis.settings import Settings
+from tests.support.gateway import Mesh, mesh, started, until
+from tests.support.servers import PrivateEnvoy
+
+WORK_S = 0.02
+CALLERS = 6
+PATH = "/livez"  # one that needs no token
+RETRIES = "cluster.application.upstream_rq_retry"
+HEALTHY = "cluster.application.membership_healthy"
+
+
+@dataclass
+class Replica:
+    """An application of this process, and its place in the mesh."""
+
+    running: Running
+    place: Running
+
+
+async def a_replica(made: Mesh) -> Replica:
+    readiness = Readiness()
+
+    async def alive(request: Request) -> PlainTextResponse:
+        await asyncio.sleep(WORK_S)
+        return PlainTextResponse("alive")
+
+    app = Starlette(routes=[Route(PATH, alive), *health.routes(readiness)])
+    served = await serve_http(app, Listener(), made.settings, name="application", lifespan=False)
+    running = Running(served.name, served.address, served.stop, readiness)
+    return Replica(running, join(made.settings, running, "http"))
+
+
+@asynccontextmanager
+async def callers(url: str) -> AsyncIterator[list[int]]:
+    """Clients for the time of the block and a little more; the statuses that they got."""
+    statuses: list[int] = []
+    done = asyncio.Event()
+
+    async def one(http: httpx.AsyncClient) -> None:
+        while not done.is_set():
+            statuses.append((await http.get(PATH)).status_code)
+
+    async with httpx.AsyncClient(base_url=url, timeout=20.0) as http:
+        working = [asyncio.create_task(one(http)) for _ in range(CALLERS)]
+        await asyncio.sleep(0.5)
+        yield statuses
+        await asyncio.sleep(1.0)
+        done.set()
+        await asyncio.gather(*working)
+
+
+async def healthy(envoy: PrivateEnvoy, replicas: int) -> None:
+    async def counted() -> bool:
+        return await asyncio.to_thread(envoy.counter, HEALTHY) == replicas
+
+    await until(counted)
+
+
+@pytest.mark.second_process
+async def test_no_request_needs_a_second_try_because_an_application_drains(tmp_path: Path) -> None:
+    async with mesh(tmp_path, Settings(data_dir=tmp_path / "data")) as made:
+        stays, drains, vanishes = [await a_replica(made) for _ in range(3)]
+        envoy = await started(made.envoy())
+        try:
+            await healthy(envoy, 3)
+
+            async with callers(envoy.url) as statuses:
+                began = time.monotonic()
+                await drains.place.stop(5.0)
+                await drains.running.stop(5.0)
+                taken_s = time.monotonic() - began
+            drained = await asyncio.to_thread(envoy.counter, RETRIES)
+            async with callers(envoy.url) as others:
+                await vanishes.running.stop(0.0)  # the planted bug: without a word before
+            vanished = await asyncio.to_thread(envoy.counter, RETRIES) - drained
+        finally:
+            envoy.close()
+            for replica in (stays, vanishes):
+                await replica.place.stop(0.0)
+            await stays.running.stop(0.0)
+
+    assert set(statuses) == {200}
+    assert drained == 0
+    assert taken_s < 5.0
+    assert set(others) == {200}  # a read is tried again
+    assert vanished > 0
