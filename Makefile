@@ -12,7 +12,7 @@ BUF := build/node/node_modules/.bin/buf
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo serve test servers bench bench-mesh check format format-check lint types imports unit \
+.PHONY: help setup demo demo-distributed serve test servers bench bench-mesh check format format-check lint types imports unit \
         protos protos-fresh protos-lint protos-baseline lock lock-check clean
 
 help:  ## this list
@@ -60,6 +60,9 @@ setup: .venv/.ready  ## prepare .venv (all that `make demo` and `make serve` nee
 
 demo: .venv/.ready  ## the main job on a sample company: hire, punch, close the month, pay
 	@.venv/bin/muster demo $(ARGS)
+
+demo-distributed: .venv/.ready-dev servers  ## the same on every part as its own process: MariaDB, Redis, etcd, Envoy
+	@.venv/bin/muster demo --distributed $(ARGS)
 
 serve: .venv/.ready  ## keep the embedded backend up (API docs at /docs)
 	@.venv/bin/muster serve $(ARGS)

@@ -23,30 +23,27 @@ import typer
 from rich.console import Console
 
 from chassis.assertion import Signer
-from chassis.lifecycle import Listener
 from chassis.rpc.channels import Channels
-from chassis.settings import Settings
 from interfaces.cli.company import Api, Refused, connected
 from interfaces.cli.company_files import Company, read_company
+from interfaces.cli.demo_backend import Backend, many_processes, one_process
 from interfaces.cli.demo_books import Books, print_explained, print_register, read_books, the_awkward_one
 from interfaces.cli.demo_month import POLL_S, Callers, DemoFailed, Office, load
 from interfaces.cli.demo_story import print_story
-from interfaces.cli.embedded import Embedded, embedded
 from interfaces.cli.operator import create_tenant, issue_token
 from interfaces.cli.progress import Steps, console_for
 
 TENANT = "huaxing"
 ROLES = ("hr_admin", "payroll_admin", "payroll_approver")
-SERVE_PORT = 8080
 READY_S = 15.0
 
 
-async def run_demo(company: Path, data: Path | None, keep_up: bool) -> None:
+async def run_demo(company: Path, data: Path | None, keep_up: bool, distributed: bool = False) -> None:
     """Run the main job on the folder's files and show what came of it; ends with code 1 and one sentence on failure."""
     console = console_for()
     try:
         with _data_folder(data) as folder:
-            await _run(console, company, folder, data is None, keep_up)
+            await _run(console, company, folder, data is None, keep_up, distributed)
     except (DemoFailed, Refused) as failed:
         typer.secho(f"the demo stopped: {failed}", err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from None
@@ -67,7 +64,7 @@ def _temporary() -> Iterator[Path]:
         yield Path(folder) / "data"  # the keys stand beside the data
 
 
-async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep_up: bool) -> None:
+async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep_up: bool, distributed: bool) -> None:
     before, began = _process_age_s(), time.perf_counter()
     company = await asyncio.to_thread(read_company, folder)
     if company.problems:
@@ -83,7 +80,7 @@ async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep
     with steps.step("read and check the files") as step:
         step.say(f"{sum(map(len, company.rows.values())):,} rows in {len(company.rows)} files")
         step.add_seconds(checked_s)
-    backend_of = embedded(Settings.embedded(data), _listener(keep_up))
+    backend_of = (many_processes if distributed else one_process)(data, keep_up)
     async with _started(steps, backend_of) as (backend, client):
         callers = await _callers(steps, backend, client, company)
         console.print(f"\nLoad the company from {folder}/ through the REST API", style="bold")
@@ -108,7 +105,7 @@ async def _run(console: Console, folder: Path, data: Path, goes_away: bool, keep
         _say_total(console, steps, before, seconds)
         if keep_up:
             await client.aclose()  # its idle connections would hold up the end
-            await _stay_up(console, backend, data, goes_away)
+            await _stay_up(console, backend, goes_away)
 
 
 def _process_age_s() -> float:
@@ -121,28 +118,16 @@ def _process_age_s() -> float:
     return max(age, 0.0)
 
 
-def _listener(keep_up: bool) -> Listener:
-    """Any free port; the usual one where people are to find it and it is free."""
-    if keep_up:
-        usual = Listener("127.0.0.1", SERVE_PORT)
-        try:
-            usual.bind().close()
-            return usual
-        except OSError:
-            pass
-    return Listener("127.0.0.1", 0)
-
-
 @asynccontextmanager
 async def _started(
-    steps: Steps, backend_of: AbstractAsyncContextManager[Embedded]
-) -> AsyncIterator[tuple[Embedded, httpx.AsyncClient]]:
+    steps: Steps, backend_of: AbstractAsyncContextManager[Backend]
+) -> AsyncIterator[tuple[Backend, httpx.AsyncClient]]:
     async with AsyncExitStack() as stack:
         with steps.step("start the backend") as step:
             backend = await stack.enter_async_context(backend_of)
             client = await stack.enter_async_context(connected(backend.base_url))
             await _ready(client)
-            step.say("one process, SQLite, an empty data folder")
+            step.say(backend.description)
         yield backend, client
 
 
@@ -156,7 +141,7 @@ async def _ready(client: httpx.AsyncClient) -> None:
     raise DemoFailed(f"the backend was not ready within {READY_S:.0f} s: {response.text[:200]}")
 
 
-async def _callers(steps: Steps, backend: Embedded, client: httpx.AsyncClient, company: Company) -> Callers:
+async def _callers(steps: Steps, backend: Backend, client: httpx.AsyncClient, company: Company) -> Callers:
     entities = company.of("legal_entities")
     name = entities[0]["name"] if entities else TENANT
     channels = Channels(backend.settings, Signer.open(backend.settings))
@@ -215,7 +200,8 @@ def _say_total(console: Console, steps: Steps, before: float, seconds: float) ->
     )
 
 
-async def _stay_up(console: Console, backend: Embedded, data: Path, goes_away: bool) -> None:
+async def _stay_up(console: Console, backend: Backend, goes_away: bool) -> None:
+    data = backend.settings.data_dir
     console.print(f"\nMuster stays up: {backend.base_url}   API docs: {backend.base_url}/docs   (Ctrl-C stops it)")
     console.print("A token lives 15 minutes and has one role (hr_admin, payroll_admin, payroll_approver, owner, ...):")
     command = sys.argv[0] if Path(sys.argv[0]).name == "muster" else "muster"
@@ -223,8 +209,7 @@ async def _stay_up(console: Console, backend: Embedded, data: Path, goes_away: b
     console.print(f'  curl -H "Authorization: Bearer $TOKEN" {backend.base_url}/v1/employees?limit=3', soft_wrap=True)
     if goes_away:
         console.print("The data is in a temporary folder and goes away at the end; --data keeps it.")
-    backend.lifecycle.handle_signals()
-    await backend.lifecycle.run_until_stopped()
+    await backend.stay()
 
 
 # ---- the files ------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from chassis.keyring import open_to_others
 from chassis.settings import Settings, SettingsProblem
 from interfaces.cli.private_servers import SEARCH_PATH
 from interfaces.cli.run import PARTS
+from interfaces.gateway.envoy import EnvoyMissing, envoy_program
 
 FREE_BYTES = 1 << 30
 
@@ -47,10 +48,19 @@ def _findings() -> Iterator[Finding]:
     yield from _folders(settings)
     listener = settings.http_listener
     yield _port(listener.host, listener.port)
-    for name, package in (("mariadbd", "mariadb-server"), ("redis-server", "redis-server")):
+    yield from _programs()
+
+
+def _programs() -> Iterator[Finding]:
+    """What `muster up` starts; the embedded form needs none of it."""
+    for name, package in (("mariadbd", "mariadb-server"), ("redis-server", "redis-server"), ("etcd", "etcd-server")):
         found = shutil.which(name, path=SEARCH_PATH)
-        told = found or f"missing: only `make test` needs it: sudo apt-get install -y {package}"
+        told = found or f"missing: only `muster up` and `make test` need it: sudo apt-get install -y {package}"
         yield Finding(name, found is not None, told, needed=False)
+    try:
+        yield Finding("envoy", True, envoy_program(), needed=False)
+    except EnvoyMissing as missing:
+        yield Finding("envoy", False, f"only `muster up` and `make test` need it: {missing}", needed=False)
 
 
 def _folders(settings: Settings) -> Iterator[Finding]:

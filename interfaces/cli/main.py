@@ -9,7 +9,7 @@ import gc
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -146,10 +146,11 @@ def plainly() -> Iterator[None]:
     from interfaces.cli.embedded import FolderInUse
     from interfaces.cli.private_servers import ServerFailed, ServerMissing
     from interfaces.cli.up import NotUp
+    from interfaces.gateway.envoy import EnvoyMissing
 
     try:
         yield
-    except (NotUp, ServerFailed, ServerMissing, FolderInUse, KeyringProblem, OSError) as problem:
+    except (NotUp, EnvoyMissing, ServerFailed, ServerMissing, FolderInUse, KeyringProblem, OSError) as problem:
         fail(str(problem))
 
 
@@ -208,7 +209,8 @@ def run_command(
 def become_gateway(settings: "Settings") -> NoReturn:
     """Become Envoy with the gateway's configuration."""
     from chassis.settings import SettingsProblem
-    from interfaces.gateway.process import ConfigurationRefused, EnvoyMissing, become_envoy
+    from interfaces.gateway.envoy import EnvoyMissing
+    from interfaces.gateway.process import ConfigurationRefused, become_envoy
 
     try:
         become_envoy(settings)
@@ -279,11 +281,13 @@ def demo(
     keep_up: Annotated[bool, typer.Option("--serve", help="Stay up afterwards.")] = False,
     company: Annotated[Path, typer.Option(help="The company's CSV files.")] = Path("sample"),
     data: Annotated[Path | None, typer.Option("--data", help="Keep the data in this empty folder.")] = None,
+    distributed: Annotated[bool, typer.Option("--distributed", help="On every part as its own process.")] = False,
 ) -> None:
     """The main job on a sample company: load it, close its month, calculate, approve and finalize its payroll."""
     from interfaces.cli.demo import run_demo
 
-    run(lambda: run_demo(company, data, keep_up))
+    with plainly() if distributed else nullcontext():
+        run(lambda: run_demo(company, data, keep_up, distributed))
 
 
 @app.command(name="import")

