@@ -80,7 +80,12 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
         *health.routes(readiness),
         *documentation.routes(openapi_document),
     ]
-    gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency)
+    gate = Gate(
+        verifier,
+        body_bytes=settings.body_bytes,
+        places=settings.http_concurrency,
+        late_s=settings.late_s if settings.shedding else None,
+    )
     app = Application(operations(), others, gate, deadline_s=settings.request_deadline_s)
     app.state.identity = identity
     app.state.people = People(organization, tenants, relations)

@@ -81,6 +81,8 @@ class Settings:
     push_connections: int = 10_000  # open streams per hub; more are answered 503
     push_tenant_connections: int = 5_000  # of one tenant per hub; more are answered 429
     push_principal_connections: int = 20  # of one principal per hub; more are answered 429
+    shedding: bool = True  # requests are refused before they queue, by how late answers come
+    late_s: float = 0.25  # after which an answer comes late, or after twice what its operation takes undisturbed
     body_bytes: int = 1024 * 1024
     import_bytes: int = 32 * 1024 * 1024
     rates: Mapping[str, Limit] = field(default_factory=lambda: RATES)  # by rate class
@@ -213,6 +215,8 @@ class _Reader:
             push_principal_connections=self._count(
                 "PUSH_PRINCIPAL_CONNECTIONS", default.push_principal_connections, 1, 100_000
             ),
+            shedding=self._take("SHEDDING", _switch, default.shedding, "on or off"),
+            late_s=self._seconds("LATE_S", default.late_s, 0.05, 30),
             body_bytes=self._count("BODY_BYTES", default.body_bytes, 1024, 64 * 1024 * 1024),
             import_bytes=self._count("IMPORT_BYTES", default.import_bytes, 1024, 1024 * 1024 * 1024),
             rates={

@@ -1,7 +1,6 @@
 """The gate of every operation: admission, token, one meaning, strict body, idempotency; then the endpoint."""
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -10,25 +9,25 @@ from uuid import UUID, uuid4
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from application.edge.admission import Admission
 from application.edge.authorize import knock
 from application.edge.endpoint import Endpoint
 from application.edge.exchange import Exchange
 from application.edge.json_body import canonical, decode
-from application.edge.operation import Criticality, IfMatch, Operation
+from application.edge.operation import IfMatch, Operation
 from application.edge.refusal import (
     AmbiguousRequest,
     BodyTooLarge,
     BodyTooSlow,
     IfMatchMissing,
     InvalidHeader,
-    Overloaded,
     Unauthenticated,
     UnreadableBody,
     UnsupportedMediaType,
 )
 from chassis.assertion import fingerprint_of
 from chassis.principal import Principal
-from kernel.ids import derived_id
+from kernel.ids import TenantId, derived_id
 
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -46,58 +45,20 @@ class Authenticator(Protocol):
         ...
 
 
-class Admission:
-    """How many requests are served at once; the rest is turned away in microseconds.
-
-    Invariants: deferrable operations never take more than half of the places; critical ones may take a tenth more
-    than there are.
-    """
-
-    def __init__(self, places: int) -> None:
-        self.in_flight = 0
-        self._waited_for = 0  # in flight, and somebody waits for the answer now
-        self._lull = asyncio.Event()
-        self._lull.set()
-        self._limits = {
-            Criticality.CRITICAL: places + max(places // 10, 1),
-            Criticality.NORMAL: places,
-            Criticality.DEFERRABLE: max(places // 2, 1),
-        }
-
-    def enter(self, criticality: Criticality) -> None:
-        """Take a place. Raises Overloaded where there is none left for that kind."""
-        if self.in_flight >= self._limits[criticality]:
-            raise Overloaded("too many requests are being served; try again", headers={"Retry-After": "1"})
-        self.in_flight += 1
-        if criticality is not Criticality.DEFERRABLE:
-            self._waited_for += 1
-            self._lull.clear()
-
-    def leave(self, criticality: Criticality) -> None:
-        """Give the place back."""
-        self.in_flight -= 1
-        if criticality is not Criticality.DEFERRABLE:
-            self._waited_for -= 1
-            if not self._waited_for:
-                self._lull.set()
-
-    async def lull(self, at_most_s: float) -> None:
-        """Wait while requests that are not deferrable are served, at most so long: background work gives way."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(at_most_s):
-                await self._lull.wait()
-
-
 class Gate:
     """Lets requests through to their endpoints.
 
-    Invariants: nothing of a body is read before the token is verified and the role may do this to somebody.
+    Invariants: nothing of a body is read before the token is verified and the role may do this to somebody; the time
+    that a client takes for its body is not held against anybody.
     """
 
-    def __init__(self, authenticator: Authenticator, *, body_bytes: int, places: int) -> None:
+    def __init__(
+        self, authenticator: Authenticator, *, body_bytes: int, places: int, late_s: float | None = None
+    ) -> None:
+        """`late_s`: after how long an answer comes late, see Admission; None: only the places count."""
         self.authenticator = authenticator
         self.body_bytes = body_bytes
-        self.admission = Admission(places)
+        self.admission = Admission(places, late_s)
 
     async def serve(
         self, endpoint: Endpoint, path: Mapping[str, str], scope: Scope, receive: Receive, exchange: Exchange
@@ -107,18 +68,22 @@ class Gate:
         admission = self.admission
         admission.enter(operation.criticality)
         try:
+            tenant: TenantId | None = None
             if operation.action is not None:
                 exchange.principal = await self.authenticator.principal(_bearer(exchange.received))
                 knock(exchange.principal, operation.action)
+                tenant = exchange.principal.tenant_id
             body: Any = None
             raw = b""
             if endpoint.has_body:
+                admission.check(operation.criticality, tenant)  # before a body is read for nothing
                 raw = await _read(receive, exchange, operation.body_bytes or self.body_bytes)
                 if raw:
                     body = decode(raw)
             if scope["method"] in CHANGES:
                 _identify(exchange, operation, scope["path"], body)
-            return await endpoint.serve(scope, path, body, bool(raw))
+            with admission.working(operation, tenant):
+                return await endpoint.serve(scope, path, body, bool(raw))
         finally:
             admission.leave(operation.criticality)
 

@@ -56,6 +56,7 @@ class Operation:
     accepts_key: bool = False
     rate: RateClass = RateClass.TENANT
     statuses: tuple[int, ...] = ()  # that its answers have beside those of its kind
+    waits: bool = False  # it may wait for something to happen, which is no sign of too much to do
 
 
 _OPERATIONS: dict[Callable[..., Any], Operation] = {}

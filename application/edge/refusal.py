@@ -121,7 +121,7 @@ class IfMatchMissing(Refusal):
 
 
 class TooManyRequests(Refusal):
-    """More attempts than the operation allows in its window."""
+    """More attempts than the operation allows in its window, or more at once than a company's share."""
 
     status, reason = 429, "TOO_MANY_REQUESTS"
 

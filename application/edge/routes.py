@@ -55,11 +55,13 @@ class Routes:
         keyed: bool = True,
         rate: RateClass | None = None,
         statuses: tuple[int, ...] = (),
+        waits: bool = False,
     ) -> Callable[[EndpointT], EndpointT]:
         """An operation; `action` is its row in the access table (None: no token needed), `body_bytes` 0 the default.
 
         `keyed=False` for what changes nothing that could be done twice (signing in, reads by POST). `rate` None: by
-        tenant, where there is no token by address. `statuses`: refusals beside those of its kind.
+        tenant, where there is no token by address. `statuses`: refusals beside those of its kind. `waits`: until
+        something happens.
         """
         counted = rate or (RateClass.ADDRESS if action is None else RateClass.TENANT)
         accepts_key = keyed and method != "GET"
@@ -67,7 +69,8 @@ class Routes:
         def register(endpoint: EndpointT) -> EndpointT:
             name = f"{self.service}.{endpoint.__name__}"
             declare(
-                endpoint, Operation(name, action, criticality, if_match, body_bytes, accepts_key, counted, statuses)
+                endpoint,
+                Operation(name, action, criticality, if_match, body_bytes, accepts_key, counted, statuses, waits),
             )
             self.router.add_api_route(
                 path,

@@ -23,7 +23,7 @@ Uses = Annotated[Events, Depends(events_of)]
 WorkItemId = Annotated[schemas.WorkItemId, Path(description="The work item.")]
 
 
-@routes.get("/v1/events", "event.read", tag="events", criticality=Criticality.DEFERRABLE, statuses=(410,))
+@routes.get("/v1/events", "event.read", tag="events", criticality=Criticality.DEFERRABLE, statuses=(410,), waits=True)
 async def list_events(query: Annotated[schemas.EventsQuery, Query()], events: Uses) -> schemas.EventPage:
     """The company's events of the last 30 days as CloudEvents 1.0, in order, from a cursor on.
 

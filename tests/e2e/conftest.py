@@ -36,6 +36,7 @@ def fleet() -> Iterator[DistributedDeployment]:
         "MUSTER_SETTLE_MARGIN_S": "6",
         "MUSTER_CONCURRENT_CALLS": "2000",
         "MUSTER_HTTP_CONCURRENCY": "2000",
+        "MUSTER_SHEDDING": "off",
     }
     with private_distributed(applications=2, environment=roomy) as made:
         yield made

@@ -1,0 +1,230 @@
+"""How much is served at once: places for all, limits that follow how late answers come, a fair share per company."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from prometheus_client import Counter, Gauge
+
+from application.edge.operation import Criticality, Operation
+from application.edge.refusal import Overloaded, TooManyRequests
+from kernel.ids import TenantId
+
+LIMIT = Gauge("muster_http_limit", "Requests of a criticality that are worked on at once at most", ("criticality",))
+REFUSED = Counter(
+    "muster_http_refused_total", "Requests turned away: why is places, late or tenant", ("criticality", "why")
+)
+
+LOWEST_FIRST = (Criticality.DEFERRABLE, Criticality.NORMAL, Criticality.CRITICAL)
+LEAST = {Criticality.DEFERRABLE: 4, Criticality.NORMAL: 6, Criticality.CRITICAL: 8}
+START_SHARE = {Criticality.DEFERRABLE: 32, Criticality.NORMAL: 4, Criticality.CRITICAL: 1}  # places over this
+PATIENCE = {Criticality.DEFERRABLE: 1.0, Criticality.NORMAL: 0.8, Criticality.CRITICAL: 0.4}  # of `late_s`
+TIMES_USUAL = 2.0
+LATE_SHARE = 0.1
+FALL, RISE = 0.8, 1.1
+LOOK_AFTER_S, LOOK_AT_LEAST, LOOK_ANYHOW_S = 0.1, 10, 0.5
+FASTER, SLOWER = 0.5, 0.02  # weight of one answer in what its operation usually takes
+RETRY = {"Retry-After": "1"}
+
+
+@dataclass
+class _Class:
+    """What is known of one criticality.
+
+    Invariants: `limit` stays between the least and the places; the other counts are those since the last look.
+    """
+
+    limit: float
+    start: float
+    working: int = 0
+    by_tenant: dict[TenantId, int] = field(default_factory=dict)
+    seen: int = 0
+    late: int = 0
+    peak: int = 0
+    refused: int = 0
+    crowded_at: float = 0.0  # when there were last more than the least
+
+    @property
+    def is_late(self) -> bool:
+        """More than one answer, and more than a tenth of them, came late."""
+        return self.late > max(1.0, LATE_SHARE * self.seen)
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.seen = self.late = self.refused = 0
+        self.peak = self.working
+
+
+class Admission:
+    """How many requests are served at once; the rest is turned away in microseconds.
+
+    Places bound what is there at all, slow bodies included: deferrable operations take at most half of them, critical
+    ones a tenth more than there are. What is worked on is bounded by limits that follow the answers. Once more
+    than a tenth of those of a criticality come late (after `late_s`, or twice what the operation takes when hardly
+    anything is asked), the lowest criticality that still has something to give falls by a fifth, none higher than the
+    late one. While answers come in time, the highest that had to refuse rises by a tenth. So work is refused before it
+    queues, and reports give way to punches.
+
+    Within a criticality no company is refused below its fair share, the limit over the companies that are being served.
+
+    Invariants: `late_s` None leaves the places only.
+    """
+
+    def __init__(self, places: int, late_s: float | None = None, clock: Callable[[], float] | None = None) -> None:
+        """`clock`: seconds, that of the event loop if none is given."""
+        self.in_flight = 0
+        self._waited_for = 0  # in flight, and somebody waits for the answer now
+        self._lull = asyncio.Event()
+        self._lull.set()
+        self._most = {
+            Criticality.CRITICAL: places + max(places // 10, 1),
+            Criticality.NORMAL: places,
+            Criticality.DEFERRABLE: max(places // 2, 1),
+        }
+        self._late_s = late_s
+        self._clock = clock
+        self._usual: dict[str, float] = {}  # seconds that an operation takes when hardly anything is asked
+        self._looked_at = 0.0
+        self._classes = {one: self._class(places, one) for one in LOWEST_FIRST}
+
+    def enter(self, criticality: Criticality) -> None:
+        """Take a place. Raises Overloaded where there is none left for that kind."""
+        if self.in_flight >= self._most[criticality]:
+            REFUSED.labels(criticality.value, "places").inc()
+            raise Overloaded("too many requests are being served; try again", headers=RETRY)
+        self.in_flight += 1
+        if criticality is not Criticality.DEFERRABLE:
+            self._waited_for += 1
+            self._lull.clear()
+
+    def leave(self, criticality: Criticality) -> None:
+        """Give the place back."""
+        self.in_flight -= 1
+        if criticality is not Criticality.DEFERRABLE:
+            self._waited_for -= 1
+            if not self._waited_for:
+                self._lull.set()
+
+    async def lull(self, at_most_s: float) -> None:
+        """Wait while requests that are not deferrable are served, at most so long: background work gives way."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._lull.wait()
+
+    def check(self, criticality: Criticality, tenant: TenantId | None) -> None:
+        """Raises Overloaded, or TooManyRequests for a company beyond its share, where `working` would now."""
+        if self._late_s is None:
+            return
+        found = self._classes[criticality]
+        limit = int(found.limit)
+        if tenant is None:
+            if found.working < limit:
+                return
+        else:
+            mine = found.by_tenant.get(tenant, 0)
+            companies = len(found.by_tenant) + (mine == 0)
+            if mine < max(limit // companies, 1):
+                return
+            if found.working < limit and (companies == 1 or found.working < limit * 3 // 4):
+                return
+            if companies > 1:
+                found.refused += 1
+                REFUSED.labels(criticality.value, "tenant").inc()
+                raise TooManyRequests("others are being served beside you; try again", headers=RETRY)
+        found.refused += 1
+        REFUSED.labels(criticality.value, "late").inc()
+        raise Overloaded("answers would come late now; try again", headers=RETRY)
+
+    @contextmanager
+    def working(self, operation: Operation, tenant: TenantId | None) -> Iterator[None]:
+        """Work on a request whose body is there. Raises Overloaded, TooManyRequests."""
+        if self._late_s is None or operation.waits:
+            yield
+            return
+        self.check(operation.criticality, tenant)
+        found = self._classes[operation.criticality]
+        found.working += 1
+        found.peak = max(found.peak, found.working)
+        if tenant is not None:
+            found.by_tenant[tenant] = found.by_tenant.get(tenant, 0) + 1
+        started, good = self._now(), False
+        self._note_crowd(found, operation.criticality, started)
+        try:
+            yield
+            good = True
+        finally:
+            now = self._now()
+            self._note_crowd(found, operation.criticality, now)
+            self._answered(found, operation, now, now - started, good and found.crowded_at < started, good)
+            found.working -= 1
+            if tenant is not None:
+                found.by_tenant[tenant] -= 1
+                if not found.by_tenant[tenant]:
+                    del found.by_tenant[tenant]
+
+    def limit(self, criticality: Criticality) -> int:
+        """How many requests of that kind are worked on at once at most."""
+        return int(self._classes[criticality].limit)
+
+    def _class(self, places: int, criticality: Criticality) -> _Class:
+        least = LEAST[criticality]
+        start = float(max(places // START_SHARE[criticality], least))
+        LIMIT.labels(criticality.value).set(start)
+        return _Class(start, start)
+
+    def _now(self) -> float:
+        return self._clock() if self._clock is not None else asyncio.get_running_loop().time()
+
+    @staticmethod
+    def _note_crowd(found: _Class, criticality: Criticality, now: float) -> None:
+        if found.working > LEAST[criticality]:
+            found.crowded_at = now
+
+    def _answered(
+        self, found: _Class, operation: Operation, now: float, seconds: float, undisturbed: bool, good: bool
+    ) -> None:
+        usual = self._usual.get(operation.name)
+        if undisturbed or (good and (usual is None or seconds < usual)):
+            weight = 1.0 if usual is None else FASTER if seconds < usual else SLOWER
+            usual = self._usual[operation.name] = (usual or 0.0) + weight * (seconds - (usual or 0.0))
+        assert self._late_s is not None
+        found.seen += 1
+        found.late += seconds > max(PATIENCE[operation.criticality] * self._late_s, TIMES_USUAL * (usual or 0.0))
+        since = now - self._looked_at
+        if since >= LOOK_AFTER_S and (
+            since >= LOOK_ANYHOW_S or sum(c.seen for c in self._classes.values()) >= LOOK_AT_LEAST
+        ):
+            self._look(now)
+
+    def _look(self, now: float) -> None:
+        """Set the limits by what was seen since the last look."""
+        late = [index for index, one in enumerate(LOWEST_FIRST) if self._classes[one].is_late]
+        if late:
+            self._shed(LOWEST_FIRST[: late[-1] + 1])
+        else:
+            self._grow()
+        for criticality, found in self._classes.items():
+            LIMIT.labels(criticality.value).set(int(found.limit))
+            found.forget()
+        self._looked_at = now
+
+    def _shed(self, lowest_first: tuple[Criticality, ...]) -> None:
+        for one in lowest_first:
+            found = self._classes[one]
+            if found.peak and min(found.limit, found.peak) > LEAST[one]:
+                found.limit = max(min(found.limit, found.peak) * FALL, LEAST[one])
+                return
+
+    def _grow(self) -> None:
+        for one in reversed(LOWEST_FIRST):
+            found = self._classes[one]
+            if found.refused:
+                found.limit = min(found.limit * RISE + 1, self._most[one])
+                return
+        for found in self._classes.values():
+            if found.limit < found.start:
+                found.limit = min(found.limit + 1, found.start)
+            elif found.peak < found.limit / 2:  # what was not needed would let a flood in
+                found.limit = max(found.limit * FALL, found.start)
