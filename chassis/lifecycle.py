@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -29,6 +30,7 @@ MAX_FAILURES = 50
 LEEWAY_S = 2.0
 KEEP_ALIVE_S = 75
 COLLECT_AFTER = 10_000, 20, 20  # new objects, and collections of the younger generation, before each collection
+SPARE_FILES = 1000  # beside long connections: requests, databases, channels
 CONNECTIONS_PER_REQUEST = 4  # most open connections are idle; uvicorn counts them all
 
 
@@ -254,6 +256,18 @@ def spare_garbage_collection() -> None:
     gc.enable()
 
 
+def allow_open_files(connections: int) -> None:
+    """Let this process hold so many connections and what else it opens, as far as its hard limit goes; else say so."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("not as many connections as are allowed fit: raise ulimit -n", fit=allowed, wanted=wanted)
+
+
 async def serve_http(
     app: Any, listener: Listener, settings: "Settings", *, name: str = "http", lifespan: bool = True, streams: int = 0
 ) -> Running:
@@ -278,6 +292,8 @@ async def serve_http(
             except SystemExit:  # would end the whole process, past every drain
                 raise RuntimeError(f"{name} did not start: its log line above says why") from None
 
+    if streams:
+        allow_open_files(streams)
     bound = listener.bind()
     config = uvicorn.Config(
         app,

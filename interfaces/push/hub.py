@@ -22,7 +22,8 @@ from interfaces.push.message import RESET, Message, Published, heartbeat, told
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED = 4096
+REMEMBERED = 4096  # events, and
+REMEMBERED_BYTES = 32 * 1024 * 1024  # of them in all
 TICK_S = 1.0
 HEARTBEAT_TICKS = 15
 SLICE = 200  # deliveries before others get their turn
@@ -67,6 +68,7 @@ class Hub:
         self._floor: dict[str, int] = {}  # by service: the newest position that is not remembered
         self._cursor: Cursor | None = None
         self._newest: deque[Published] = deque()
+        self._newest_bytes = 0
         self._hearing: dict[Key, set[Listener]] = {}
         self._listeners: dict[Listener, int] = {}  # with the tick at which each gets its heartbeat
         self._places: Tally[str] = Tally()  # taken, by tenant and by principal
@@ -101,8 +103,10 @@ class Hub:
         self._positions[event.service] = event.position
         self._cursor = None
         self._newest.append(event)
-        if len(self._newest) > REMEMBERED:
+        self._newest_bytes += event.size
+        while len(self._newest) > REMEMBERED or self._newest_bytes > REMEMBERED_BYTES:
             forgotten = self._newest.popleft()
+            self._newest_bytes -= forgotten.size
             self._floor[forgotten.service] = forgotten.position
         hearers = [one for one in self._of(event.keys) if one.wants(event.entry.type)]
         self.reached.set()
@@ -220,6 +224,7 @@ class Hub:
     def start_over(self, reason: str) -> None:
         """The feeds are not what they were (a backup was restored): everybody has to read again."""
         self._newest.clear()
+        self._newest_bytes = 0
         self._floor = dict(self._positions)
         message = told(RESET, {"reason": reason}, cursor=str(self.cursor))
         for listener in list(self._listeners):

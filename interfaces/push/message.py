@@ -68,12 +68,13 @@ class Published:
     Invariants: it is encoded when the first listener hears it, never for nobody.
     """
 
-    __slots__ = ("__dict__", "entry", "keys", "service")
+    __slots__ = ("__dict__", "entry", "keys", "service", "size")
 
     def __init__(self, service: str, entry: Entry) -> None:
         self.service = service
         self.entry = entry
         self.keys: tuple[Key, ...] = keys_of_event(entry)
+        self.size = entry.ByteSize()
 
     @property
     def position(self) -> int:

@@ -55,14 +55,15 @@ class Sources:
 
     async def read(self, service: str) -> None:
         """Hand out the events of one service until cancelled, without a gap and in order."""
-        at: int | None = None
         while True:
             try:
-                if at is None:
-                    at = (await self._list(service, LAST_POSITION, 1)).head_position
-                    self._hub.begins(service, at)
+                if service not in self._begun:
+                    self._hub.begins(service, (await self._list(service, LAST_POSITION, 1)).head_position)
                     self._begun.add(service)
-                at = await self._follow(service, at)
+                # After a failure of any kind it goes on where the hub stands.
+                at = self._hub.cursor.at(service)
+                while True:
+                    at = await self._follow(service, at)
             except RemoteError as error:
                 log.warning("the feed cannot be read", service=service, reason=error.reason)
                 await asyncio.sleep(PAUSE_S)

@@ -261,3 +261,18 @@ def test_without_a_grace_the_calls_in_flight_are_lost(tmp_path: Path) -> None:
     last, code, _ = terminated(tmp_path, 0.0)
 
     assert (last, code) == ("finished 0\n", 0)
+
+
+@pytest.mark.second_process
+@pytest.mark.parametrize(("hard", "expected", "warned"), [(8000, 6000, False), (3000, 3000, True)])
+def test_a_process_makes_room_for_its_connections(hard: int, expected: int, warned: bool) -> None:
+    program = (
+        "import resource; from chassis.lifecycle import allow_open_files as allow;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard})); allow(5000);"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert int(done.stdout.split()[-1]) == expected
+    assert ("raise ulimit -n" in done.stdout) is warned

@@ -323,6 +323,48 @@ async def test_trusting_the_fast_path_would_be_found(tmp_path: Path, monkeypatch
     assert await heard_over_a_lossy_path(tmp_path) != list(range(1, 21))
 
 
+async def test_a_source_that_failed_goes_on_where_the_hub_stands(
+    publisher: Publisher, client: Client, fast_path: InProcessFastPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Sources):
+        failures = 0
+
+        async def read(self, service: str) -> None:
+            while True:
+                try:
+                    await super().read(service)
+                except ZeroDivisionError:
+                    self.failures += 1
+
+        async def _follow(self, service: str, at: int) -> int:
+            await super()._follow(service, at)
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(push_support, "Sources", Failing)
+    async with a_hub({SERVICE: client}, fast_path, Tokens()) as running:
+        listener = await running.listen(running.tokens.token(TENANT, "owner"))
+        for _ in range(20):
+            await hire(publisher)
+        heard = [one.sequence for one in await listener.events(20)]
+
+    assert heard == list(range(1, 21))
+
+
+async def test_the_memory_of_a_hub_has_an_end_in_bytes_too(
+    publisher: Publisher, running: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "REMEMBERED_BYTES", 5000)
+
+    for _ in range(50):
+        await hire(publisher)
+    await until_at(running, 50)
+
+    assert 0 < len(running.hub._newest) < 50
+    assert running.hub._newest_bytes <= 5000
+    assert running.hub.missed(Cursor({SERVICE: 1})) is None
+    assert len(running.hub.missed(Cursor({SERVICE: 48})) or ()) == 2
+
+
 async def heard_from_a_hub_that_is_behind(
     publisher: Publisher, client: Client, fast_path: InProcessFastPath
 ) -> list[int]:
