@@ -27,7 +27,10 @@ OPTIONS = [
 
 
 async def serve(settings: Settings, listener: Listener, routes: RouteConfiguration) -> Running:
-    """Serve until stopped. Raises SettingsProblem without a registry, AddressTaken."""
+    """Serve until stopped, from when the registry was read on.
+
+    Raises SettingsProblem without a registry, AddressTaken.
+    """
     if settings.registry_url is None:
         raise SettingsProblem(["MUSTER_REGISTRY_URL is missing: write etcd://host:port or file:///folder"])
     registry = open_registry(settings.registry_url)
@@ -36,15 +39,19 @@ async def serve(settings: Settings, listener: Listener, routes: RouteConfigurati
     ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(plane, server)
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    listener.clear()
-    try:
-        port = server.add_insecure_port(listener.target)
-    except RuntimeError:
-        raise AddressTaken(f"{NAME} cannot listen on {listener.target}: free it or choose another address") from None
-    await server.start()
-    await health.set("", health_pb2.HealthCheckResponse.SERVING)
+    listener = _reserved(listener)
+
+    async def accept() -> None:
+        # One that cannot read the registry must not be reached: its clients would wait for it while another one knows.
+        await plane.synced.wait()
+        listener.clear()
+        server.add_insecure_port(listener.target)
+        await server.start()
+        await health.set("", health_pb2.HealthCheckResponse.SERVING)
+
     loops = Lifecycle(grace_s=LOOPS_GRACE_S)
     loops.spawn(NAME, plane.run)
+    loops.spawn(f"{NAME} listener", accept)
 
     async def stop(grace_s: float) -> None:
         await health.enter_graceful_shutdown()
@@ -52,4 +59,14 @@ async def serve(settings: Settings, listener: Listener, routes: RouteConfigurati
         await server.stop(min(grace_s, LOOPS_GRACE_S))  # streams never end by themselves
         await registry.close()
 
-    return Running(NAME, listener.target if listener.path else Listener(listener.host, port).target, stop)
+    return Running(NAME, listener.target, stop)
+
+
+def _reserved(listener: Listener) -> Listener:
+    """The same with its port. Raises AddressTaken."""
+    try:
+        bound = listener.bind()
+    except OSError:
+        raise AddressTaken(f"{NAME} cannot listen on {listener.target}: free it or choose another address") from None
+    with bound:
+        return listener if listener.path else Listener(listener.host, bound.getsockname()[1])

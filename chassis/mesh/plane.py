@@ -20,6 +20,7 @@ CDS, EDS = f"{CONFIG}cluster.v3.Cluster", f"{CONFIG}endpoint.v3.ClusterLoadAssig
 LDS, RDS = f"{CONFIG}listener.v3.Listener", f"{CONFIG}route.v3.RouteConfiguration"
 ORDER = (CDS, EDS, LDS, RDS)  # make before break: a route never names a cluster that the client has not heard of
 SHORT = {CDS: "CDS", EDS: "EDS", LDS: "LDS", RDS: "RDS"}
+EVERYTHING = "*"
 MOST_NAMES = 1_000
 MOST_SERVICES = 1_000
 
@@ -34,7 +35,7 @@ class _Stream:
 
     def __init__(self) -> None:
         self.who = "?"
-        self.names: dict[str, tuple[str, ...]] = {}  # by type; empty: everything
+        self.names: dict[str, tuple[str, ...]] = {}  # by type
         self.sent: dict[str, bytes] = {}  # the hash of what was sent last, by type
         self.news = asyncio.Event()
 
@@ -47,8 +48,10 @@ class _Stream:
         if request.HasField("error_detail"):
             REFUSED.labels(SHORT[url]).inc()
             log.error("a client refused resources", client=self.who, type=SHORT[url], why=request.error_detail.message)
-        asked = sorted({name for name in request.resource_names if SERVICE.fullmatch(name)})
-        names = tuple(asked[:MOST_NAMES])
+        if url == CDS and (not request.resource_names or EVERYTHING in request.resource_names):
+            names: tuple[str, ...] = (EVERYTHING,)
+        else:
+            names = tuple(sorted({name for name in request.resource_names if SERVICE.fullmatch(name)})[:MOST_NAMES])
         if self.names.get(url) != names:
             self.sent.pop(url, None)  # an equal answer, but to another question
             self.names[url] = names
@@ -101,6 +104,8 @@ class Plane(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         for service, instances in services.items():
             if service in self._protocols or len(self._protocols) < MOST_SERVICES:
                 self._protocols[service] = instances[-1].protocol
+            else:  # gRPC clients find it by its name all the same
+                log.warning("Envoy is not told of more services", service=service, most=MOST_SERVICES)
         self._services = services
         self._built.clear()
         for service in self._protocols:
@@ -150,7 +155,7 @@ class Plane(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
     def _unsent(self, stream: _Stream, url: str) -> Sequence[any_pb2.Any] | None:
         """What the stream asked for of a type, unless it was sent the same already."""
         names = stream.names[url]
-        if url == CDS and not names:
+        if names == (EVERYTHING,):
             names = tuple(sorted(self._protocols))
         elif url == RDS:
             names = tuple(name for name in names if name == EDGE)

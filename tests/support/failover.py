@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
+import secrets
 import shutil
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis.assertion import Signer, prepare_keys
 from chassis.mesh.clients import prepare_xds
-from chassis.mesh.registry import TTL_S, open_registry
+from chassis.mesh.registry import TTL_S, Instance, open_registry
 from chassis.principal import Principal
 from chassis.rpc.channels import Channels
 from chassis.rpc.error_map import RemoteError, remote_error
@@ -167,10 +168,10 @@ class Mesh:
         return next(part for part in self.replicas.values() if part.name.startswith(service) and part.process)
 
     async def mend(self) -> None:
-        """Start what ended, and wait until every replica is in the list again."""
-        for plane in self.planes:
-            if plane.process is None:
-                await self.start(plane)
+        """Start what ended, and wait until every replica is in the list again and the clients are told of changes."""
+        ended = [plane for plane in self.planes if plane.process is None]
+        for plane in ended:
+            await self.start(plane)
         for part in self.replicas.values():
             if part.process is None:
                 await self.start(part)
@@ -181,6 +182,12 @@ class Mesh:
             await watch.until(
                 lambda services: all(addresses(services, name) == ports for name, ports in expected.items()), STARTED_S
             )
+        if ended and self._callers:
+            # gRPC comes back to a control plane in its own time, all callers of this process with one stream.
+            port, name = next(iter(self.replicas)), f"canary-{secrets.token_hex(4)}"
+            registry.register(Instance(name, f"127.0.0.1:{port}", "grpc", name))
+            await self._callers[-1].serves(port, service=name)
+            await registry.close()
 
     async def said(self, part: Part, word: str) -> str:
         """The line of its log that holds the word. Raises TimeoutError with the log."""

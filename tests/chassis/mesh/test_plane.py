@@ -143,6 +143,19 @@ async def test_the_same_question_again_is_answered_only_when_it_names_more() -> 
         assert [ports(one) for one in resources] == [[], [5001]]
 
 
+async def test_names_that_are_none_are_not_everything() -> None:
+    registry = MemoryRegistry()
+    registry.register(an_instance())
+    async with connected(registry) as client:
+        await client.ask(CDS, "no/name")
+        _, nothing = await client.hear()
+        await client.ask(CDS, "*")
+        _, everything = await client.hear()
+
+    assert names(nothing) == []
+    assert names(everything) == ["orders"]
+
+
 async def test_an_unknown_service_has_a_listener_a_cluster_and_no_endpoints() -> None:
     async with connected(MemoryRegistry()) as client:
         heard = []
