@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from muster.event.v1.event_feed_pb2 import Entry
 from muster.payroll.v1 import events_pb2, payroll_run_pb2, payroll_run_pb2_grpc
 
@@ -21,6 +22,8 @@ from tests.chassis.bus.publisher import TENANT
 from tests.support.push import RunningHub, SseClient, Tokens, a_hub
 
 RUN = str(uuid4())
+
+pytestmark = pytest.mark.second_process  # for --fast: it watches the clock
 
 
 class Payroll(payroll_run_pb2_grpc.PayrollRunServiceServicer):

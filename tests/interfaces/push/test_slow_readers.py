@@ -21,6 +21,8 @@ from tests.chassis.bus.publisher import TENANT, Publisher, a_publisher, served
 from tests.chassis.rpc.probe import messages
 from tests.support.push import RunningHub, SseClient, Tokens, a_hub, until
 
+pytestmark = pytest.mark.second_process  # for --fast: megabytes through sockets
+
 MANY = 1500
 TEXT = "x" * 8000
 
