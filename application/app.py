@@ -14,6 +14,7 @@ from application.edge.application import Application
 from application.edge.calls import Calls
 from application.edge.gate import Gate
 from application.edge.hedged import HEDGED
+from application.edge.rates import Rates
 from application.edge.routes import Routes
 from application.edge.tenants import Tenants
 from application.events import stream
@@ -85,6 +86,7 @@ def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAP
         body_bytes=settings.body_bytes,
         places=settings.http_concurrency,
         late_s=settings.late_s if settings.shedding else None,
+        rates=Rates(settings.rates) if settings.rates_at_edge else None,
     )
     app = Application(operations(), others, gate, deadline_s=settings.request_deadline_s)
     app.state.identity = identity

@@ -172,10 +172,12 @@ def _read_head(scope: Scope, exchange: Exchange, now: float) -> None:
     """Take the headers that the edge reads, and refuse what is too long or has two meanings."""
     received = exchange.received
     size = 0
-    repeated = False
+    repeated = odd = False
     for name, value in scope["headers"]:
         size += len(name) + len(value) + 4
-        if name in ONCE:
+        if b"_" in name:  # some servers read it as a hyphen: the twin of a header that a proxy took away
+            odd = True
+        elif name in ONCE:
             text = name.decode("ascii")
             repeated = repeated or text in received
             received[text] = value.decode("latin-1")
@@ -192,6 +194,8 @@ def _read_head(scope: Scope, exchange: Exchange, now: float) -> None:
         raise AmbiguousRequest("the path holds an encoded dot, slash, backslash, percent or zero; write it plainly")
     if len(path) + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
         raise AddressTooLong(f"send at most {MAX_ADDRESS_BYTES} bytes of path and query")
+    if odd:
+        raise AmbiguousRequest("the name of a header has an underscore; write hyphens")
     if repeated:
         raise AmbiguousRequest("a header that has one value is given twice; give it once")
     wait = received.get("x-request-timeout-ms")

@@ -15,6 +15,7 @@ from application.edge.endpoint import Endpoint
 from application.edge.exchange import Exchange
 from application.edge.json_body import canonical, decode
 from application.edge.operation import IfMatch, Operation
+from application.edge.rates import Rates
 from application.edge.refusal import (
     AmbiguousRequest,
     BodyTooLarge,
@@ -53,10 +54,20 @@ class Gate:
     """
 
     def __init__(
-        self, authenticator: Authenticator, *, body_bytes: int, places: int, late_s: float | None = None
+        self,
+        authenticator: Authenticator,
+        *,
+        body_bytes: int,
+        places: int,
+        late_s: float | None = None,
+        rates: Rates | None = None,
     ) -> None:
-        """`late_s`: after how long an answer comes late, see Admission; None: only the places count."""
+        """`late_s`: after how long an answer comes late, see Admission; None: only the places count.
+
+        `rates` None: a gateway in front has counted already.
+        """
         self.authenticator = authenticator
+        self.rates = rates
         self.body_bytes = body_bytes
         self.admission = Admission(places, late_s)
 
@@ -71,6 +82,9 @@ class Gate:
             tenant: TenantId | None = None
             if operation.action is not None:
                 exchange.principal = await self.authenticator.principal(_bearer(exchange.received))
+            if self.rates is not None:
+                self.rates.count(operation, exchange, (scope.get("client") or ("",))[0])
+            if exchange.principal is not None and operation.action is not None:
                 knock(exchange.principal, operation.action)
                 tenant = exchange.principal.tenant_id
             body: Any = None

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from redis.asyncio import Redis
 
 from chassis.rate_limit import Limit, SlidingWindows, Verdict
 from chassis.shared_rate import CountAway, SharedWindows
@@ -38,6 +39,22 @@ async def test_exactly_the_count_passes_of_fifty_at_once(count: Memory | SharedW
     assert sorted(one.remaining for one in passed) == [0, 1, 2, 3, 4]
     assert all(one.headers["Retry-After"] in ("59", "60") for one in verdicts if not one.passed)
     await count.close()
+
+
+async def test_a_count_that_looks_first_and_counts_then_would_let_more_pass(redis_server: PrivateRedis) -> None:
+    client = Redis.from_url(redis_server.url, max_connections=60)
+
+    async def careless() -> bool:
+        seen = int(await client.get("careless:EXPORT") or 0)
+        if seen >= 5:
+            return False
+        await client.incr("careless:EXPORT")
+        return True
+
+    passed = await asyncio.gather(*(careless() for _ in range(50)))
+
+    assert sum(passed) > 5
+    await client.aclose()
 
 
 async def test_a_boundary_gives_no_second_burst(count: Memory | SharedWindows) -> None:

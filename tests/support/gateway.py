@@ -16,6 +16,8 @@ from application.app import operations
 from application.edge import health
 from application.edge.application import Application
 from application.edge.gate import Gate
+from application.edge.rates import Rates
+from application.edge.refusal import NOTHING_THERE, NotThere
 from application.identity.schemas import JwksView, JwkView
 from chassis.health import Readiness
 from chassis.lifecycle import Lifecycle, Listener, Running, serve_http
@@ -30,7 +32,18 @@ from tests.support.tokens import ISSUER, Issuer
 READY_S = 30.0
 
 
-class IssuerKeys:
+class Nothing:
+    """Use cases that find nothing, whatever they are asked."""
+
+    def __getattr__(self, name: str) -> "Nothing":
+        return self
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Raises NotThere."""
+        raise NotThere(NOTHING_THERE)
+
+
+class IssuerKeys(Nothing):
     """What `/.well-known/jwks.json` answers from."""
 
     def __init__(self, issuer: Issuer) -> None:
@@ -45,10 +58,13 @@ class IssuerKeys:
 
 
 def an_application(issuer: Issuer, settings: Settings) -> FastAPI:
-    """The product's edge with all its operations, but nothing behind it: who passes the gate is answered 500."""
+    """The product's edge with all its operations, but nothing behind it: who passes the gate finds nothing."""
     verifier = TokenVerifier(PublishedKeys(issuer.keys), issuer=ISSUER)
-    gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency)
+    rates = Rates(settings.rates) if settings.rates_at_edge else None
+    gate = Gate(verifier, body_bytes=settings.body_bytes, places=settings.http_concurrency, rates=rates)
     app = Application(operations(), health.routes(Readiness()), gate, deadline_s=settings.request_deadline_s)
+    for name in ("people", "time", "boards", "requests", "pay", "self_service", "approvals", "events", "webhooks"):
+        setattr(app.state, name, Nothing())
     app.state.identity = IssuerKeys(issuer)
     return app
 
@@ -122,8 +138,19 @@ async def mesh(folder: Path, settings: Settings) -> AsyncIterator[Mesh]:
 
 
 async def started(envoy: PrivateEnvoy) -> PrivateEnvoy:
-    """Start it beside the loop, which serves its control plane."""
-    return await asyncio.to_thread(envoy.__enter__)
+    """Start it beside the loop, which serves its control plane, until it listens: it waits a while for its routes."""
+    await asyncio.to_thread(envoy.__enter__)
+
+    async def listens() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", envoy.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await until(listens)
+    return envoy
 
 
 async def until(what: Callable[[], Any], *, seconds: float = READY_S, every_s: float = 0.02) -> Any:

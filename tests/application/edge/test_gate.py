@@ -16,13 +16,16 @@ from application.edge.application import Application
 from application.edge.exchange import current_exchange
 from application.edge.fields import Amount, Body, CivilDate, Code, Name, View, Whole
 from application.edge.gate import Gate
-from application.edge.operation import Criticality, IfMatch
+from application.edge.operation import Criticality, IfMatch, RateClass
 from application.edge.pages import AsOfQuery
+from application.edge.rates import Rates
 from application.edge.refusal import Unauthenticated
 from application.edge.routes import Routes
 from chassis.principal import Principal
+from chassis.rate_limit import Limit
 from chassis.rpc.channels import spending
 from chassis.rpc.error_map import RemoteError, Trouble
+from chassis.settings import RATES
 from kernel.errors import DomainError, Kind, Stale
 from kernel.ids import TenantId
 
@@ -107,6 +110,12 @@ async def get_urgent() -> ThingView:
     return ThingView(name="urgent")
 
 
+@things.post("/v1/imports", "employee.hire", tag="things", rate=RateClass.BULK)
+async def import_things() -> ThingView:
+    """Many at once."""
+    return ThingView(name="many")
+
+
 @things.get("/v1/budget", "employee.read", tag="things")
 async def get_budget() -> ThingView:
     """What its calls may spend."""
@@ -123,8 +132,8 @@ class ByName:
         return Principal(TENANT, f"account-{token}", frozenset({token}))
 
 
-def the_app(*, deadline_s: float = 5.0, places: int = 8) -> Application:
-    gate = Gate(ByName(), body_bytes=1000, places=places)
+def the_app(*, deadline_s: float = 5.0, places: int = 8, rates: Rates | None = None) -> Application:
+    gate = Gate(ByName(), body_bytes=1000, places=places, rates=rates)
     operations = [route for route in things.router.routes if isinstance(route, APIRoute)]
     app = Application(operations, [], gate, deadline_s=deadline_s)
     app.state.gate = gate
@@ -454,3 +463,27 @@ def test_the_title_is_the_reason_in_words() -> None:
     response = problem_response(409, "TIMESHEET_NOT_READY", "close it first", trace_id="t")
 
     assert json.loads(bytes(response.body))["title"] == "Timesheet not ready"
+
+
+async def test_without_a_gateway_the_process_counts_itself() -> None:
+    rates = Rates({**RATES, "TENANT": Limit(3, 60), "BULK": Limit(1, 60)})
+    async with a_client(the_app(rates=rates)) as client:
+        first = await client.post("/v1/imports", headers=OWNER)
+        second = await client.post("/v1/imports", headers=OWNER)
+        read = await client.get("/v1/urgent", headers=OWNER)
+        over = await client.get("/v1/urgent", headers=OWNER)
+        nobody = await client.get("/v1/urgent", headers={"Authorization": "Bearer nobody"})
+
+    assert (first.status_code, first.headers["ratelimit-remaining"]) == (200, "0")
+    the_problem(second, 429, "TOO_MANY_REQUESTS")
+    assert (second.headers["ratelimit-limit"], second.headers["retry-after"]) == ("1", "60")
+    assert read.status_code == 200
+    the_problem(over, 429, "TOO_MANY_REQUESTS")
+    assert (over.headers["ratelimit-limit"], over.headers["retry-after"]) == ("3", "20")
+    the_problem(nobody, 401, "UNAUTHENTICATED")  # who has no token is not told how much others ask
+
+
+async def test_a_header_with_an_underscore_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/urgent", headers={**OWNER, "x_tenant": "other"})
+
+    the_problem(response, 400, "AMBIGUOUS_REQUEST")

@@ -14,7 +14,8 @@ from websockets.typing import Subprotocol
 
 from kernel.ids import tenant_id_of
 from tests.interfaces.gateway.conftest import Edge
-from tests.support.gateway import until
+from tests.support.gateway import started, until
+from tests.support.servers import PrivateEnvoy
 from tests.support.tokens import FORGERIES
 
 pytestmark = pytest.mark.second_process
@@ -141,6 +142,37 @@ async def test_nobody_says_who_they_are_but_by_a_token(edge: Edge) -> None:
         assert "authorization" in arrived  # the application verifies the token again
     for name, value in twins.items():
         the_problem(await edge.http.get("/v1/echo/x", headers={**edge.bearer(), name: value}), 400, "AMBIGUOUS_REQUEST")
+
+
+async def test_a_gateway_that_takes_nothing_away_and_buffers_nothing_would_be_seen(edge: Edge) -> None:
+    def careless(port: int, admin_port: int) -> dict[str, Any]:
+        config = edge.envoy.program.configuration(port, admin_port)
+        manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        del manager["early_header_mutation_extensions"]
+        manager["common_http_protocol_options"]["headers_with_underscores_action"] = "ALLOW"
+        manager["http_filters"] = [one for one in manager["http_filters"] if "buffer" not in one["name"]]
+        return config
+
+    envoy = await started(PrivateEnvoy(careless))
+    try:
+        async with httpx.AsyncClient(base_url=envoy.url, timeout=20.0) as http:
+            await until(lambda: _echoes(http, edge))
+            seen = await http.get("/v1/echo/x", headers={**edge.bearer(), **SPOOFED, "x_tenant": "other"})
+            arrived = {name for name, _ in seen.json()["headers"]}
+            assert {"x-tenant", "x-roles", "x-muster-principal", "x_tenant"} <= arrived
+
+            _, writer = await asyncio.open_connection("127.0.0.1", envoy.port)
+            token = edge.bearer()["Authorization"]
+            head = f"POST /v1/echo/slow HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 9\r\n\r\nx"
+            writer.write(head.encode())
+            await until(lambda: envoy.counter("cluster.echo.upstream_rq_total") >= 2)
+            writer.close()
+    finally:
+        envoy.close()
+
+
+async def _echoes(http: httpx.AsyncClient, edge: Edge) -> bool:
+    return (await http.get("/v1/echo/x", headers=edge.bearer())).status_code == 200
 
 
 async def test_what_the_gateway_itself_answers_is_a_problem(edge: Edge) -> None:

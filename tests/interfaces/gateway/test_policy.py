@@ -1,6 +1,7 @@
 """The table is the application's operations, no more and no less, and the routes say what the table says."""
 
 import re
+from pathlib import Path
 
 import pytest
 from envoy.config.core.v3.base_pb2 import HIGH
@@ -8,7 +9,7 @@ from envoy.config.route.v3.route_components_pb2 import Route
 
 from application.app import operations
 from application.edge.operation import Criticality, RateClass, operation_of
-from chassis.settings import Settings
+from chassis.settings import RATES, Settings
 from interfaces.gateway.policy import PUSH, Row, table
 from interfaces.gateway.routes import BUFFER, LOCAL_RATE_LIMIT, route_configuration
 
@@ -141,3 +142,11 @@ def test_the_numbers_are_settings() -> None:
 
     assert routes["identity.sign_in"].route.timeout.ToMilliseconds() == 4000
     assert b"\x08\x07" in routes["identity.sign_in"].typed_per_filter_config[LOCAL_RATE_LIMIT].value
+
+
+def test_the_page_on_limits_says_what_holds() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text()
+    told = dict(re.findall(r"^\| ([A-Z_]+) \|.*\| `MUSTER_RATE_[A-Z_]+` \| ([0-9]+/[0-9]+) \|", page, re.MULTILINE))
+
+    assert told == {name: str(limit) for name, limit in RATES.items()}
+    assert set(told) == {rate.value for rate in RateClass}
