@@ -71,7 +71,7 @@ bench: .venv/.ready-dev servers  ## measure against the floors; writes benchmark
 	@$(PY) -m benchmarks $(ARGS)
 
 bench-mesh: .venv/.ready-dev servers  ## failed and slowest calls while replicas, control planes and etcd die
-	@$(PY) -m benchmarks mesh $(ARGS)
+	@$(PY) -m benchmarks mesh up $(ARGS)
 
 # ---- tests ------------------------------------------------------------------------------------------------------------
 

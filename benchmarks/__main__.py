@@ -27,6 +27,7 @@ from benchmarks.punching import punches  # noqa: E402
 from benchmarks.push import streams  # noqa: E402
 from benchmarks.start import starts  # noqa: E402
 from benchmarks.time_office import time_office  # noqa: E402
+from benchmarks.up import whole_form  # noqa: E402
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "payslip": lambda asked: payslips(small=asked.small),
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "push": lambda asked: streams(small=asked.small),
     "time": lambda asked: time_office(small=asked.small),
     "mesh": lambda asked: failovers(small=asked.small),
+    "up": lambda asked: whole_form(small=asked.small),
 }
 
 

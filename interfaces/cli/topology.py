@@ -13,7 +13,16 @@ from socket import create_connection
 import orjson
 
 from chassis.settings import PREFIX, SERVICE_SUFFIXES
-from interfaces.cli.private_servers import ANSWER_S, Etcd, MariaDB, Redis, ServerProgram, free_port, is_free
+from interfaces.cli.private_servers import (
+    ANSWER_S,
+    Etcd,
+    MariaDB,
+    Redis,
+    ServerFailed,
+    ServerProgram,
+    free_port,
+    is_free,
+)
 from interfaces.cli.run import PARTS, SERVICES
 from interfaces.cli.supervisor import Program
 from interfaces.gateway.envoy import drain_envoy, envoy_program
@@ -84,7 +93,7 @@ def replica_name(part: str, number: int) -> str:
 
 
 def topology(folder: Path, port: int, replicas: int, surroundings: Mapping[str, str] | None = None) -> Topology:
-    """Lay out a folder (made where it is missing). Raises ServerMissing, EnvoyMissing, naming the package."""
+    """Lay out a folder, made where it is missing. Raises ServerMissing, EnvoyMissing, ServerFailed (port taken)."""
     folder = folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "logs").mkdir(mode=0o700, exist_ok=True)
@@ -133,7 +142,11 @@ def _count(part: str, replicas: int) -> int:
 
 
 def _port(kept: "_Kept", part: str, number: int, wanted: int) -> int:
-    return wanted if wanted and part == "gateway" and number == 0 else kept.port(replica_name(part, number))
+    if not (wanted and part == "gateway" and number == 0):
+        return kept.port(replica_name(part, number))
+    if not is_free(wanted):
+        raise ServerFailed(f"port {wanted} of {HOST} is taken: choose another one with --port (0: any that is free)")
+    return wanted
 
 
 def _path() -> str:

@@ -3,22 +3,32 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 import pytest
 
 from interfaces.cli.supervisor import LONGEST_PAUSE_S
 from tests.support.deployment import MeshDeployment
-from tests.support.pressure import Pressure, pressed
+from tests.support.pressure import Pressure, frozen, killed, pressed
 from tests.support.scenario import Company
 
 pytestmark = pytest.mark.timeout(400)  # a very busy machine
 
-BEFORE_S, AFTER_S = 0.7, float(os.environ.get("MESH_AFTER_S", "1.0"))
-FROZEN_S = 3.0
+BEFORE_S, AFTER_S = 0.7, 1.0
 SERVERS = ("mariadb", "redis", "etcd")
-KILLED = ("application", "organization-2", "attendance", "control-plane", "etcd", "redis")
-FROZEN = ("application-2", "organization", "control-plane", "redis", "etcd")
+EVERY = (
+    "identity",
+    "organization-2",
+    "attendance",
+    "application",
+    "control-plane",
+    "ratelimit",
+    "push",
+    "etcd",
+    "redis",
+)
+KILLED = EVERY if "MESH_EVERY" in os.environ else ("organization-2", "application", "control-plane", "etcd")
+FROZEN = EVERY if "MESH_EVERY" in os.environ else ("organization", "application-2", "etcd", "redis")
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +56,25 @@ async def holds(company: Company, load: Pressure) -> None:
     assert await asyncio.to_thread(all_present, company, load)
 
 
-@pytest.mark.parametrize("program", KILLED)
-async def test_what_is_killed_costs_no_request(mesh: MeshDeployment, company: Company, program: str) -> None:
-    starts = mesh.state["starts"][program]
-
+async def after(fault: Awaitable[None], company: Company) -> Pressure:
+    """The load before, around and after a fault."""
     async with pressed(company) as load:
         await asyncio.sleep(BEFORE_S)
-        mesh.send(program, signal.SIGKILL)
-        await started_again(mesh, program, starts)
+        await fault
         await asyncio.sleep(AFTER_S)
+    return load
+
+
+@pytest.mark.parametrize("program", KILLED)
+async def test_what_is_killed_costs_no_request(mesh: MeshDeployment, company: Company, program: str) -> None:
+    load = await after(killed(mesh, program), company)
 
     await holds(company, load)
 
 
 @pytest.mark.parametrize("program", FROZEN)
 async def test_what_freezes_costs_no_request(mesh: MeshDeployment, company: Company, program: str) -> None:
-    async with pressed(company) as load:
-        await asyncio.sleep(BEFORE_S)
-        mesh.send(program, signal.SIGSTOP)
-        try:
-            await asyncio.sleep(FROZEN_S)
-        finally:
-            mesh.send(program, signal.SIGCONT)
-        await asyncio.sleep(AFTER_S)
+    load = await after(frozen(mesh, program), company)
 
     await holds(company, load)
 
@@ -79,10 +85,10 @@ async def test_a_rolling_restart_of_everything_costs_no_request(mesh: MeshDeploy
 
     async with pressed(company, *gateways) as load:
         await asyncio.sleep(BEFORE_S)
-        after = await asyncio.to_thread(mesh.restart_all)
+        restarted = await asyncio.to_thread(mesh.restart_all)
         await asyncio.sleep(AFTER_S)
 
-    assert all(after["starts"][program] == before[program] + 1 for program in parts), (before, after)
+    assert all(restarted["starts"][program] == before[program] + 1 for program in parts), (before, restarted)
     await holds(company, load)
 
 

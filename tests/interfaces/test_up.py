@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -152,6 +153,15 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
     assert up.returncode == 1
     assert "is not installed: run `sudo apt-get install -y mariadb-server`" in up.stderr
     assert "Traceback" not in up.stderr
+
+
+def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = muster("up", "--dir", str(tmp_path / "up"), "--port", str(port))
+
+    assert up.returncode == 1
+    assert f"port {port} of 127.0.0.1 is taken: choose another one with --port" in up.stderr
 
 
 def test_a_setting_that_cannot_be_read_stops_it_before_anything_starts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,12 +14,14 @@ from uuid import uuid4
 
 import httpx
 
+from tests.support.deployment import MeshDeployment
 from tests.support.scenario import Company, Json, a_hire
 
 RATE = 25.0  # requests per second: little next to what two cores serve, and one every 40 ms meets every fault
 IN_FLIGHT = 400
 PATIENCE_S = 15.0
 PUNCH_DAYS = 28
+FROZEN_S = 3.0
 _numbers = count(1)
 
 
@@ -121,6 +124,25 @@ async def _one(
     pressure.answers.append(Answer(name, began, time.monotonic() - began, answer.status_code, reason))
     if request.path == "/v1/employees" and answer.status_code == 201:
         pressure.hired[told["employee_number"]] = told["id"]
+
+
+# ---- what is done to the deployment meanwhile ----
+
+
+async def killed(mesh: MeshDeployment, program: str) -> None:
+    """SIGKILL, and wait until the supervisor started it again and it serves."""
+    starts = mesh.state["starts"][program]
+    mesh.send(program, signal.SIGKILL)
+    await asyncio.to_thread(mesh.wait_started, program, starts + 1)
+
+
+async def frozen(mesh: MeshDeployment, program: str, seconds: float = FROZEN_S) -> None:
+    """SIGSTOP: its connections stay open and nothing answers; then SIGCONT."""
+    mesh.send(program, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        mesh.send(program, signal.SIGCONT)
 
 
 # ---- what is asked ----
