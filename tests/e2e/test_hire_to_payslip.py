@@ -10,6 +10,8 @@ from tests.e2e.company import PERIOD, Staffed, hire_body, punches_of, staffed, u
 from tests.e2e.tenants import a_company, body_of
 from tests.support.deployment import Deployment
 
+pytestmark = pytest.mark.timeout(400)  # the first one starts a whole deployment
+
 
 @pytest.fixture(scope="module", params=["embedded", "distributed", "mesh"])
 def deployment(request: pytest.FixtureRequest) -> Deployment:

@@ -15,6 +15,8 @@ from interfaces.cli.up import Up, processes_of
 from tests.support.deployment import FAST_PASSWORDS, surroundings
 from tests.support.servers import template_of
 
+pytestmark = pytest.mark.timeout(600)  # a very busy machine
+
 ORDERS = int(os.environ.get("MESH_ORDERS", "2"))
 SERVERS_LAST = 0  # this seed
 READY_S = 150.0  # on a busy machine; what a quiet one takes is measured by benchmarks/start.py

@@ -12,7 +12,7 @@ from tests.support.deployment import MeshDeployment
 from tests.support.pressure import Pressure, frozen, killed, pressed
 from tests.support.scenario import Company
 
-pytestmark = pytest.mark.timeout(400)  # a very busy machine
+pytestmark = pytest.mark.timeout(600)  # a very busy machine
 
 BEFORE_S, AFTER_S = 0.7, 1.0
 SERVERS = ("mariadb", "redis", "etcd")
