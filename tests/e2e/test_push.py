@@ -6,6 +6,8 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from tests.e2e.tenants import Company, a_company, body_of
 from tests.support.deployment import Deployment, DistributedDeployment
@@ -190,15 +192,28 @@ async def test_a_hub_that_is_told_to_stop_ends_its_streams_first(
     await asyncio.to_thread(fleet.restart, HUBS[1])
 
 
-async def test_both_forms_serve_the_streams(embedded: Deployment, clients: list[SseClient]) -> None:
-    async with a_company(embedded) as company:
-        client = await SseClient.open(embedded.base_url.removeprefix("http://"), token_of(company))
+@pytest.mark.parametrize("form", ["embedded", "mesh"])
+async def test_both_forms_serve_the_streams(
+    form: str, request: pytest.FixtureRequest, clients: list[SseClient]
+) -> None:
+    deployment: Deployment = request.getfixturevalue(form)  # the latter through its gateway
+    async with a_company(deployment) as company:
+        token, address = token_of(company), deployment.base_url.removeprefix("http://")
+        client = await SseClient.open(address, token)
         clients.append(client)
-        published = Published(company)
-        await published.one()
+        offered = [Subprotocol("muster.v1"), Subprotocol(f"muster.bearer.{token}")]
+        async with connect(f"ws://{address}/v1/ws", subprotocols=offered, proxy=None) as socket:
+            hello = await socket.recv()
+            published = Published(company)
+            await published.one()
+            message = ""
+            while "OrgChartPublishedEvent" not in message:
+                message = str(await asyncio.wait_for(socket.recv(), PATIENCE_S))
 
         assert client.status == 200
         assert codes_in(await client.events(1, PATIENCE_S)) == published.codes
+        assert "hello" in str(hello)
+        assert published.codes[0] in message
 
 
 async def drained(client: SseClient) -> list[Heard]:
