@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis.bulk_insert import Blob, BulkInserts, blob_literal
+from chassis.prepared import Prepared
 from chassis.write_turns import Turns, Writer
 
 T = TypeVar("T")
@@ -107,6 +108,10 @@ class Connection(Protocol):
         """
         ...
 
+    async def ask(self, query: Prepared, values: Mapping[str, Any], *, lock: str | None) -> Answer:
+        """The rows of a prepared query, locked until the transaction ends for "UPDATE" or "SHARE". Raises as `run`."""
+        ...
+
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
         """Add rows that name the same columns; `same` are values that all of them have. Raises as `run`."""
         ...
@@ -166,6 +171,12 @@ def translated(error: exc.DBAPIError) -> Exception:
     return error
 
 
+def _of_sqlite(error: sqlite3.Error) -> Exception:
+    """An error of SQLite's own driver, as `translated` has it."""
+    kind = exc.IntegrityError if isinstance(error, sqlite3.IntegrityError) else exc.DBAPIError
+    return translated(kind(None, None, error))
+
+
 def _refuse_old(started: float, oldest_s: float) -> None:
     if time.monotonic() - started > oldest_s:
         raise Unavailable(f"the transaction took longer than {oldest_s:g} s and was rolled back")
@@ -183,8 +194,9 @@ class _SqliteConnection:
     Invariants: the loop is held by no query longer than some milliseconds, nor by a commit or a lock.
     """
 
-    def __init__(self, engine: sa.Engine, inserts: BulkInserts, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, engine: sa.Engine, inserts: BulkInserts, threads: ThreadPoolExecutor, check: Check) -> None:
         self.rows_added = 0
+        self._check = check
         self._inserts = inserts
         self._threads = threads
         self._connection = engine.connect()
@@ -207,39 +219,61 @@ class _SqliteConnection:
         except exc.DBAPIError as error:
             raise translated(error) from error
 
+    async def ask(self, query: Prepared, values: Mapping[str, Any], *, lock: str | None) -> Answer:
+        plan = query.plan(self._connection.dialect)
+        if plan is None:
+            return await self.run(query.statement, values)
+        sql, bound = plan.asked(values)
+        self._guarded(sql)
+
+        def ask() -> Answer:
+            return Answer(plan.rows(self._driver.execute(sql, bound).fetchall()), 0)
+
+        try:
+            try:
+                return self._short(ask)
+            except _Long:
+                return await self.call(ask)
+        except sqlite3.Error as error:
+            raise _of_sqlite(error) from error
+
+    def _guarded(self, sql: str) -> None:
+        if not self._connection.info.get(_UNGUARDED):
+            self._check(sql)
+
     def _short(self, run: Callable[[], Answer]) -> Answer:
         """What a query gives within so many steps. Raises _Long."""
         self._driver.set_progress_handler(_give_up, SHORT_STEPS)
         try:
             return run()
-        except exc.OperationalError as error:
-            if "interrupted" in str(error.orig):
+        except (exc.OperationalError, sqlite3.OperationalError) as error:
+            if "interrupted" in str(error):
                 raise _Long from None
             raise
         finally:
             self._driver.set_progress_handler(None, 0)
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
-        def insert() -> None:
-            sql, values = self._inserts.statement(table, rows, same)
-            whole = len(values) - len(values) % ROWS_AT_ONCE
-            if whole:
-                # A statement per row would give up the interpreter for each, and have to win it back.
-                many = self._inserts.repeated(sql, ROWS_AT_ONCE)
-                for start in range(0, whole, ROWS_AT_ONCE):
-                    flat = tuple(chain.from_iterable(values[start : start + ROWS_AT_ONCE]))
-                    self._connection.exec_driver_sql(many, flat)
-            if whole < len(values):
-                self._connection.exec_driver_sql(sql, values[whole:])
-
+        sql, values = self._inserts.statement(table, rows, same)
+        self._guarded(sql)
         self.rows_added += len(rows)
         try:
             if len(rows) <= FEW_ROWS:
-                insert()
+                self._driver.executemany(sql, values)
             else:
-                await self.call(insert)
-        except exc.DBAPIError as error:
-            raise translated(error) from error
+                await self.call(lambda: self._insert_many(sql, values))
+        except sqlite3.Error as error:
+            raise _of_sqlite(error) from error
+
+    def _insert_many(self, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
+        whole = len(values) - len(values) % ROWS_AT_ONCE
+        if whole:
+            # A statement per row would give up the interpreter for each, and have to win it back.
+            many = self._inserts.repeated(sql, ROWS_AT_ONCE)
+            for start in range(0, whole, ROWS_AT_ONCE):
+                self._driver.execute(many, tuple(chain.from_iterable(values[start : start + ROWS_AT_ONCE])))
+        if whole < len(values):
+            self._driver.executemany(sql, values[whole:])
 
     def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
         return _lifted(self._connection.info, reason)
@@ -321,6 +355,7 @@ class SqliteEngine:
     """
 
     def __init__(self, url: URL, check: Check, *, synchronous: str, oldest_write_s: float) -> None:
+        self._check = check
         url = url.set(drivername="sqlite+pysqlite")
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         self._reads = self._engine(url, check, query_only=True, synchronous=synchronous)
@@ -361,7 +396,7 @@ class SqliteEngine:
         return engine
 
     def _connection(self, engine: sa.Engine) -> _SqliteConnection:
-        return _SqliteConnection(engine, self._inserts, self._threads)
+        return _SqliteConnection(engine, self._inserts, self._threads, self._check)
 
     @asynccontextmanager
     async def reading(self, deadline: float | None) -> AsyncIterator[Connection]:
@@ -438,6 +473,9 @@ class _MySqlConnection:
             return _answer(await self._connection.execute(statement, values))
         except exc.DBAPIError as error:
             raise translated(error) from error
+
+    async def ask(self, query: Prepared, values: Mapping[str, Any], *, lock: str | None) -> Answer:
+        return await self.run(query.statement if lock is None else query.locking(share=lock == "SHARE"), values)
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
         try:

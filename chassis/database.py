@@ -25,6 +25,7 @@ from chassis.connections import (
     SqliteEngine,
     Unavailable,
 )
+from chassis.prepared import Prepared
 from kernel.ids import TenantId
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Duplicate",
     "Lock",
     "Pool",
+    "Prepared",
     "SystemScope",
     "SystemTx",
     "TenantMissing",
@@ -143,20 +145,26 @@ class Tx:
         return delete(table)
 
     async def rows(
-        self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None, *, lock: Lock | None = None
+        self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None = None, *, lock: Lock | None = None
     ) -> Sequence[RowMapping]:
         """All rows of a bounded query."""
-        if lock is not None:
-            statement = statement.with_for_update(read=lock is Lock.SHARE)
-        return (await self._run(statement, {TENANT: self.tenant_id, **(values or {})})).rows
+        return (await self._asked(statement, values, lock)).rows
 
     async def row(
-        self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None, *, lock: Lock | None = None
+        self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None = None, *, lock: Lock | None = None
     ) -> RowMapping | None:
         """The only row, None where there is none. Raises MultipleResultsFound where there are two."""
+        return (await self._asked(statement, values, lock)).only_row()
+
+    async def _asked(
+        self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None, lock: Lock | None
+    ) -> Answer:
+        bound = {TENANT: self.tenant_id, **(values or {})}
+        if isinstance(statement, Prepared):
+            return await self._connection.ask(statement, bound, lock=None if lock is None else lock.value)
         if lock is not None:
             statement = statement.with_for_update(read=lock is Lock.SHARE)
-        return (await self._run(statement, {TENANT: self.tenant_id, **(values or {})})).only_row()
+        return await self._run(statement, bound)
 
     async def execute(
         self, statement: sa.Update | sa.Delete, values: Mapping[str, Any] | None = None, *, brief: bool = False

@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 from chassis.crypto import FieldCipher, Place
-from chassis.database import Database, SystemScope, Tx, select
+from chassis.database import Database, Prepared, SystemScope, Tx, select
 from chassis.principal import Call
 from chassis.tables import idempotency
 from kernel.errors import DomainError, Kind
@@ -41,8 +41,10 @@ class RequestInFlight(DomainError):
     kind, reason = Kind.RULE, "REQUEST_IN_FLIGHT"
 
 
-_stored = select(idempotency, idempotency.c.fingerprint, idempotency.c.response_type, idempotency.c.response).where(
-    idempotency.c.request_id == sa.bindparam("request_id", type_=idempotency.c.request_id.type)
+_stored = Prepared(
+    select(idempotency, idempotency.c.fingerprint, idempotency.c.response_type, idempotency.c.response).where(
+        idempotency.c.request_id == sa.bindparam("request_id", type_=idempotency.c.request_id.type)
+    )
 )
 
 

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from chassis.database import FEW_ROWS, Contention, Duplicate, Lock, Tx, delete, select, update
+from chassis.database import FEW_ROWS, Contention, Duplicate, Lock, Prepared, Tx, delete, select, update
 from chassis.outbox import Outbox
 from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import CatalogEntry
@@ -88,8 +88,10 @@ _decided = (
     .where(timesheet_request.c.request_id == sa.bindparam("of_id", type_=_ID))
     .values(status=sa.bindparam("to_status"))
 )
-rows_of_keys = select(timesheet).where(
-    timesheet.c.employee_id.in_(_ids), timesheet.c.period.in_(sa.bindparam("periods", expanding=True))
+rows_of_keys = Prepared(
+    select(timesheet).where(
+        timesheet.c.employee_id.in_(_ids), timesheet.c.period.in_(sa.bindparam("periods", expanding=True))
+    )
 )
 _moved = (
     update(timesheet)
@@ -141,11 +143,13 @@ _sheet = sa.type_coerce(punch.c.timesheet_id, sa.LargeBinary).label("sheet")  # 
 _stamp_columns = (_sheet, punch.c.punch_id, punch.c.punched_at, punch.c.direction)
 stamp_rows = select(punch, *_stamp_columns)
 stamps_of_rows = stamp_rows.where(punch.c.timesheet_id.in_(_ids))
-stamps_near_rows = stamps_of_rows.where(
-    punch.c.punched_at >= sa.bindparam("start", type_=_INSTANT),
-    punch.c.punched_at <= sa.bindparam("end", type_=_INSTANT),
+stamps_near_rows = Prepared(
+    stamps_of_rows.where(
+        punch.c.punched_at >= sa.bindparam("start", type_=_INSTANT),
+        punch.c.punched_at <= sa.bindparam("end", type_=_INSTANT),
+    )
 )
-_punches = (
+_punches = Prepared(
     select(punch, punch, timesheet.c.employee_id)
     .join(
         timesheet,
@@ -181,14 +185,16 @@ _handed_over = (
     )
 )
 _head = select(catalog_head, catalog_head.c.catalog_version)
-_roster_and_head = select(
-    catalog_head,
-    catalog_head.c.catalog_version,
-    roster.c.employee_id,
-    roster.c.employee_number,
-    roster.c.source_version,
-    roster.c.placements,
-).outerjoin(roster, sa.and_(roster.c.tenant_id == catalog_head.c.tenant_id, roster.c.employee_id.in_(_ids)))
+_roster_and_head = Prepared(
+    select(
+        catalog_head,
+        catalog_head.c.catalog_version,
+        roster.c.employee_id,
+        roster.c.employee_number,
+        roster.c.source_version,
+        roster.c.placements,
+    ).outerjoin(roster, sa.and_(roster.c.tenant_id == catalog_head.c.tenant_id, roster.c.employee_id.in_(_ids)))
+)
 _entries = (
     select(catalog_entry)
     .where(
