@@ -159,12 +159,7 @@ class Tx:
     async def _asked(
         self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None, lock: Lock | None
     ) -> Answer:
-        bound = {TENANT: self.tenant_id, **(values or {})}
-        if isinstance(statement, Prepared):
-            return await self._connection.ask(statement, bound, lock=None if lock is None else lock.value)
-        if lock is not None:
-            statement = statement.with_for_update(read=lock is Lock.SHARE)
-        return await self._run(statement, bound)
+        return await _asked(self._connection, statement, {TENANT: self.tenant_id, **(values or {})}, lock)
 
     async def execute(
         self, statement: sa.Update | sa.Delete, values: Mapping[str, Any] | None = None, *, brief: bool = False
@@ -201,23 +196,32 @@ class Tx:
         return await self._connection.run(statement, values)
 
 
+async def _asked(
+    connection: Connection,
+    statement: sa.Select[Any] | Prepared,
+    values: Mapping[str, Any] | None,
+    lock: Lock | None,
+) -> Answer:
+    if isinstance(statement, Prepared):
+        return await connection.ask(statement, values or {}, lock=None if lock is None else lock.value)
+    if lock is not None:
+        statement = statement.with_for_update(read=lock is Lock.SHARE)
+    return await connection.run(statement, values)
+
+
 class SystemTx:
     """A connection past the tenant builder, for plumbing that serves all tenants (sequencer, purge, feeds)."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def rows(self, statement: sa.Select[Any], *, lock: Lock | None = None) -> Sequence[RowMapping]:
+    async def rows(self, statement: sa.Select[Any] | Prepared, *, lock: Lock | None = None) -> Sequence[RowMapping]:
         """All rows of a bounded query."""
-        if lock is not None:
-            statement = statement.with_for_update(read=lock is Lock.SHARE)
-        return (await self._connection.run(statement, None)).rows
+        return (await _asked(self._connection, statement, None, lock)).rows
 
-    async def row(self, statement: sa.Select[Any], *, lock: Lock | None = None) -> RowMapping | None:
+    async def row(self, statement: sa.Select[Any] | Prepared, *, lock: Lock | None = None) -> RowMapping | None:
         """The only row, None where there is none."""
-        if lock is not None:
-            statement = statement.with_for_update(read=lock is Lock.SHARE)
-        return (await self._connection.run(statement, None)).only_row()
+        return (await _asked(self._connection, statement, None, lock)).only_row()
 
     async def execute(self, statement: Any, values: Any = None, *, brief: bool = False) -> int:
         """How many rows matched. `brief`: a change that reaches a few rows by their keys. Raises Duplicate."""

@@ -18,7 +18,7 @@ from chassis.assertion import ALL_TENANTS
 from chassis.bus.port import FastPath
 from chassis.clock import SystemClock
 from chassis.connections import Duplicate, Unavailable
-from chassis.database import Database, Lock, SystemScope, SystemTx
+from chassis.database import Database, Lock, Prepared, SystemScope, SystemTx
 from chassis.paging import from_token, page_size, to_token
 from chassis.principal import Call, current_call
 from chassis.tables import consumer, feed_head, outbox, parked
@@ -46,6 +46,18 @@ LIVE = timedelta(days=30)
 PURGE_ROWS = 1000
 
 _ASIDE = parked.join(outbox, (outbox.c.tenant_id == parked.c.tenant_id) & (outbox.c.event_id == parked.c.event_id))
+_ONE_WAITING = Prepared(sa.select(outbox.c.event_id).where(outbox.c.position.is_(None)).limit(1))
+# Lowest versions first: a version that is visible has all its predecessors visible, so a page that is cut off never
+# holds one without them.
+_WAITING = Prepared(
+    sa.select(outbox)
+    .where(outbox.c.position.is_(None))
+    .order_by(outbox.c.aggregate_version, outbox.c.ordinal, outbox.c.event_id)
+    .limit(BATCH)
+)
+_HEAD = Prepared(sa.select(feed_head.c.position).where(feed_head.c.id == 1))
+_HEAD_MOVED = sa.update(feed_head).where(feed_head.c.id == 1).values(position=sa.bindparam("to_position"))
+
 _SCOPE = SystemScope("the feed serves every tenant's events in one order")
 
 
@@ -145,7 +157,7 @@ class Sequencer:
     async def sequence(self) -> int:
         """Give positions to at most 500 waiting rows and announce them; how many. Raises Unavailable."""
         async with self._database.system_read(_SCOPE) as tx:
-            if not await tx.rows(sa.select(outbox.c.event_id).where(outbox.c.position.is_(None)).limit(1)):
+            if not await tx.rows(_ONE_WAITING):
                 return 0
         entries = await self._assign()
         if entries:
@@ -156,21 +168,13 @@ class Sequencer:
     async def _assign(self) -> list[event_feed_pb2.Entry]:
         # With few rows it takes part in the commit that is under way, if any.
         async with self._database.system(_SCOPE, together=True) as tx:
-            head = await tx.row(sa.select(feed_head.c.position).where(feed_head.c.id == 1), lock=Lock.UPDATE)
+            head = await tx.row(_HEAD, lock=Lock.UPDATE)
             if head is None:
                 with contextlib.suppress(Duplicate):
                     await tx.execute(sa.insert(feed_head).values(id=1, position=0))
-                head = await tx.row(sa.select(feed_head.c.position).where(feed_head.c.id == 1), lock=Lock.UPDATE)
+                head = await tx.row(_HEAD, lock=Lock.UPDATE)
             assert head is not None
-            # Lowest versions first: a version that is visible has all its predecessors visible, so a page that is cut
-            # off never holds one without them.
-            waiting = await tx.rows(
-                sa.select(outbox)
-                .where(outbox.c.position.is_(None))
-                .order_by(outbox.c.aggregate_version, outbox.c.ordinal, outbox.c.event_id)
-                .limit(BATCH)
-            )
-            rows = in_order(waiting)
+            rows = in_order(await tx.rows(_WAITING))
             numbered = list(enumerate(rows, head["position"] + 1))
             for start in range(0, len(numbered), UPDATE_ROWS):
                 part = numbered[start : start + UPDATE_ROWS]
@@ -180,8 +184,7 @@ class Sequencer:
                     values[f"t{index}"], values[f"e{index}"] = row["tenant_id"].bytes, row["event_id"].bytes
                 await tx.execute(_positions(len(part)), values, brief=len(part) <= BRIEF_ROWS)
             if numbered:
-                moved = sa.update(feed_head).where(feed_head.c.id == 1).values(position=numbered[-1][0])
-                await tx.execute(moved, brief=True)
+                await tx.execute(_HEAD_MOVED, {"to_position": numbered[-1][0]}, brief=True)
         if numbered:
             oldest = min(row["occurred_time"] for row in rows)
             self._delay.observe((self._clock.now() - oldest).total_seconds())
@@ -206,7 +209,7 @@ def _positions(count: int) -> sa.TextClause:
 
 
 async def _head(tx: SystemTx) -> int:
-    row = await tx.row(sa.select(feed_head.c.position).where(feed_head.c.id == 1))
+    row = await tx.row(_HEAD)
     return 0 if row is None else int(row["position"])
 
 

@@ -167,6 +167,8 @@ class _Batch:
             # One punch alone needs no look elsewhere: an id that another timesheet holds is refused when it is kept.
             await self._answer_replays(items, touched)
         await self._keep([sheet for sheet in touched if sheet.items], around, together)
+        for sheet in touched:
+            sheet.items = []  # a ring of a sheet and its items would be left to the garbage collector
         for index, first in self._again.items():
             answer = self._answers[first]
             assert answer is not None
