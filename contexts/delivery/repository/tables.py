@@ -28,7 +28,7 @@ webhook_secret = Table(
     tenant_column(),
     Column("endpoint_id", Id, primary_key=True),
     Column("secret_id", Id, primary_key=True),
-    Column("key_sealed", LargeBinary(200), nullable=False),
+    Column("key_sealed", LargeBinary(1000), nullable=False),
     Column("created_time", Instant, nullable=False),
     Column("expire_time", Instant),
     ForeignKeyConstraint(["tenant_id", "endpoint_id"], ["webhook_endpoint.tenant_id", "webhook_endpoint.endpoint_id"]),

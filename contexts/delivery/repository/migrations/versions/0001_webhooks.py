@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", Id, nullable=False),
         sa.Column("endpoint_id", Id, nullable=False),
         sa.Column("secret_id", Id, nullable=False),
-        sa.Column("key_sealed", sa.LargeBinary(200), nullable=False),
+        sa.Column("key_sealed", sa.LargeBinary(1000), nullable=False),
         sa.Column("created_time", Instant, nullable=False),
         sa.Column("expire_time", Instant),
         sa.PrimaryKeyConstraint("tenant_id", "endpoint_id", "secret_id", name="pk_webhook_secret"),
