@@ -25,7 +25,7 @@ TURNS = 32  # endpoints that one process sends to at once
 AILING_TURNS = 8  # of them at most so many whose last turn failed
 WIDTH = 4  # messages on their way to one endpoint
 QUIET_S = 1.0
-TIDY_EVERY_S = 300.0
+TIDY_MINUTES = 5
 GRACE_S = 0.8
 MOST_BATCHES = 20  # of one tenant before the next is tidied
 OPERATION = "muster.delivery.v1/Sending"
@@ -122,15 +122,6 @@ class Sender:
                 taken += 1
         RUNNING.set(len(self._turns))
         return taken
-
-    async def run_tidying(self) -> None:
-        """Delete what is too old, every five minutes. For `Lifecycle.spawn`."""
-        while True:
-            await asyncio.sleep(TIDY_EVERY_S)
-            try:
-                await self.tidy()
-            except Unavailable as error:
-                log.warning("tidying of webhooks waits for its database", error=type(error).__name__)
 
     async def tidy(self) -> None:
         """Delete deliveries of 30 days ago and what deleted endpoints left. Raises Unavailable."""

@@ -1,0 +1,34 @@
+"""The operator of a running installation sees its background work, and has a job done now."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from interfaces.cli.operator import job_runs, jobs_of, start_job
+from tests.support.deployment import Deployment
+from tests.support.parking import client_of
+
+
+@pytest.mark.parametrize("job", ["payroll.tidying", "identity.retention"])
+async def test_a_job_that_is_asked_for_is_done_by_a_process_that_serves(deployment: Deployment, job: str) -> None:
+    service = job.partition(".")[0]
+    async with client_of(deployment, service) as client:
+        asked = await start_job(lambda _: client, job)
+
+        run = await until_done(client, service, asked)
+        [told] = [one for one in await jobs_of(lambda _: client, [service]) if one["id"] == job]
+
+    assert (run["attempts"], run["error"]) == (1, None)
+    assert told["last_done_time"] is not None
+    assert told["failed"] == 0
+
+
+async def until_done(client: Any, service: str, asked: str) -> dict[str, Any]:
+    for _ in range(200):
+        runs = await job_runs(lambda _: client, [service], state="DONE", most=50)
+        found = [one for one in runs if one["id"] == asked]
+        if found:
+            return found[0]
+        await asyncio.sleep(0.2)
+    raise AssertionError("nobody did it")
