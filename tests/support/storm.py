@@ -4,6 +4,7 @@ python -m tests.support.storm relay|sequencer|consumer '{"...": "..."}'
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ from chassis.assertion import Signer
 from chassis.bus.consumer import Consumer, Patience, event_of
 from chassis.bus.redis_streams import RedisFastPath
 from chassis.columns import Id, tenant_column
-from chassis.database import Database, Duplicate
+from chassis.database import Database, Duplicate, Lock
 from chassis.feed import EventFeed, HeadWatch, Sequencer, entry_of
 from chassis.lifecycle import Listener
 from chassis.rpc import server
@@ -87,11 +88,11 @@ class HighestFirst(Sequencer):
         async with self._database.system(SCOPE) as tx:
             done = sa.select(sa.func.max(outbox.c.event_id)).where(outbox.c.position.is_not(None)).scalar_subquery()
             newer = outbox.c.position.is_(None) & (sa.func.coalesce(done, b"") < outbox.c.event_id)
-            rows = await tx.rows(sa.select(outbox).where(newer).order_by(outbox.c.event_id).limit(500))
-            head = await tx.row(sa.select(feed_head.c.position))
-            first = 1 if head is None else int(head["position"]) + 1
-            if head is None:
+            with contextlib.suppress(Duplicate):
                 await tx.execute(sa.insert(feed_head).values(id=1, position=0))
+            head = await tx.row(sa.select(feed_head.c.position), lock=Lock.UPDATE)
+            first = 1 if head is None else int(head["position"]) + 1
+            rows = await tx.rows(sa.select(outbox).where(newer).order_by(outbox.c.event_id).limit(500))
             numbered = list(enumerate(rows, first))
             for position, row in numbered:
                 mine = (outbox.c.tenant_id == row["tenant_id"]) & (outbox.c.event_id == row["event_id"])

@@ -66,6 +66,7 @@ class Field:
     phantoms: set[UUID] = field(default_factory=set)
     poisonous: set[UUID] = field(default_factory=set)
     harms: list[str] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self, name: str) -> None:
@@ -113,6 +114,8 @@ class Field:
         versions: defaultdict[int, int] = defaultdict(int)
         written = 0
         while written < share:
+            if written:
+                await self.begun.wait()
             await self.room.wait()
             count = min(self.dice.randint(1, 4), share - written)
             poison = self.dice.random() < count / POISONOUS or (writer == 0 and written == 0)
@@ -156,6 +159,11 @@ class Field:
 
     async def blow(self, kills: int, total: int) -> None:
         """Spread the blows over the writing."""
+        for _ in range(600):  # processes that are not up yet cannot be hurt
+            if await self.count() or await self.parked_events():
+                break
+            await asyncio.sleep(0.1)
+        self.begun.set()
         old = await asyncio.to_thread(self.redis.snapshot)
         kinds = ["kill redis", "flush", "kill relay", "trim", "kill sequencer", "delete stream", "set redis back"]
         wanted = [kinds[number % len(kinds)] for number in range(kills - 1)]
