@@ -20,6 +20,7 @@ from rich.console import Console  # noqa: E402
 
 from benchmarks.employee_read import employee_reads  # noqa: E402
 from benchmarks.figure import Figure, keep, show  # noqa: E402
+from benchmarks.gateway import gateways  # noqa: E402
 from benchmarks.mesh import failovers  # noqa: E402
 from benchmarks.payroll_run import payroll_runs  # noqa: E402
 from benchmarks.payslip import payslips  # noqa: E402
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "punches": lambda asked: punches(small=asked.small),
     "push": lambda asked: streams(small=asked.small),
     "time": lambda asked: time_office(small=asked.small),
+    "gateway": lambda asked: gateways(small=asked.small),
     "mesh": lambda asked: failovers(small=asked.small),
     "up": lambda asked: whole_form(small=asked.small),
 }

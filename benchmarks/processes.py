@@ -51,14 +51,14 @@ def answers(port: int, path: str, process: "subprocess.Popen[bytes]", status: Se
 def wait_for_rest(pids: Sequence[int]) -> None:
     """Until these processes have used hardly any CPU for a second (Linux only). Raises NotStarted."""
     for _ in range(int(STARTED_S)):
-        before = _cpu_s(pids)
+        before = cpu_s(pids)
         time.sleep(1.0)
-        if _cpu_s(pids) - before < AT_REST * len(pids):
+        if cpu_s(pids) - before < AT_REST * len(pids):
             return
     raise NotStarted(f"still busy {STARTED_S:g} s after the last request")
 
 
-def _cpu_s(pids: Sequence[int]) -> float:
+def cpu_s(pids: Sequence[int]) -> float:
     ticks = 0
     for pid in pids:
         with contextlib.suppress(OSError):

@@ -246,10 +246,14 @@ class EmbeddedDeployment(Deployment):
 
     name = "embedded"
 
+    def __init__(self, *, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._extra = dict(environment or {})
+
     def _start(self) -> None:
         port = free_port()
         data = self.folder / "data"
-        self.environment = {"MUSTER_DATA_DIR": str(data), **FAST_PASSWORDS, **LOCAL_RECEIVERS}
+        self.environment = {"MUSTER_DATA_DIR": str(data), **FAST_PASSWORDS, **LOCAL_RECEIVERS, **self._extra}
         command = ["serve", "--data", str(data), "--port", str(port)]
         self._part("serve", command, self.environment, f"http://127.0.0.1:{port}")
         self.wait_ready(self.base_url)

@@ -1,6 +1,7 @@
 """The table is the application's operations, no more and no less, and the routes say what the table says."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,17 @@ COSTLY = {
 }
 
 
+@cache
+def routes() -> tuple[Route, ...]:
+    return tuple(route_configuration({"leave": ["/v1/leave"]}).virtual_hosts[0].routes)
+
+
 def routes_of(row: Row) -> list[Route]:
-    host = route_configuration({}).virtual_hosts[0]
-    return [route for route in host.routes if route.name == row.name]
+    return [route for route in routes() if route.name == row.name]
 
 
 def first_match(method: str, path: str, headers: frozenset[str] = frozenset()) -> Route:
-    for route in route_configuration({"leave": ["/v1/leave"]}).virtual_hosts[0].routes:
+    for route in routes():
         match = route.match
         for_path = (
             (match.HasField("path") and match.path == path)
@@ -124,9 +129,9 @@ def test_a_service_gets_its_prefix_and_nothing_of_the_table() -> None:
     "prefix", ["/", "/v1", "/v1/token", "/v1/employees", "/livez", "", "v1/x", "/v1//x", "/V1/%2e"]
 )
 def test_a_prefix_that_would_take_ours_is_refused(prefix: str) -> None:
-    routes = route_configuration({"thief": [prefix]}).virtual_hosts[0].routes
+    found = route_configuration({"thief": [prefix]}).virtual_hosts[0].routes
 
-    assert all(route.route.cluster != "thief" for route in routes)
+    assert all(route.route.cluster != "thief" for route in found)
 
 
 def test_signing_in_is_limited_at_each_gateway_too() -> None:
@@ -138,10 +143,10 @@ def test_signing_in_is_limited_at_each_gateway_too() -> None:
 def test_the_numbers_are_settings() -> None:
     settings = Settings.read({"MUSTER_RATE_SIGN_IN": "7/60", "MUSTER_REQUEST_DEADLINE_S": "3"})
 
-    routes = {route.name: route for route in route_configuration({}, settings).virtual_hosts[0].routes}
+    named = {route.name: route for route in route_configuration({}, settings).virtual_hosts[0].routes}
 
-    assert routes["identity.sign_in"].route.timeout.ToMilliseconds() == 4000
-    assert b"\x08\x07" in routes["identity.sign_in"].typed_per_filter_config[LOCAL_RATE_LIMIT].value
+    assert named["identity.sign_in"].route.timeout.ToMilliseconds() == 4000
+    assert b"\x08\x07" in named["identity.sign_in"].typed_per_filter_config[LOCAL_RATE_LIMIT].value
 
 
 def test_the_page_on_limits_says_what_holds() -> None:
