@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import hmac
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -158,3 +160,22 @@ def test_a_lane_that_rests_is_woken_and_one_that_is_held_or_pauses_is_not() -> N
     assert Lane(UUID(int=1), later).woken(START).due_time == later
     assert Lane(UUID(int=1), later).hurried(START).due_time == START
     assert Lane(UUID(int=1), later, UUID(int=2)).hurried(START).due_time == later
+
+
+def test_the_code_for_receivers_verifies_what_is_sent() -> None:
+    page = (Path(__file__).parents[3] / "docs/webhooks.md").read_text(encoding="utf-8")
+    code: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], code)
+    old, new, at = a_secret(b"o"), a_secret(b"n"), datetime.now(UTC)
+    headers = {
+        "webhook-id": "019ab3c4-5d6e-5f80-9a1b-2c3d4e5f6071",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signatures([old, new], "019ab3c4-5d6e-5f80-9a1b-2c3d4e5f6071", at, b'{"a": 1}'),
+    }
+    late = headers | {"webhook-timestamp": str(int(at.timestamp()) - 301)}
+
+    assert code["verified"](old.text, headers, b'{"a": 1}')
+    assert code["verified"](new.text, headers, b'{"a": 1}')
+    assert not code["verified"](a_secret(b"x").text, headers, b'{"a": 1}')
+    assert not code["verified"](new.text, headers, b'{"a": 2}')
+    assert not code["verified"](new.text, late, b'{"a": 1}')
