@@ -60,8 +60,8 @@ class Installation:
             await self.worker.work(job, firing)
 
 
-@pytest.fixture
-async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
+@pytest.fixture(params=["sqlite", "mariadb"])
+async def installation(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Installation]:
     broken = [True]
 
     async def mail(firing: Firing) -> None:
@@ -73,7 +73,10 @@ async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
 
     settings = Settings.embedded(tmp_path / "data")
     prepare_keys(settings)
-    database = Database(f"sqlite:///{tmp_path}/probe.sqlite3", context_metadata(), synchronous="OFF")
+    url = f"sqlite:///{tmp_path}/probe.sqlite3"
+    if request.param == "mariadb":
+        url = request.getfixturevalue("mariadb").create_database("jobs_seen")
+    database = Database(url, context_metadata(), synchronous="OFF")
     await database.create_tables()
     jobs = [
         Job("mail", Every(60), mail, pauses_s=()),
