@@ -12,6 +12,7 @@ from contexts.delivery.domain.endpoint import Because, EndpointId, WebhookEndpoi
 from contexts.delivery.domain.errors import WebhookDeliveryNotFound, WebhookEndpointNotFound
 from contexts.delivery.domain.events import WebhookEndpointCreated, WebhookEndpointDisabled
 from contexts.delivery.handlers.deliveries import ensure_deliveries
+from contexts.delivery.handlers.endpoints import ChangeStatus, enable_endpoint
 from contexts.delivery.handlers.turns import Room, Sent, end_turn, take_turns, tidy
 from contexts.delivery.repository.port import Message
 from kernel.errors import Stale
@@ -268,6 +269,44 @@ async def test_an_endpoint_that_is_gone_is_disabled_and_what_waits_for_it_waits_
     assert (state.because, lane.due_time) == (Because.GONE, None)
     assert sorted(one.status.value for one in found) == ["FAILED", "PENDING"]
     assert store.saved[-1].event == WebhookEndpointDisabled(endpoint.state.id, "GONE")
+
+
+async def test_an_endpoint_where_nothing_arrives_for_five_days_is_disabled_and_starts_afresh_when_enabled(
+    store: Store,
+) -> None:
+    endpoint = an_endpoint()
+    await added(store, endpoint)
+
+    async def fail_once() -> None:
+        await ensured(store, a_message())
+        async with store.work(ACME) as work:
+            (turn,) = await take_turns(ROOM, work)
+        assert len(turn.deliveries) == 1
+        sent = [Sent(turn.deliveries[0][0].id, attempt_of(store.clock.now(), 500, 1, None), 0)]
+        async with store.work(ACME) as work:
+            await end_turn(turn.endpoint.id, turn.lease_id, sent, SCHEDULE, work)
+
+    await fail_once()
+    store.clock.pass_(days=4)
+    await fail_once()
+    async with store.view(ACME) as view:
+        failing, lane = await view.endpoint(endpoint.state.id)
+    store.clock.pass_(days=1)
+    await fail_once()
+    async with store.view(ACME) as view:
+        failed, _ = await view.endpoint(endpoint.state.id)
+    async with store.work(ACME) as work:
+        _, fresh = await enable_endpoint(ChangeStatus(endpoint.state.id, None), work)
+        waiting = await take_turns(ROOM, work)
+
+    assert (failing.because, lane.failing_since) == (None, START)
+    assert failed.because is Because.FAILING
+    assert (fresh.failing_since, fresh.due_time) == (None, store.clock.now())
+    assert len(waiting[0].deliveries) == 2  # the oldest was tried each time, and given up
+    assert [type(one.event).__name__ for one in store.saved][-2:] == [
+        "WebhookEndpointDisabled",
+        "WebhookEndpointEnabled",
+    ]
 
 
 async def test_what_is_old_or_of_a_deleted_endpoint_is_dropped_and_nothing_else(store: Store) -> None:
