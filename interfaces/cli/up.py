@@ -78,7 +78,8 @@ class Up:
         await self._ready(list(self.supervisor.kept), timeout_s)
         self.ready_in_s = round(time.monotonic() - began, 2)
         self._write_state()
-        addresses = {name: self.plan.addresses[name][0] for name in SERVICES}
+        # An operator's command works while one replica restarts.
+        addresses = {name: f"ipv4:{','.join(self.plan.addresses[name])}" for name in SERVICES}
         write_private(self.plan.data / STATE_FILE, {"pid": os.getpid(), "addresses": addresses})
 
     async def restart(self) -> None:
