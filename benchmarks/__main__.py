@@ -22,10 +22,12 @@ from benchmarks.employee_read import employee_reads  # noqa: E402
 from benchmarks.figure import Figure, keep, show  # noqa: E402
 from benchmarks.gateway import gateways  # noqa: E402
 from benchmarks.mesh import failovers  # noqa: E402
+from benchmarks.overload import overload  # noqa: E402
 from benchmarks.payroll_run import payroll_runs  # noqa: E402
 from benchmarks.payslip import payslips  # noqa: E402
 from benchmarks.punching import punches  # noqa: E402
 from benchmarks.push import streams  # noqa: E402
+from benchmarks.rpc import calls  # noqa: E402
 from benchmarks.start import starts  # noqa: E402
 from benchmarks.time_office import time_office  # noqa: E402
 from benchmarks.up import whole_form  # noqa: E402
@@ -36,6 +38,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "read": lambda asked: employee_reads(small=asked.small),
     "payroll": lambda asked: payroll_runs(small=asked.small, large=asked.large),
     "punches": lambda asked: punches(small=asked.small),
+    "overload": lambda asked: overload(small=asked.small),
+    "rpc": lambda asked: calls(small=asked.small),
     "push": lambda asked: streams(small=asked.small),
     "time": lambda asked: time_office(small=asked.small),
     "gateway": lambda asked: gateways(small=asked.small),

@@ -59,6 +59,7 @@ def wait_for_rest(pids: Sequence[int]) -> None:
 
 
 def cpu_s(pids: Sequence[int]) -> float:
+    """Seconds of CPU that these processes have used (Linux only)."""
     ticks = 0
     for pid in pids:
         with contextlib.suppress(OSError):

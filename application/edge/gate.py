@@ -16,6 +16,7 @@ from application.edge.exchange import Exchange
 from application.edge.json_body import canonical, decode
 from application.edge.operation import IfMatch, Operation
 from application.edge.rates import Rates
+from application.edge.presence import present
 from application.edge.refusal import (
     AmbiguousRequest,
     BodyTooLarge,
@@ -97,7 +98,8 @@ class Gate:
             if scope["method"] in CHANGES:
                 _identify(exchange, operation, scope["path"], body)
             with admission.working(operation, tenant):
-                return await endpoint.serve(scope, path, body, bool(raw))
+                async with present(receive):
+                    return await endpoint.serve(scope, path, body, bool(raw))
         finally:
             admission.leave(operation.criticality)
 

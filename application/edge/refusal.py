@@ -132,6 +132,12 @@ class HeadersTooLarge(Refusal):
     status, reason = 431, "HEADERS_TOO_LARGE"
 
 
+class ClientGone(Refusal):
+    """The client closed its connection before the answer; what was begun for it was given up. Nobody reads this."""
+
+    status, reason = 499, "CLIENT_GONE"
+
+
 class Overloaded(Refusal):
     """This process serves as many requests as it can; others would only wait."""
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.figure import Figure, at_least, at_most, interleaved, keep, percentile, show
 
-NEEDS_SERVERS = {"gateway", "mesh", "payroll", "punches", "push", "read", "start", "time", "up"}
+NEEDS_SERVERS = {"gateway", "mesh", "overload", "payroll", "punches", "push", "read", "rpc", "start", "time", "up"}
 
 
 @pytest.mark.timeout(600)

@@ -175,6 +175,44 @@ async def test_no_statement_lives_on_after_its_client_was_answered(
     assert company.hr.get("/v1/employees", q="HELD-")["data"] == []
 
 
+async def statements_after(company: Company, fleet: DistributedDeployment, *, stays: bool) -> int:
+    """How many hires wait in the database two seconds after their client closed its connections, or did not."""
+    with org_chart_held(fleet, company, seconds=20):
+        async with httpx.AsyncClient(base_url=fleet.base_url, timeout=PATIENCE_S * 5) as http:
+            headers = company.hr.headers()
+            asking = [
+                asyncio.create_task(http.post("/v1/employees", json=a_hire(f"GONE-{n}"), headers=headers))
+                for n in range(4)
+            ]
+            for _ in range(100):
+                await asyncio.sleep(0.05)
+                if statements_waiting(fleet) == 4:
+                    break
+            assert statements_waiting(fleet) == 4
+            if not stays:
+                for each in asking:
+                    each.cancel()
+            await asyncio.sleep(2.0)
+            left = statements_waiting(fleet)
+            for each in asking:
+                each.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+    return left
+
+
+async def test_a_client_that_goes_away_leaves_no_statement_behind(
+    company: Company, fleet: DistributedDeployment
+) -> None:
+    assert await statements_after(company, fleet, stays=False) == 0
+    assert company.hr.get("/v1/employees", q="GONE-")["data"] == []
+
+
+async def test_for_a_client_that_stays_the_statements_would_go_on(
+    company: Company, fleet: DistributedDeployment
+) -> None:
+    assert await statements_after(company, fleet, stays=True) == 4
+
+
 def statements_waiting(fleet: DistributedDeployment) -> int:
     return int(
         fleet.mariadb.execute(

@@ -434,6 +434,38 @@ async def test_too_much_at_once_is_refused_and_the_important_goes_first() -> Non
     assert app.state.gate.admission.in_flight == 0
 
 
+async def the_outcome(stays: bool) -> tuple[list[int], bool]:
+    """What an endpoint that waits for ever answers a client that goes away or stays; whether it had to be ended."""
+    waiting.clear()
+    app, sent = the_app(deadline_s=5.0), []
+    messages = asyncio.Queue[dict[str, Any]]()
+    messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+    if not stays:
+        messages.put_nowait({"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.extend([message["status"]] if "status" in message else [])
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/v1/things/wait", "raw_path": b"/v1/things/wait",
+        "query_string": b"", "headers": [(b"authorization", b"Bearer owner")],
+    }  # fmt: skip
+    serving = asyncio.create_task(app(scope, messages.get, send))
+    done, _ = await asyncio.wait({serving}, timeout=1.0)
+    waiting.set()
+    await serving
+    assert app.state.gate.admission.in_flight == 0
+    return sent, not done
+
+
+async def test_what_is_done_for_a_client_that_went_away_is_given_up() -> None:
+    assert await the_outcome(stays=False) == ([499], False)
+
+
+async def test_what_is_done_for_a_client_that_stays_goes_on() -> None:
+    assert await the_outcome(stays=True) == ([200], True)
+
+
 async def test_background_work_gives_way_while_somebody_waits_for_an_answer() -> None:
     waiting.clear()
     app = the_app(places=4)

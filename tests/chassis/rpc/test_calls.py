@@ -230,6 +230,46 @@ async def test_stopping_lets_calls_in_flight_finish(served: Served) -> None:
     await channels.close()
 
 
+async def test_stopping_lets_streams_finish(served: Served) -> None:
+    probe = Probe()
+    registration = (wire.add_ProbeServiceServicer_to_server, probe)
+    running = await server.start(Listener(), [registration], name="probe", settings=served.settings)
+    channels = Channels(served.settings, served.signer, {"probe": running.address})
+    client = channels.to("probe")
+    request = messages.DoManyRequest(behaviour="slow", count=20)
+    numbers: list[list[int]] = [[] for _ in range(5)]
+    stub = client.stub(wire.ProbeServiceStub)
+    streams = [
+        asyncio.create_task(collect(client.stream(stub.DoMany, request, principal=a_principal()), into))
+        for into in numbers
+    ]
+    await until(lambda: all(numbers))
+
+    await running.stop(5.0)
+
+    await asyncio.gather(*streams)
+    assert numbers == [list(range(20))] * 5
+    await channels.close()
+
+
+async def test_stopping_without_a_grace_would_break_streams_off(served: Served) -> None:
+    running = await server.start(
+        Listener(), [(wire.add_ProbeServiceServicer_to_server, Probe())], name="probe", settings=served.settings
+    )
+    channels = Channels(served.settings, served.signer, {"probe": running.address})
+    client, numbers = channels.to("probe"), list[int]()
+    request = messages.DoManyRequest(behaviour="slow", count=50)
+    stream = client.stream(client.stub(wire.ProbeServiceStub).DoMany, request, principal=a_principal())
+    reading = asyncio.create_task(collect(stream, numbers))
+    await until(lambda: bool(numbers))
+
+    await running.stop(0.0)
+
+    with pytest.raises(RemoteError):
+        await reading
+    await channels.close()
+
+
 async def test_a_taken_address_is_said_in_words(served: Served) -> None:
     host, _, port = served.address.rpartition(":")
 
