@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,7 +13,8 @@ from tests.support.flood import Answer, Ask, Flood, good
 
 OVERLOAD_S = float(os.environ.get("OVERLOAD_S", "4"))
 COLLAPSE_S = 3.0
-SOON_S = 0.5
+SOON_S, PUNCH_S = 0.5, 0.3
+QUIET_S, TRIES = 0.03, 5
 LONG_REPORT_S, SHORT_REPORT_S = 0.1, 0.05
 pytestmark = pytest.mark.second_process
 
@@ -60,23 +61,43 @@ def noise_s(answers: Sequence[Answer]) -> float:
 
 def holds(answers: Sequence[Answer], capacity: float) -> None:
     """Nine tenths of the capacity are served in time, and soon."""
-    seconds = max(answer.at_s for answer in answers) - noise_s(answers)
-    assert good(answers, "report") >= 0.9 * capacity * seconds
-    assert slowest_of_100(answers, "report") <= SOON_S + noise_s(answers)
+    assert good(answers, "report") >= 0.9 * capacity * max(answer.at_s for answer in answers)
+    assert slowest_of_100(answers, "report") <= SOON_S
+
+
+async def shown(measure: Callable[[], Awaitable[Sequence[Answer]]], check: Callable[[Sequence[Answer]], None]) -> None:
+    """The check holds. A machine that stands still itself spoils a measurement, which is then taken again."""
+    for left in reversed(range(TRIES)):
+        answers = await measure()
+        try:
+            check(answers)
+        except AssertionError:
+            if not left or noise_s(answers) < QUIET_S:
+                raise
+        else:
+            return
 
 
 async def test_ten_times_the_capacity_leaves_nine_tenths_of_it_and_short_answers() -> None:
-    async with server("guarded", LONG_REPORT_S) as flood:
-        capacity = await capacity_of(flood)
-        answers = await flood.steadily([(REPORT, 10 * capacity), BEAT], OVERLOAD_S)
-        after = await flood.steadily([(REPORT, 0.9 * capacity)], 3.0)
+    capacity, after = 0.0, list[Answer]()
 
-    holds(answers, capacity)
-    refused = [answer.took_s for answer in answers if answer.status == 503]
-    assert len(refused) > 0.5 * len(answers)
-    assert sorted(refused)[len(refused) // 2] < 0.05 + noise_s(answers)
-    again = [answer for answer in after if answer.at_s >= 1.5]
-    assert good(again, "report") >= 0.95 * len(again)
+    async def measure() -> Sequence[Answer]:
+        nonlocal capacity, after
+        async with server("guarded", LONG_REPORT_S) as flood:
+            capacity = await capacity_of(flood)
+            answers = await flood.steadily([(REPORT, 10 * capacity), BEAT], OVERLOAD_S)
+            after = await flood.steadily([(REPORT, 0.9 * capacity)], 3.0)
+        return answers
+
+    def check(answers: Sequence[Answer]) -> None:
+        holds(answers, capacity)
+        refused = [answer.took_s for answer in answers if answer.status == 503]
+        assert len(refused) > 0.5 * len(answers)
+        assert sorted(refused)[len(refused) // 2] < 0.05
+        again = [answer for answer in after if answer.at_s >= 1.5]
+        assert good(again, "report") >= 0.95 * len(again)
+
+    await shown(measure, check)
 
 
 async def test_without_limits_ten_times_the_capacity_would_leave_nothing() -> None:
@@ -92,8 +113,9 @@ async def test_without_limits_ten_times_the_capacity_would_leave_nothing() -> No
 def punches_come_first(answers: Sequence[Answer]) -> None:
     """No punch of a thousand is lost, and of a hundred none waits."""
     punches = [answer for answer in answers if answer.name == "punch"]
-    assert good(punches, "punch", 1.0 + noise_s(answers)) >= 0.999 * len(punches)
-    assert slowest_of_100(answers, "punch") <= 0.3 + noise_s(answers)
+    assert good(punches, "punch") >= 0.999 * len(punches)
+    assert slowest_of_100(answers, "punch") <= PUNCH_S
+    assert good(answers, "report") > 0
 
 
 async def five_times(mode: str, seconds: float) -> Sequence[Answer]:
@@ -104,10 +126,7 @@ async def five_times(mode: str, seconds: float) -> Sequence[Answer]:
 
 
 async def test_punches_come_before_reports_at_five_times_the_capacity() -> None:
-    answers = await five_times("guarded", OVERLOAD_S)
-
-    punches_come_first(answers)
-    assert good(answers, "report") > 0
+    await shown(lambda: five_times("guarded", OVERLOAD_S), punches_come_first)
 
 
 async def test_without_limits_punches_would_wait_behind_reports() -> None:
