@@ -15,8 +15,8 @@ from application.edge.endpoint import Endpoint
 from application.edge.exchange import Exchange
 from application.edge.json_body import canonical, decode
 from application.edge.operation import IfMatch, Operation
-from application.edge.rates import Rates
 from application.edge.presence import present
+from application.edge.rates import Rates
 from application.edge.refusal import (
     AmbiguousRequest,
     BodyTooLarge,
