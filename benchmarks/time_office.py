@@ -22,6 +22,7 @@ from tests.support.deployment import EmbeddedDeployment
 EMPLOYEES, SMALL = 10_000, 500
 STORED = 1_000_000  # punches, after which one more must take no longer
 CONNECTIONS, CAPACITY_S, STEADY_S = 16, 5.0, 20.0
+TURNED_AWAY, PAUSE_S = 503, 0.05  # what a server that has enough to do answers, and how soon one asks again
 SENDERS = 2
 DURABLE_BYTES = 16 * 1024  # what a commit of one punch adds to the log, or so
 P99_MS, GROWTH, BULK, CLOSE_S = 20.0, 1.2, 10_000.0, 30.0
@@ -95,8 +96,10 @@ class _OneByOne:
         async def connection() -> None:
             nonlocal done
             while time.perf_counter() < end:
-                await self._punch(client)
-                done += 1
+                if await self._punch(client):
+                    done += 1
+                else:
+                    await asyncio.sleep(PAUSE_S)
 
         started = time.perf_counter()
         await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
@@ -106,7 +109,8 @@ class _OneByOne:
         taken: list[float] = []
 
         async def one(due: float) -> None:
-            await self._punch(client)
+            if not await self._punch(client):
+                raise AssertionError("a punch was turned away at half of the most that it takes")
             taken.append(time.perf_counter() - due)
 
         started = time.perf_counter()
@@ -117,7 +121,8 @@ class _OneByOne:
                 group.create_task(one(due))
         return taken
 
-    async def _punch(self, client: httpx.AsyncClient) -> None:
+    async def _punch(self, client: httpx.AsyncClient) -> bool:
+        """Whether it was taken: more than that is turned away with 503. Raises httpx.HTTPStatusError otherwise."""
         turn, person = divmod(next(self._numbers), len(self._company.ids))
         body = {
             "punch_id": str(uuid4()),
@@ -125,7 +130,11 @@ class _OneByOne:
             "punched_at": (FIRST + timedelta(minutes=10 * turn)).isoformat(),
             "source": "MOBILE",
         }
-        (await client.post("/v1/punches", json=body)).raise_for_status()
+        answer = await client.post("/v1/punches", json=body)
+        if answer.status_code == TURNED_AWAY:
+            return False
+        answer.raise_for_status()
+        return True
 
 
 async def _sent(company: Company, punches: Sequence[dict[str, object]]) -> float:

@@ -292,18 +292,16 @@ class _SqliteConnection:
             raise
 
     async def begin(self) -> None:
-        # Nobody else writes to the file, but an operator's tool may; then a thread waits for it.
+        # Nobody else writes to the file, but an operator's tool may; then a thread waits for it, not the loop.
+        self._driver.execute("PRAGMA busy_timeout=0")
         try:
             self._driver.execute("BEGIN IMMEDIATE")
+            return
         except sqlite3.OperationalError:
-            await self.call(self._begin_patiently)
-
-    def _begin_patiently(self) -> None:
-        self._driver.execute(f"PRAGMA busy_timeout={BUSY_WAIT_MS}")
-        try:
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+            pass
         finally:
-            self._driver.execute("PRAGMA busy_timeout=0")
+            self._driver.execute(f"PRAGMA busy_timeout={BUSY_WAIT_MS}")
+        await self.call(lambda: self._connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
     def mark(self) -> None:
         self._driver.execute("SAVEPOINT command")
@@ -385,7 +383,7 @@ class SqliteEngine:
             for pragma in (
                 "journal_mode=WAL",
                 f"synchronous={synchronous}",
-                f"busy_timeout={BUSY_WAIT_MS if query_only else 0}",
+                f"busy_timeout={BUSY_WAIT_MS}",
                 f"cache_size=-{READER_CACHE_KIB if query_only else WRITER_CACHE_KIB}",
                 "foreign_keys=ON",
                 f"query_only={'ON' if query_only else 'OFF'}",
