@@ -29,9 +29,10 @@ KEPT = timedelta(days=30)
 PURGE_ROWS = 1000
 ERROR_LENGTH = 300
 
-RUNS = Counter("muster_job_runs_total", "Tries at background work", ("context", "job", "outcome"))
-FAILED = Gauge("muster_job_failed", "Runs that failed for good and wait for an operator", ("context", "job"))
-LAG = Gauge("muster_job_lag_seconds", "How long the oldest run that is not done has been due", ("context", "job"))
+# Not "job": that is Prometheus' own label of what it scrapes.
+RUNS = Counter("muster_job_runs_total", "Tries at background work", ("context", "name", "outcome"))
+FAILED = Gauge("muster_job_failed", "Runs that failed for good and wait for an operator", ("context", "name"))
+LAG = Gauge("muster_job_lag_seconds", "How long the oldest run that is not done has been due", ("context", "name"))
 
 _SCOPE = SystemScope("jobs are the data service's own, of no tenant")
 _OPEN = (State.WAITING.value, State.RUNNING.value)
