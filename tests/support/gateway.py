@@ -97,9 +97,13 @@ class Mesh:
             await self._plane.stop(0.0)
             self._plane = None
 
-    async def serve(self, app: Any, service: str = "application", prefixes: tuple[str, ...] = ()) -> Registration:
-        """Serve an ASGI application from this process and register it."""
-        running = await self._lifecycle.start(serve_http(app, Listener(), self.settings, name=service, lifespan=False))
+    async def serve(
+        self, app: Any, service: str = "application", prefixes: tuple[str, ...] = (), *, streams: int = 0
+    ) -> Registration:
+        """Serve an ASGI application from this process and register it; `streams` as `serve_http` takes them."""
+        running = await self._lifecycle.start(
+            serve_http(app, Listener(), self.settings, name=service, lifespan=False, streams=streams)
+        )
         return self.register(service, running.address, "http", prefixes)
 
     def register(self, service: str, address: str, protocol: Any, prefixes: tuple[str, ...] = ()) -> Registration:

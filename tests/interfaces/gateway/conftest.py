@@ -83,7 +83,7 @@ async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
     async with mesh(folder, settings) as made:
         await made.serve(an_application(issuer, settings))
         await made.serve(echo(), "echo", ("/v1/echo",))
-        await made.serve(hub(), "push")
+        await made.serve(hub(), "push", streams=100)
         envoy = await started(made.envoy())
         try:
             async with httpx.AsyncClient(base_url=envoy.url, timeout=20.0) as http:
