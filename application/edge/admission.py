@@ -40,16 +40,21 @@ class _Class:
     start: float
     working: int = 0
     by_tenant: dict[TenantId, int] = field(default_factory=dict)
+    due: dict[int, float] = field(default_factory=dict)  # when what is worked on will come late
     seen: int = 0
     late: int = 0
     peak: int = 0
     refused: int = 0
     crowded_at: float = 0.0  # when there were last more than the least
 
-    @property
-    def is_late(self) -> bool:
-        """More than one answer, and more than a tenth of them, came late."""
-        return self.late > max(1.0, LATE_SHARE * self.seen)
+    def overdue(self, now: float) -> int:
+        """How much of what is worked on is late already."""
+        return sum(due < now for due in self.due.values())
+
+    def is_late(self, now: float) -> bool:
+        """More than one answer, and more than a tenth of them, came late or will."""
+        overdue = self.overdue(now)
+        return self.late + overdue > max(1.0, LATE_SHARE * (self.seen + overdue))
 
     def forget(self) -> None:
         """Begin to count anew."""
@@ -87,6 +92,7 @@ class Admission:
         self._clock = clock
         self._usual: dict[str, float] = {}  # seconds that an operation takes when hardly anything is asked
         self._looked_at = 0.0
+        self._numbers = 0
         self._classes = {one: self._class(places, one) for one in LOWEST_FIRST}
 
     def enter(self, criticality: Criticality) -> None:
@@ -117,6 +123,7 @@ class Admission:
         """Raises Overloaded, or TooManyRequests for a company beyond its share, where `working` would now."""
         if self._late_s is None:
             return
+        self._look_if_due(self._now())
         found = self._classes[criticality]
         limit = int(found.limit)
         if tenant is None:
@@ -150,6 +157,10 @@ class Admission:
         if tenant is not None:
             found.by_tenant[tenant] = found.by_tenant.get(tenant, 0) + 1
         started, good = self._now(), False
+        late_after_s = self._late_after_s(operation)
+        self._numbers += 1
+        number = self._numbers
+        found.due[number] = started + late_after_s
         self._note_crowd(found, operation.criticality, started)
         try:
             yield
@@ -157,7 +168,12 @@ class Admission:
         finally:
             now = self._now()
             self._note_crowd(found, operation.criticality, now)
-            self._answered(found, operation, now, now - started, good and found.crowded_at < started, good)
+            del found.due[number]
+            found.seen += 1
+            found.late += now - started > late_after_s
+            if good:
+                self._learn(operation, now - started, undisturbed=found.crowded_at < started)
+            self._look_if_due(now)
             found.working -= 1
             if tenant is not None:
                 found.by_tenant[tenant] -= 1
@@ -182,25 +198,32 @@ class Admission:
         if found.working > LEAST[criticality]:
             found.crowded_at = now
 
-    def _answered(
-        self, found: _Class, operation: Operation, now: float, seconds: float, undisturbed: bool, good: bool
-    ) -> None:
-        usual = self._usual.get(operation.name)
-        if undisturbed or (good and (usual is None or seconds < usual)):
-            weight = 1.0 if usual is None else FASTER if seconds < usual else SLOWER
-            usual = self._usual[operation.name] = (usual or 0.0) + weight * (seconds - (usual or 0.0))
+    def _late_after_s(self, operation: Operation) -> float:
         assert self._late_s is not None
-        found.seen += 1
-        found.late += seconds > max(PATIENCE[operation.criticality] * self._late_s, TIMES_USUAL * (usual or 0.0))
+        usual = self._usual.get(operation.name, 0.0)
+        return max(PATIENCE[operation.criticality] * self._late_s, TIMES_USUAL * usual)
+
+    def _learn(self, operation: Operation, seconds: float, *, undisturbed: bool) -> None:
+        """What the operation takes when hardly anything is asked: no more than any answer took."""
+        usual = self._usual.get(operation.name)
+        if usual is None:
+            self._usual[operation.name] = seconds
+        elif undisturbed or seconds < usual:
+            self._usual[operation.name] = usual + (FASTER if seconds < usual else SLOWER) * (seconds - usual)
+
+    def _look_if_due(self, now: float) -> None:
         since = now - self._looked_at
-        if since >= LOOK_AFTER_S and (
-            since >= LOOK_ANYHOW_S or sum(c.seen for c in self._classes.values()) >= LOOK_AT_LEAST
-        ):
-            self._look(now)
+        if since < LOOK_AFTER_S:
+            return
+        if since < LOOK_ANYHOW_S:
+            known = sum(one.seen + one.overdue(now) for one in self._classes.values())
+            if known < LOOK_AT_LEAST:
+                return
+        self._look(now)
 
     def _look(self, now: float) -> None:
         """Set the limits by what was seen since the last look."""
-        late = [index for index, one in enumerate(LOWEST_FIRST) if self._classes[one].is_late]
+        late = [index for index, one in enumerate(LOWEST_FIRST) if self._classes[one].is_late(now)]
         if late:
             self._shed(LOWEST_FIRST[: late[-1] + 1])
         else:
