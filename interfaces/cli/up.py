@@ -27,7 +27,7 @@ from interfaces.cli.topology import MARK, Topology, topology, write_private
 
 log = structlog.get_logger(__name__)
 
-READY_S = 180.0  # twenty seconds are usual; a machine may be very busy
+READY_S = 180.0  # a machine may be very busy
 FOUND_S = 3.0  # a replica that is ready is found by everybody within 2 s
 RESTART_S = 600.0
 GRACE_S = 12.0  # a part's own grace is 10 s

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(600)  # a very busy machine
 
 ORDERS = int(os.environ.get("MESH_ORDERS", "2"))
 SERVERS_LAST = 0  # this seed
-READY_S = 150.0  # on a busy machine; what a quiet one takes is measured by benchmarks/start.py
+READY_S = 150.0  # on a busy machine; what a quiet one takes is measured by benchmarks/up.py
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ D = TypeVar("D", bound="Deployment")
 
 SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 READY_S = 60.0
-COMMAND_S = 300.0  # muster up on a very busy machine; a quiet one takes less than 20 s
+COMMAND_S = 300.0  # muster up on a very busy machine
 ROOT = Path(__file__).resolve().parents[2]
 
 
