@@ -160,10 +160,20 @@ async def test_no_operation_answers_without_a_token(target: Staffed, document: d
             assert response.json()["reason"] == "UNAUTHENTICATED"
 
 
+async def test_a_header_whose_name_others_may_read_as_another_is_refused(
+    target: Staffed, document: dict[str, Any]
+) -> None:
+    twin = {"X_Tenant_ID": "00000000-0000-0000-0000-000000000000"}
+
+    answer = await target.company.owner.get("/v1/me", headers=twin)
+
+    assert answer.status_code == 400
+    assert answer.json()["reason"] == "AMBIGUOUS_REQUEST"
+
+
 async def test_headers_that_pretend_are_ignored(target: Staffed, document: dict[str, Any]) -> None:
     pretending = {
         "X-Tenant-ID": "00000000-0000-0000-0000-000000000000",
-        "X_Tenant_ID": "00000000-0000-0000-0000-000000000000",
         "X-User-ID": "somebody",
         "X-Roles": "owner",
         "X-Forwarded-For": "127.0.0.1",
