@@ -442,8 +442,7 @@ class SqliteEngine:
         return datetime.now(UTC) if self._writer.since is None else self._writer.since - _BEFORE
 
     async def run_sync(self, work: Callable[[sa.Connection], Any]) -> None:
-        async with self.writing(None) as connection:
-            assert isinstance(connection, _SqliteConnection)
+        async with self._writer.turn(together=False, patient=True) as connection:
             with connection.unguarded("schema"):
                 await connection.call(lambda: connection.run_sync(work))
 

@@ -100,10 +100,11 @@ W = TypeVar("W", bound=Writing)
 class _Together:
     """One transaction of one or more commands. `done` is for those who wait while another commits."""
 
-    __slots__ = ("began", "done", "open", "size")
+    __slots__ = ("began", "done", "open", "patient", "size")
 
-    def __init__(self, *, open: bool) -> None:
+    def __init__(self, *, open: bool, patient: bool) -> None:
         self.began = time.monotonic()
+        self.patient = patient  # committed however old it is
         self.open = open  # others may join
         self.size = 0  # commands whose work is in it
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -143,14 +144,15 @@ class Writer(Generic[W]):
         return self._connection
 
     @asynccontextmanager
-    async def turn(self, *, together: bool) -> AsyncIterator[W]:
+    async def turn(self, *, together: bool, patient: bool = False) -> AsyncIterator[W]:
         """A transaction, committed when the block ends and undone when it raises. `together`: it may be a shared one.
 
+        `patient`: it stamps nothing, and may take as long as it takes (`check` is not asked).
         A block that may be shared is short and waits for nothing. Raises what `begin`, `commit` and `check` raise, and
         what `lost` makes.
         """
         await self._turns.take(joins=together)
-        connection, mine = await self._entered(together)
+        connection, mine = await self._entered(together, patient)
         try:
             yield connection
         except BaseException as error:
@@ -158,7 +160,7 @@ class Writer(Generic[W]):
             raise
         await self._done(connection, mine)
 
-    async def _entered(self, together: bool) -> tuple[W, _Together]:
+    async def _entered(self, together: bool, patient: bool) -> tuple[W, _Together]:
         try:
             if self._connection is None:
                 self._connection = self._connect()
@@ -167,7 +169,7 @@ class Writer(Generic[W]):
                 connection.mark()
                 return connection, self._together
             self.since = datetime.now(UTC)
-            mine = _Together(open=together)
+            mine = _Together(open=together, patient=patient)
             await connection.begin()
             self._together = mine
             return connection, mine
@@ -240,7 +242,8 @@ class Writer(Generic[W]):
 
     async def _commit(self, connection: W, mine: _Together) -> None:
         try:
-            self._check(mine.began)
+            if not mine.patient:
+                self._check(mine.began)
             await connection.commit()
             self._committed()
         finally:

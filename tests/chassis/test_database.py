@@ -556,3 +556,12 @@ async def test_a_killed_server_is_away_whatever_is_asked_first(mariadb: PrivateM
     assert {type(each) for each in first} == {Unavailable}
     assert await asyncio.gather(*(count_within(5.0) for _ in range(10))) == [0] * 10
     await database.close()
+
+
+async def test_work_on_the_schema_may_take_longer_than_a_write(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'badges.sqlite3'}", METADATA, oldest_write_s=0.0)
+
+    await database.create_tables()
+
+    assert await count_of(database, OURS) == 0
+    await database.close()
