@@ -25,6 +25,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
 from chassis.keyring import open_to_others, write_whole
+from chassis.lifecycle import CannotStart
 from chassis.principal import Principal
 from chassis.settings import Settings
 from kernel.ids import EmployeeId, TenantId
@@ -52,7 +53,7 @@ class AssertionRefused(Exception):
     """A token that is not an assertion of ours for this service. The text names the check that failed, no content."""
 
 
-class KeyFileProblem(Exception):
+class KeyFileProblem(CannotStart):
     """A key file that cannot be used, and what to do."""
 
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from chassis.lifecycle import CannotStart
+
 FORMAT = 1
 KEY_BYTES = 32
 
 
-class KeyringProblem(Exception):
+class KeyringProblem(CannotStart):
     """The keyring cannot be used, and what to do."""
 
 

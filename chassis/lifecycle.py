@@ -23,6 +23,11 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+
+class CannotStart(Exception):
+    """Something outside must be mended before this can run; the message says what, to the operator."""
+
+
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 10.0
 HEALTHY_AFTER_S = 60.0

@@ -12,13 +12,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from chassis.database import Database
+from chassis.lifecycle import CannotStart
 from chassis.tables import PLUMBING
 
 _ENVIRONMENT = Path(__file__).parent / "alembic"
 _one_at_a_time = threading.Lock()  # Alembic's `op` and `context` stand for the one migration of the whole process
 
 
-class SchemaBehind(Exception):
+class SchemaBehind(CannotStart):
     """The database's schema is not this program's: migrate it first."""
 
 

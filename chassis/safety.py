@@ -8,12 +8,13 @@ import sqlalchemy as sa
 
 from chassis import migrations
 from chassis.database import CLOCK_DIFFERENCE_S, Database, Pool
+from chassis.lifecycle import CannotStart
 from chassis.settings import Settings
 
 FIRST_ANSWER_S = 30.0
 
 
-class UnsafeDatabase(Exception):
+class UnsafeDatabase(CannotStart):
     """The database would lose or bend data; the text names every setting and what it must be."""
 
 

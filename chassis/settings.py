@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from chassis.lifecycle import Listener
+from chassis.lifecycle import CannotStart, Listener
 from chassis.rate_limit import Limit
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ RATES: Mapping[str, Limit] = {
 LEAST_SETTLE_MARGIN_S = 1.5  # the difference of clocks that readiness allows (1 s), and half a second to write in
 
 
-class SettingsProblem(Exception):
+class SettingsProblem(CannotStart):
     """The environment cannot be used; every problem is listed, with the variable and what to do."""
 
     def __init__(self, problems: Iterable[str]) -> None:

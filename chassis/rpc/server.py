@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from chassis.assertion import Verifier
 from chassis.health import Readiness
-from chassis.lifecycle import Listener, Running
+from chassis.lifecycle import CannotStart, Listener, Running
 from chassis.rpc.error_map import METADATA_BYTES
 from chassis.rpc.interceptors import Handler, Interceptor
 from chassis.settings import Settings
@@ -27,7 +27,7 @@ Registration = tuple[Callable[[Any, Any], None], object]
 """A generated `add_XServicer_to_server` and the servicer for it."""
 
 
-class AddressTaken(Exception):
+class AddressTaken(CannotStart):
     """The address cannot be listened on, and what to do."""
 
 

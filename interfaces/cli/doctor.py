@@ -11,8 +11,8 @@ from pathlib import Path
 
 from chassis.keyring import open_to_others
 from chassis.settings import Settings, SettingsProblem
+from interfaces.cli.parts import PARTS
 from interfaces.cli.private_servers import SEARCH_PATH
-from interfaces.cli.run import PARTS
 from interfaces.gateway.envoy import EnvoyMissing, envoy_program
 
 FREE_BYTES = 1 << 30

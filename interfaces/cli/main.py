@@ -59,7 +59,7 @@ def settings_for(data: Path) -> "Settings":
     from dataclasses import replace
 
     from chassis.settings import Settings, SettingsProblem
-    from interfaces.cli.run import PARTS
+    from interfaces.cli.parts import PARTS
 
     try:
         return replace(Settings.read(services=PARTS), data_dir=data)
@@ -78,10 +78,8 @@ async def identity_client(data: Path) -> "AsyncIterator[Client]":
 async def data_services(data: Path, names: tuple[str, ...]) -> "AsyncIterator[Callable[[str], Client]]":
     """Data services, as the operator of this machine calls them: those that run, else some started for this command."""
     from chassis.assertion import Signer
-    from chassis.lifecycle import Lifecycle
     from chassis.rpc.channels import Channels
-    from interfaces.cli.embedded import addresses_of_running, held, prepare_secrets
-    from interfaces.cli.run import start_services
+    from interfaces.cli.data_folder import addresses_of_running, held, prepare_secrets
 
     settings = settings_for(data)
     addresses = {**settings.addresses, **addresses_of_running(data)}
@@ -92,6 +90,9 @@ async def data_services(data: Path, names: tuple[str, ...]) -> "AsyncIterator[Ca
         finally:
             await channels.close()
         return
+    from chassis.lifecycle import Lifecycle
+    from interfaces.cli.run import start_services
+
     with held(data):
         prepare_secrets(settings)
         async with Lifecycle(grace_s=1.0) as lifecycle:
@@ -110,17 +111,10 @@ def collect_later() -> None:
 
 def run(work: Callable[[], Awaitable[None]], *, quiet: bool = True) -> None:
     """Run a verb on the process's event loop; expected refusals become one sentence and exit code 1."""
-    from chassis.assertion import KeyFileProblem
-    from chassis.connections import Unavailable
-    from chassis.keyring import KeyringProblem
+    from chassis.lifecycle import CannotStart
     from chassis.lifecycle import run as run_loop
-    from chassis.migrations import SchemaBehind
     from chassis.rpc.error_map import RemoteError
-    from chassis.rpc.server import AddressTaken
-    from chassis.safety import UnsafeDatabase
-    from chassis.settings import SettingsProblem
     from chassis.telemetry import configure_logging
-    from interfaces.cli.embedded import FolderInUse
     from kernel.errors import DomainError
 
     if quiet:
@@ -131,26 +125,27 @@ def run(work: Callable[[], Awaitable[None]], *, quiet: bool = True) -> None:
 
     try:
         run_loop(main)
-    except Unavailable:
+    except (CannotStart, RemoteError, DomainError, OSError) as problem:
+        fail(str(problem))
+    except Exception as problem:
+        # A command that opened no database has not loaded what tells of one, and need not.
+        connections = sys.modules.get("chassis.connections")
+        if connections is None or not isinstance(problem, connections.Unavailable):
+            raise
         fail("the database does not answer, or not to this user: is it up, and is MUSTER_<SERVICE>_DATABASE_URL right?")
-    except (RemoteError, DomainError, FolderInUse, SettingsProblem, KeyringProblem, KeyFileProblem, OSError) as problem:
-        fail(str(problem))
-    except (UnsafeDatabase, SchemaBehind, AddressTaken) as problem:
-        fail(str(problem))
 
 
 @contextmanager
 def plainly() -> Iterator[None]:
     """What stands in the way of a deployment becomes one sentence and exit code 1."""
-    from chassis.keyring import KeyringProblem
-    from interfaces.cli.embedded import FolderInUse
+    from chassis.lifecycle import CannotStart
     from interfaces.cli.private_servers import ServerFailed, ServerMissing
     from interfaces.cli.up import NotUp
     from interfaces.gateway.envoy import EnvoyMissing
 
     try:
         yield
-    except (NotUp, EnvoyMissing, ServerFailed, ServerMissing, FolderInUse, KeyringProblem, OSError) as problem:
+    except (NotUp, EnvoyMissing, ServerFailed, ServerMissing, CannotStart, OSError) as problem:
         fail(str(problem))
 
 
@@ -190,7 +185,8 @@ def run_command(
     """Run one part of the distributed form; MUSTER_* variables say where everything is."""
     collect_later()
     from chassis.telemetry import configure_logging
-    from interfaces.cli.run import PARTS, run_part
+    from interfaces.cli.parts import PARTS
+    from interfaces.cli.run import run_part
 
     if part not in PARTS:
         fail(f"{part} is no part: choose one of {', '.join(PARTS)}", 2)
@@ -363,7 +359,7 @@ def events_tail(
 ) -> None:
     """Show events as they are published, of all companies or one; with --json one CloudEvent per line."""
     from interfaces.cli.operator import tail_events
-    from interfaces.cli.run import SERVICES
+    from interfaces.cli.parts import SERVICES
 
     chosen = [name for name in types.split(",") if name]
 
@@ -394,7 +390,7 @@ def events_parked(
     """List work of all companies that parked, with its reason and its mend."""
 
     from interfaces.cli.operator import parked_work
-    from interfaces.cli.run import SERVICES
+    from interfaces.cli.parts import SERVICES
 
     async def work() -> None:
         async with data_services(data, SERVICES) as client_of:
@@ -421,7 +417,7 @@ def events_replay(
     """Try work that parked once more; what fails anew is parked again, with its reason."""
 
     from interfaces.cli.operator import parked_work, replay_work
-    from interfaces.cli.run import SERVICES
+    from interfaces.cli.parts import SERVICES
 
     if everything == bool(ids):
         fail("name the ids of what to replay, or --all", 2)
@@ -449,7 +445,7 @@ def jobs_list(
 ) -> None:
     """List jobs with their times, and their newest runs."""
     from interfaces.cli.operator import job_runs, jobs_of
-    from interfaces.cli.run import SERVICES
+    from interfaces.cli.parts import SERVICES
 
     if state and state not in JOB_STATES:
         fail(f"choose a state among {', '.join(JOB_STATES)}", 2)
@@ -483,7 +479,7 @@ def jobs_retry(
 ) -> None:
     """Try runs that failed once more, from their first try."""
     from interfaces.cli.operator import job_runs, retry_run
-    from interfaces.cli.run import SERVICES
+    from interfaces.cli.parts import SERVICES
 
     if everything == bool(ids):
         fail("name the ids of the runs, or --all", 2)
@@ -510,7 +506,7 @@ def jobs_run(
 ) -> None:
     """Do a job now, beside its times; a process that serves takes it within seconds."""
     from interfaces.cli.operator import start_job
-    from interfaces.cli.run import SERVICES
+    from interfaces.cli.parts import SERVICES
 
     if id.partition(".")[0] not in SERVICES:
         fail(f"{id} is no job's id: muster jobs list shows them as service.job", 2)
@@ -529,7 +525,8 @@ def migrate(
     data: DataDir = DATA,
 ) -> None:
     """Bring the databases' schemas to this program's version."""
-    from interfaces.cli.run import SERVICES, migrate_part
+    from interfaces.cli.parts import SERVICES
+    from interfaces.cli.run import migrate_part
 
     settings = settings_for(data)
     for part in parts or SERVICES:
@@ -547,7 +544,7 @@ def migrate(
 @app.command()
 def keys(data: DataDir = DATA) -> None:
     """Make the keyring and the keys of inner calls where they are missing (once per installation)."""
-    from interfaces.cli.embedded import prepare_secrets
+    from interfaces.cli.data_folder import prepare_secrets
 
     settings = settings_for(data)
     prepare_secrets(settings)

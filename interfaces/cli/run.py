@@ -9,22 +9,13 @@ from chassis import migrations
 from chassis.database import Database
 from chassis.lifecycle import Lifecycle, Listener, Running
 from chassis.mesh.membership import join
-from chassis.mesh.registry import Wire
 from chassis.metrics import serve_metrics, watch_loop
 from chassis.safety import refuse_unsafe
 from chassis.service import DataService
 from chassis.settings import Settings
+from interfaces.cli.parts import PROTOCOLS, SERVICES
 
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
-
-SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
-PARTS = (*SERVICES, "application", "push", "control-plane", "ratelimit", "gateway")
-PROTOCOLS: dict[str, Wire] = {  # of those that register
-    **dict.fromkeys(SERVICES, "grpc"),
-    "application": "http",
-    "push": "http",
-    "ratelimit": "grpc",
-}
 
 
 def main_of(part: str) -> ModuleType:

@@ -13,6 +13,7 @@ from socket import create_connection
 import orjson
 
 from chassis.settings import PREFIX, SERVICE_SUFFIXES
+from interfaces.cli.parts import PARTS, SERVICES
 from interfaces.cli.private_servers import (
     ANSWER_S,
     Etcd,
@@ -23,7 +24,6 @@ from interfaces.cli.private_servers import (
     free_port,
     is_free,
 )
-from interfaces.cli.run import PARTS, SERVICES
 from interfaces.cli.supervisor import Program
 from interfaces.gateway.envoy import drain_envoy, envoy_program
 

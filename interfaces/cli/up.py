@@ -19,9 +19,9 @@ import structlog
 from chassis.lifecycle import run as run_loop
 from chassis.settings import Settings
 from chassis.telemetry import configure_logging
-from interfaces.cli.embedded import STATE_FILE, held, prepare_secrets
+from interfaces.cli.data_folder import STATE_FILE, held, prepare_secrets
+from interfaces.cli.parts import PARTS, SERVICES
 from interfaces.cli.private_servers import ServerFailed
-from interfaces.cli.run import PARTS, SERVICES
 from interfaces.cli.supervisor import Supervisor
 from interfaces.cli.topology import MARK, Topology, topology, write_private
 

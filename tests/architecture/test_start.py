@@ -38,3 +38,11 @@ def test_worked_cases_are_recomputed_without_a_service() -> None:
 
 def test_an_import_of_the_edge_would_be_found() -> None:
     assert imported_by("import dependency_injector.containers") >= {"fastapi", "starlette"}
+
+
+def test_operators_commands_load_no_database_and_no_service() -> None:
+    loaded = imported_by(
+        "import interfaces.cli.operator, interfaces.cli.data_folder, interfaces.cli.parts, chassis.rpc.channels"
+    )
+
+    assert loaded & (EDGE | {"sqlalchemy", "alembic", "contexts"}) == set()

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from chassis.settings import Settings
-from interfaces.cli.run import PARTS
+from interfaces.cli.parts import PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

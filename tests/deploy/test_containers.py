@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chassis.settings import SettingsProblem
-from interfaces.cli.run import PARTS, SERVICES
+from interfaces.cli.parts import PARTS, SERVICES
 from tests.deploy.manifests import DEPLOY, ROOT, Document, compose, filled_in, parts_of, read
 
 CALLERS = {"application", "push"}

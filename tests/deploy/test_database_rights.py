@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interfaces.cli.run import SERVICES
+from interfaces.cli.parts import SERVICES
 from tests.deploy.manifests import DEPLOY, EXAMPLE, ROOT
 from tests.support.deployment import surroundings
 from tests.support.servers import PrivateMariaDB, ServerFailed, program

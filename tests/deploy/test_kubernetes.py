@@ -8,7 +8,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from interfaces.cli.run import PARTS, SERVICES
+from interfaces.cli.parts import PARTS, SERVICES
 from tests.deploy.manifests import BASE, DEPLOY, EXAMPLE, Document, kubernetes, of_kind, read
 
 VERSION = "1.32"

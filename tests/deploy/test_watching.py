@@ -10,7 +10,8 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from interfaces.cli.run import PARTS, main_of
+from interfaces.cli.parts import PARTS
+from interfaces.cli.run import main_of
 from tests.deploy.manifests import DEPLOY, ROOT
 
 FOREIGN = ("envoy_", "process_", "up")  # of Envoy, of the client library, of Prometheus itself

@@ -21,7 +21,7 @@ from muster.identity.v1 import account_pb2, account_pb2_grpc
 from chassis.assertion import ALL_TENANTS, METADATA_KEY, Signer
 from chassis.principal import Principal
 from chassis.settings import Settings
-from interfaces.cli.run import SERVICES
+from interfaces.cli.parts import SERVICES
 from kernel.ids import TenantId
 from tests.support.deployment import Deployment
 

@@ -12,7 +12,7 @@ from chassis.assertion import Signer
 from chassis.bus.consumer import feed_principal
 from chassis.rpc.channels import Channels, Client
 from chassis.settings import Settings
-from interfaces.cli.embedded import addresses_of_running
+from interfaces.cli.data_folder import addresses_of_running
 from tests.e2e.tenants import Company
 from tests.support.deployment import SERVICES, Deployment
 
