@@ -18,7 +18,7 @@ REFUSED = Counter(
 )
 
 LOWEST_FIRST = (Criticality.DEFERRABLE, Criticality.NORMAL, Criticality.CRITICAL)
-LEAST = {Criticality.DEFERRABLE: 4, Criticality.NORMAL: 6, Criticality.CRITICAL: 8}
+LEAST = {Criticality.DEFERRABLE: 4, Criticality.NORMAL: 6, Criticality.CRITICAL: 32}
 START_SHARE = {Criticality.DEFERRABLE: 32, Criticality.NORMAL: 4, Criticality.CRITICAL: 1}  # places over this
 PATIENCE = {Criticality.DEFERRABLE: 1.0, Criticality.NORMAL: 0.8, Criticality.CRITICAL: 0.4}  # of `late_s`
 TIMES_USUAL = 2.0

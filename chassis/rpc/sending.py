@@ -17,7 +17,7 @@ from chassis.telemetry import RETRIES
 
 ATTEMPTS = 4
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.02, 0.5, 3
-RETRIED_SHARE, LEAST_RETRIES = 0.1, 10
+RETRIED_SHARE, LEAST_RETRIES = 0.1, 20
 FAIR_S = 0.5  # a caller who waits for less learns nothing about the service
 
 Metadata = tuple[tuple[str, str], ...]
@@ -34,7 +34,7 @@ class Sender:
     Retries are made here, not by gRPC, whose budget is not told over xDS: one layer, the same for every kind of target.
 
     Invariants: only UNAVAILABLE is tried again, at most four times in all, after a pause that nobody else takes at the
-    same moment, within the call's deadline, and for at most a tenth of the calls of the last ten seconds (or ten);
+    same moment, within the call's deadline, and for at most a tenth of the calls of the last ten seconds (or twenty);
     every other answer, a refusal by the business above all, stands as it came.
     """
 

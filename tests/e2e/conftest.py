@@ -13,18 +13,21 @@ from tests.support.deployment import (
 )
 from tests.support.servers import PrivateMariaDB, PrivateRedis
 
+# On a busy machine answers come late, and turning requests away is right; here each one would count as a failure.
+CALM = {"MUSTER_SHEDDING": "off"}
+
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Deployment]:
     """One process, SQLite."""
-    with EmbeddedDeployment() as made:
+    with EmbeddedDeployment(environment=CALM) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def distributed(mariadb: PrivateMariaDB, redis_server: PrivateRedis) -> Iterator[DistributedDeployment]:
     """Every part a process, on MariaDB and Redis. Tests that hurt it start one of their own."""
-    with DistributedDeployment(mariadb, redis_server.url) as made:
+    with DistributedDeployment(mariadb, redis_server.url, environment=CALM) as made:
         yield made
 
 
@@ -36,7 +39,7 @@ def fleet() -> Iterator[DistributedDeployment]:
         "MUSTER_SETTLE_MARGIN_S": "6",
         "MUSTER_CONCURRENT_CALLS": "2000",
         "MUSTER_HTTP_CONCURRENCY": "2000",
-        "MUSTER_SHEDDING": "off",
+        **CALM,
     }
     with private_distributed(applications=2, environment=roomy) as made:
         yield made
@@ -45,8 +48,7 @@ def fleet() -> Iterator[DistributedDeployment]:
 @pytest.fixture(scope="session")
 def mesh() -> Iterator[MeshDeployment]:
     """What `muster up --replicas 2` starts: discovered through etcd, reached through the gateway, kept running."""
-    # On a busy machine answers come late, and turning requests away is right; here each one counts as a failure.
-    with MeshDeployment(replicas=2, environment={"MUSTER_SHEDDING": "off"}) as made:
+    with MeshDeployment(replicas=2, environment=CALM) as made:
         yield made
 
 
