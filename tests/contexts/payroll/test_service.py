@@ -361,7 +361,7 @@ async def until_lease(settings: Settings, payroll: Payroll, run_id: str, *, held
     """Until a worker holds the run; or, the lease being ended over and over, until nobody takes it up again."""
     database = Database(settings.database_url(SERVICE.name), metadata)
     lease = metadata.tables["run_lease"]
-    for _ in range(300):
+    for _ in range(2000 if held else 300):
         if not held:
             await end_lease(settings, payroll, run_id)
         await asyncio.sleep(0.02 if held else 0.3)
