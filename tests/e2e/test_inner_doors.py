@@ -165,7 +165,7 @@ async def test_what_headers_say_of_the_caller_has_no_effect(deployment: Deployme
 async def test_nobody_is_told_what_methods_there_are(deployment: Deployment, part: str) -> None:
     async with grpc.aio.insecure_channel(addresses(deployment)[part]) as channel:
         # As one message: a stream may end before its first message is sent, which the client takes for its own fault.
-        ask = channel.unary_unary(REFLECTION, reflection_pb2.ServerReflectionRequest.SerializeToString)
+        ask: Any = channel.unary_unary(REFLECTION, reflection_pb2.ServerReflectionRequest.SerializeToString)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask(reflection_pb2.ServerReflectionRequest(list_services=""), wait_for_ready=True, timeout=20)
 
