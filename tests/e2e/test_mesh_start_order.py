@@ -76,4 +76,4 @@ async def test_a_service_without_its_database_ends_and_is_not_ready_until_it_is_
         await early.drain(10.0)
 
     assert (late, after) == (["organization"], [])
-    assert early.starts["organization"] > starts >= 1
+    assert early.starts["organization"] >= starts >= 1  # the last one may have found it just in time
