@@ -16,6 +16,7 @@ REMEMBERED_S = 1.0
 TIME_LIMIT_S = 1.0
 MOST_CHECKS = 50
 MOST_SKEW_S = 1.0
+WELL_BUT_FULL = "Muster-Overloaded"  # a header of refusals: who sheds load is not sick, and is not put out for it
 
 Check = Callable[[], Awaitable[None]]
 

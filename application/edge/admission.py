@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge
 
 from application.edge.operation import Criticality, Operation
 from application.edge.refusal import Overloaded, TooManyRequests
+from chassis.health import WELL_BUT_FULL
 from kernel.ids import TenantId
 
 LIMIT = Gauge("muster_http_limit", "Requests of a criticality that are worked on at once at most", ("criticality",))
@@ -27,6 +28,7 @@ FALL, RISE = 0.8, 1.1
 LOOK_AFTER_S, LOOK_AT_LEAST, LOOK_ANYHOW_S = 0.1, 10, 0.5
 FASTER, SLOWER = 0.5, 0.02  # weight of one answer in what its operation usually takes
 RETRY = {"Retry-After": "1"}
+SHED = {**RETRY, WELL_BUT_FULL: "true"}
 
 
 @dataclass
@@ -99,7 +101,7 @@ class Admission:
         """Take a place. Raises Overloaded where there is none left for that kind."""
         if self.in_flight >= self._most[criticality]:
             REFUSED.labels(criticality.value, "places").inc()
-            raise Overloaded("too many requests are being served; try again", headers=RETRY)
+            raise Overloaded("too many requests are being served; try again", headers=SHED)
         self.in_flight += 1
         if criticality is not Criticality.DEFERRABLE:
             self._waited_for += 1
@@ -142,7 +144,7 @@ class Admission:
                 raise TooManyRequests("others are being served beside you; try again", headers=RETRY)
         found.refused += 1
         REFUSED.labels(criticality.value, "late").inc()
-        raise Overloaded("answers would come late now; try again", headers=RETRY)
+        raise Overloaded("answers would come late now; try again", headers=SHED)
 
     @contextmanager
     def working(self, operation: Operation, tenant: TenantId | None) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2, outlier_detection_pb2
+from envoy.config.common.matcher.v3 import matcher_pb2
 from envoy.config.core.v3 import (
     address_pb2,
     base_pb2,
@@ -25,6 +26,7 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf import any_pb2, duration_pb2, wrappers_pb2
 from google.protobuf.message import Message
 
+from chassis.health import WELL_BUT_FULL
 from chassis.mesh.registry import Instance, Wire
 
 RouteConfiguration = Callable[[Mapping[str, Sequence[str]]], route_pb2.RouteConfiguration]
@@ -38,6 +40,7 @@ CHECK_EVERY_S = 1.0
 CHECK_WITHIN_S = 0.5
 READY_PATH = "/readyz"
 EJECTED_S = 5
+MERGED_S = 0.05
 MOST_CONNECTIONS = 1024
 MOST_WAITING = 256
 MOST_REQUESTS = 1024
@@ -84,6 +87,8 @@ def cluster(service: str, protocol: Wire) -> cluster_pb2.Cluster:
         lb_policy=cluster_pb2.Cluster.ROUND_ROBIN,
         connect_timeout=_seconds(CONNECT_S),
         circuit_breakers=_breakers(),
+        # Who is put out gets no request a second longer, as Envoy would have it.
+        common_lb_config=cluster_pb2.Cluster.CommonLbConfig(update_merge_window=_seconds(MERGED_S)),
         ignore_health_on_host_removal=True,  # who deregisters drains: Envoy would go on until a check failed
         health_checks=[_health_check(service, protocol)],
     )
@@ -99,8 +104,11 @@ def cluster(service: str, protocol: Wire) -> cluster_pb2.Cluster:
                 interval=_seconds(1),
                 base_ejection_time=_seconds(EJECTED_S),
                 max_ejection_percent=_uint(50),
+                # A health check knows less than the requests that failed: by default it would bring the replica back.
+                successful_active_health_check_uneject_host=wrappers_pb2.BoolValue(value=False),
             )
         )
+        options.outlier_detection.error_matcher.CopyFrom(_sick())
     else:
         options.explicit_http_config.http2_protocol_options.CopyFrom(
             protocol_pb2.Http2ProtocolOptions(
@@ -146,6 +154,16 @@ def _breakers() -> circuit_breaker_pb2.CircuitBreakers:
             for priority, times in ((base_pb2.DEFAULT, 1), (base_pb2.HIGH, RESERVED))
         ]
     )
+
+
+def _sick() -> matcher_pb2.MatchPredicate:
+    """Answers that speak against a replica: 5xx, unless it is well and only sheds load."""
+    failed = matcher_pb2.MatchPredicate()
+    failed.http_response_headers_match.headers.add(name=":status").string_match.safe_regex.regex = "5.."
+    full = matcher_pb2.MatchPredicate()
+    full.http_response_headers_match.headers.add(name=WELL_BUT_FULL, present_match=True)
+    both = matcher_pb2.MatchPredicate.MatchSet(rules=[failed, matcher_pb2.MatchPredicate(not_match=full)])
+    return matcher_pb2.MatchPredicate(and_match=both)
 
 
 def _weighted() -> cluster_pb2.LoadBalancingPolicy:

@@ -170,7 +170,7 @@ class _Served:
                 return answer
             except BaseException as error:
                 code = code_of(kind_of(error)).name
-                await self._refuse(error, context)
+                await self._refuse(error, context, self._interceptor.report(started))
                 raise
             finally:
                 seconds = loop.time() - started
@@ -222,7 +222,7 @@ class _Served:
         if sent.lower() != str(asserted):
             raise Unauthenticated("the request carries another request_id than its assertion")
 
-    async def _refuse(self, error: BaseException, context: Context) -> None:
+    async def _refuse(self, error: BaseException, context: Context, report: tuple[tuple[str, bytes], ...] = ()) -> None:
         """Answer the error and log it; returns only where the call is gone or was answered by its handler already."""
         if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
             return
@@ -240,7 +240,9 @@ class _Served:
         else:
             # An outage is told once by its cause, not by a stack for each of its thousand victims.
             log.warning("call not served", method=self._operation, kind=kind.name, error=type(error).__name__)
-        await context.abort_with_status(rpc_status.to_status(status_of(error, incident=incident)))
+        status = rpc_status.to_status(status_of(error, incident=incident))
+        # A replica that fails every call must say so too, or it would keep the share that it had while it was well.
+        await context.abort(status.code, status.details, (*status.trailing_metadata, *report))
 
     def _observe(self, code: str, seconds: float) -> None:
         histogram = self._seconds.get(code)
