@@ -18,6 +18,7 @@ from chassis.health import Readiness, clock_check
 from chassis.jobs.job import Firing, Job
 from chassis.jobs.service import Jobs
 from chassis.jobs.times import Every
+from chassis.jobs.work import Consumers, LongWork
 from chassis.jobs.worker import Worker
 from chassis.jobs.worker import purge as purge_runs
 from chassis.keyring import FileKeyring
@@ -45,7 +46,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a context runs: its servicers, its loops by name, what to close after the last call, and its jobs.
+    """What a context runs: its servicers, its loops by name, what to close after the last call, its jobs and long work.
 
     A loop looks again and again at what there is to do; a job has times of its own, of which each is done once.
     """
@@ -54,6 +55,7 @@ class Parts:
     loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     close: Callable[[], Awaitable[None]] | None = None
     jobs: Sequence[Job] = ()
+    long_work: Sequence[LongWork] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class DataService:
         try:
             parts = await self.build(Opened(settings, database, sequencer.wake))
             jobs = (_retention(database), *parts.jobs)
-            plumbing = (EventFeed(database, head=head).registration, Jobs(database, jobs).registration)
+            seen = Jobs(database, jobs, (*parts.long_work, Consumers(database)))
+            plumbing = (EventFeed(database, head=head).registration, seen.registration)
             servicers = [*parts.servicers, *plumbing]
             running = await server.start(listener, servicers, name=self.name, settings=settings, readiness=readiness)
         except BaseException:

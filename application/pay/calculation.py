@@ -35,6 +35,7 @@ TRIES = 6
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 SETTLING_S, SETTLING_STEP_S = 15.0, 0.25
 CALL_S = 10.0
+LONGEST_REASON = 300
 _PASSING = {Trouble.UNAVAILABLE, Trouble.TIMEOUT, Trouble.OVERLOADED}
 
 
@@ -120,6 +121,15 @@ class RunCalculation:
             payroll_run_pb2.SourcePosition(source="organization", position=people.position),
             payroll_run_pb2.SourcePosition(source="attendance", position=time.feed_position),
         ]
+
+    async def give_back(
+        self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse, reason: str
+    ) -> None:
+        """End the claim and say why, for the operator. Raises RemoteError."""
+        request = payroll_run_pb2.GiveBackCalculationRequest(
+            run_id=claim.run_id, fence=claim.fence, reason=reason[:LONGEST_REASON]
+        )
+        await self._payroll.write_as(payroll_process(tenant_id), self._runs.GiveBackCalculation, request, uuid4())
 
     async def carry_on(self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
         """Submit every chunk that is left. Ends quietly when another worker took over; raises RemoteError."""

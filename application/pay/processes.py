@@ -1,6 +1,7 @@
 """What follows from a run that waits to be calculated: a worker claims it and carries it to CALCULATED."""
 
 import asyncio
+from contextlib import suppress
 from contextvars import Context
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import structlog
 from muster.payroll.v1 import events_pb2, payroll_run_pb2
 
 from application.pay.calculation import RunCalculation
-from chassis.bus.consumer import Consumer, event_of
+from chassis.bus.consumer import Consumer, event_of, why
 from chassis.bus.port import Entry, FastPath
 from chassis.rpc.channels import Client
 from chassis.rpc.error_map import RemoteError
@@ -58,8 +59,17 @@ class CalculateRuns:
             await self._calculation.carry_on(tenant_id, claim)
         except RemoteError as error:
             log.warning("run not finished", run_id=claim.run_id, attempt=claim.attempt, reason=error.reason)
-        except Exception:
+            await self._give_back(tenant_id, claim, error)
+        except Exception as error:
             log.exception("run failed", run_id=claim.run_id, attempt=claim.attempt)
+            await self._give_back(tenant_id, claim, error)
+
+    async def _give_back(
+        self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse, error: Exception
+    ) -> None:
+        """Tell payroll why; where it does not hear of it, the lease ends by itself."""
+        with suppress(RemoteError):
+            await self._calculation.give_back(tenant_id, claim, why(NAME, error))
 
 
 def calculation_consumer(payroll: Client, runs: CalculateRuns, fast_path: FastPath) -> Consumer:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import RowMapping
 from chassis.assertion import ALL_TENANTS
 from chassis.database import Database, Duplicate, SystemScope
 from chassis.jobs.job import Job, State
+from chassis.jobs.work import LongWork, Work
 from chassis.jobs.worker import new_run
 from chassis.paging import from_token, page_size, to_token
 from chassis.principal import Call, current_call
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 _SCOPE = SystemScope("jobs are the data service's own, of no tenant")
 _STATES: Mapping[str, int] = {state.value: job_pb2.RunState.Value(f"RUN_STATE_{state.value}") for state in State}
+_FIRST = (State.FAILED, State.WAITING, State.RUNNING, State.DONE)
 _TIMES = ("started_time", "finished_time", "next_try_time")
 
 
@@ -45,15 +47,22 @@ class JobRunUnknown(DomainError):
     kind, reason = Kind.NOT_FOUND, "JOB_RUN_UNKNOWN"
 
 
+class WorkUnknown(DomainError):
+    """The data service has no such long work, or it is done."""
+
+    kind, reason = Kind.NOT_FOUND, "WORK_UNKNOWN"
+
+
 class Jobs(job_pb2_grpc.JobServiceServicer):
     """JobService over one context's database; see the proto for each method.
 
     Invariants: only processes that act for all tenants are served.
     """
 
-    def __init__(self, database: Database, jobs: Sequence[Job]) -> None:
+    def __init__(self, database: Database, jobs: Sequence[Job], long_work: Sequence[LongWork] = ()) -> None:
         self._database = database
         self._jobs = {job.name: job for job in jobs}
+        self._long_work = {one.kind: one for one in long_work}
 
     @property
     def registration(self) -> tuple[Callable[[Any, Any], None], object]:
@@ -135,6 +144,27 @@ class Jobs(job_pb2_grpc.JobServiceServicer):
         log.info("job was asked for", job=request.job, by=call.principal.subject)
         return job_pb2.StartResponse()
 
+    async def ListWork(self, request: job_pb2.ListWorkRequest, context: Any) -> job_pb2.ListWorkResponse:
+        """Long work, what failed first."""
+        _process_call()
+        now, limit = await self._database.now(), page_size(request.page_size)
+        found = [(kind, one) for kind, source in self._long_work.items() for one in await source.look(now, limit)]
+        if request.state:
+            wanted = [item for item in found if _STATES[item[1].state.value] == request.state]
+        else:
+            wanted = [item for item in found if item[1].state is not State.DONE]
+        wanted.sort(key=lambda item: _FIRST.index(item[1].state))
+        return job_pb2.ListWorkResponse(works=[_work(kind, one) for kind, one in wanted])
+
+    async def RetryWork(self, request: job_pb2.RetryWorkRequest, context: Any) -> job_pb2.RetryWorkResponse:
+        """Have long work tried again now. Raises WorkUnknown."""
+        call = _process_call()
+        source = self._long_work.get(request.kind)
+        if source is None or not await source.retry(request.work_id, await self._database.now()):
+            raise WorkUnknown("there is no such work: muster jobs list shows what there is", field="work_id")
+        log.info("long work is retried", kind=request.kind, work=request.work_id, by=call.principal.subject)
+        return job_pb2.RetryWorkResponse()
+
 
 def _process_call() -> Call:
     call = current_call()
@@ -160,4 +190,23 @@ def _told(row: RowMapping) -> job_pb2.JobRun:
     for name in _TIMES:
         if row[name] is not None:
             getattr(told, name).FromDatetime(row[name])
+    return told
+
+
+def _work(kind: str, one: Work) -> job_pb2.Work:
+    told = job_pb2.Work(
+        kind=kind,
+        work_id=one.id,
+        tenant_id="" if one.tenant_id is None else str(one.tenant_id),
+        subject=one.subject,
+        state=job_pb2.RunState.ValueType(_STATES[one.state.value]),
+        done_count=one.done,
+        total_count=one.total,
+        worker=one.worker,
+        error=one.error,
+    )
+    if one.lease_until is not None:
+        told.lease_until_time.FromDatetime(one.lease_until)
+    if one.asked_time is not None:
+        told.asked_time.FromDatetime(one.asked_time)
     return told

@@ -11,11 +11,18 @@ from chassis.settings import Settings
 from chassis.unit_of_work import Commands, Queries
 from contexts.payroll.adapters.calculation import Calculator
 from contexts.payroll.adapters.chunk_service import Calculations, Chunks
+from contexts.payroll.adapters.long_work import RunsBeingCalculated
 from contexts.payroll.adapters.published import published
 from contexts.payroll.adapters.reminders import Reminders
 from contexts.payroll.adapters.reports import Reports
 from contexts.payroll.adapters.servicer import PayrollCatalogServicer, PayrollRunServicer
-from contexts.payroll.repository.sql import SqlPayrollReading, SqlPayrollWork, calculating, recalculated
+from contexts.payroll.repository.sql import (
+    SqlPayrollReading,
+    SqlPayrollWork,
+    being_calculated,
+    calculating,
+    recalculated,
+)
 
 NAME = "payroll"
 
@@ -50,6 +57,9 @@ class Container:
             recalculated,
             clock,
             committed,
+        )
+        self.long_work = providers.Singleton(
+            RunsBeingCalculated, database, self.reminders.provided.own, calculating, being_calculated
         )
         self.catalog_service = providers.Singleton(PayrollCatalogServicer, commands, queries)
         self.run_service = providers.Singleton(

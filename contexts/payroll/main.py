@@ -32,6 +32,7 @@ def parts_of(container: Container) -> Parts:
         loops={"reminders": reminders.run},
         close=close,
         jobs=[Job("tidying", Every(minutes=TIDY_MINUTES), reminders.tidy)],
+        long_work=[container.long_work()],
     )
 
 

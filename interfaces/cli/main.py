@@ -436,6 +436,14 @@ def events_replay(
     run(work)
 
 
+def in_words(work: "dict[str, Any]") -> str:
+    """Long work in one line."""
+    done = f"{work['done']} of {work['total']}" if work["total"] else f"{work['done']} done"
+    holder = f", by {work['worker']}" if work["worker"] else ""
+    why = f": {work['error']}" if work["error"] else ""
+    return f"{work['id']} {work['state']}, {work['subject']}, {done}{holder}{why}"
+
+
 @jobs_app.command("list")
 def jobs_list(
     state: Annotated[str, typer.Option(help="Only runs in this state: WAITING, RUNNING, DONE or FAILED.")] = "",
@@ -443,8 +451,8 @@ def jobs_list(
     data: DataDir = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """List jobs with their times, and their newest runs."""
-    from interfaces.cli.operator import job_runs, jobs_of
+    """List jobs with their times and their newest runs, and long work: runs being calculated, consumers of events."""
+    from interfaces.cli.operator import job_runs, jobs_of, long_work
     from interfaces.cli.parts import SERVICES
 
     if state and state not in JOB_STATES:
@@ -454,8 +462,9 @@ def jobs_list(
         async with data_services(data, SERVICES) as client_of:
             jobs = await jobs_of(client_of, SERVICES)
             runs = await job_runs(client_of, SERVICES, state=state, most=most) if most else []
+            works = await long_work(client_of, SERVICES, state=state)
         if as_json:
-            typer.echo(json.dumps({"jobs": jobs, "runs": runs}))
+            typer.echo(json.dumps({"jobs": jobs, "runs": runs, "work": works}))
             return
         for job in jobs:
             failed = f", {job['failed']} FAILED" if job["failed"] else ""
@@ -463,7 +472,9 @@ def jobs_list(
         for run in runs:
             why = f": {run['error']}" if run["error"] else ""
             typer.echo(f"{run['id']} {run['state']}, {run['attempts']} tries{why}")
-        failures = sum(job["failed"] for job in jobs)
+        for work in works:
+            typer.echo(in_words(work))
+        failures = sum(job["failed"] for job in jobs) + sum(work["state"] == "FAILED" for work in works)
         if failures:
             typer.echo(f"{failures} failed: mend the cause, then muster jobs retry ID (or --all)")
 
@@ -472,27 +483,30 @@ def jobs_list(
 
 @jobs_app.command("retry")
 def jobs_retry(
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs from `muster jobs list`.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every run that failed.")] = False,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs or long work from `muster jobs list`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that failed.")] = False,
     data: DataDir = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Try runs that failed once more, from their first try."""
-    from interfaces.cli.operator import job_runs, retry_run
+    """Try what failed once more: runs of jobs, calculations that nobody is at, events that were set aside."""
+    from interfaces.cli.operator import AT, WHICH, job_runs, long_work, retry_run, retry_work
     from interfaces.cli.parts import SERVICES
 
     if everything == bool(ids):
-        fail("name the ids of the runs, or --all", 2)
+        fail("name the ids, or --all", 2)
     for id in ids or ():
-        if id.partition(".")[0] not in SERVICES or "@" not in id:
-            fail(f"{id} is no run's id: muster jobs list shows them as service.job@time", 2)
+        if id.partition(".")[0] not in SERVICES or not (AT in id or WHICH in id):
+            fail(f"{id} is no id: muster jobs list shows service.job@time and service.kind:which", 2)
 
     async def work() -> None:
         async with data_services(data, SERVICES) as client_of:
-            failed = await job_runs(client_of, SERVICES, state="FAILED", most=1000) if everything else []
-            wanted = [one["id"] for one in failed] if everything else list(ids or ())
+            wanted = list(ids or ())
+            if everything:
+                failed = await job_runs(client_of, SERVICES, state="FAILED", most=1000)
+                failed += await long_work(client_of, SERVICES, state="FAILED")
+                wanted = [one["id"] for one in failed]
             for id in wanted:
-                await retry_run(client_of, id)
+                await (retry_run if AT in id else retry_work)(client_of, id)
         typer.echo(json.dumps(wanted) if as_json else f"{len(wanted)} handed out again")
 
     run(work)

@@ -160,6 +160,7 @@ async def replay_work(client_of: ClientOf, work_item_id: str, tenant_id: str) ->
 
 
 MOST_RUNS = 1000
+AT, WHICH = "@", ":"  # in the id of a job's run, and of long work
 
 
 async def jobs_of(client_of: ClientOf, services: Sequence[str]) -> list[dict[str, Any]]:
@@ -214,12 +215,51 @@ def _run_view(service: str, run: job_pb2.JobRun) -> dict[str, Any]:
 
 async def retry_run(client_of: ClientOf, run_id: str) -> None:
     """Let a failed run be tried again. `run_id` as `job_runs` gives it. Raises RemoteError, ValueError."""
-    job_id, _, nominal_time = run_id.partition("@")
+    job_id, _, nominal_time = run_id.partition(AT)
     service, _, job = job_id.partition(".")
     request = job_pb2.RetryRequest(job=job)
     request.nominal_time.FromJsonString(nominal_time)
     client = client_of(service)
     await client.call(client.stub(job_pb2_grpc.JobServiceStub).Retry, request, principal=feed_principal("operator"))
+
+
+async def long_work(
+    client_of: ClientOf, services: Sequence[str], *, state: str = "", most: int = MOST_RUNS
+) -> list[dict[str, Any]]:
+    """Long work of the data services: all that is not done, or what is in a state. Raises RemoteError."""
+    found: list[dict[str, Any]] = []
+    chosen = job_pb2.RunState.Value(f"RUN_STATE_{state}") if state else job_pb2.RUN_STATE_UNSPECIFIED
+    for service in services:
+        client = client_of(service)
+        stub = client.stub(job_pb2_grpc.JobServiceStub)
+        request = job_pb2.ListWorkRequest(state=chosen, page_size=min(most, MOST_RUNS))
+        answer = await client.call(stub.ListWork, request, principal=feed_principal("operator"))
+        found += [_work_view(service, work) for work in answer.works]
+    return found
+
+
+def _work_view(service: str, work: job_pb2.Work) -> dict[str, Any]:
+    return {
+        "id": f"{service}.{work.kind}{WHICH}{work.work_id}",
+        "subject": work.subject,
+        "tenant_id": work.tenant_id or None,
+        "state": job_pb2.RunState.Name(work.state).removeprefix("RUN_STATE_"),
+        "done": work.done_count,
+        "total": work.total_count or None,
+        "worker": work.worker or None,
+        "lease_until": work.lease_until_time.ToJsonString() if work.HasField("lease_until_time") else None,
+        "asked_time": work.asked_time.ToJsonString() if work.HasField("asked_time") else None,
+        "error": work.error or None,
+    }
+
+
+async def retry_work(client_of: ClientOf, id: str) -> None:
+    """Have long work tried again now. `id` as `long_work` gives it. Raises RemoteError."""
+    name, _, work_id = id.partition(WHICH)
+    service, _, kind = name.partition(".")
+    client = client_of(service)
+    request = job_pb2.RetryWorkRequest(kind=kind, work_id=work_id)
+    await client.call(client.stub(job_pb2_grpc.JobServiceStub).RetryWork, request, principal=feed_principal("operator"))
 
 
 async def start_job(client_of: ClientOf, job_id: str) -> str:

@@ -173,10 +173,19 @@ class RememberedRuns:
         self.taken: set[UUID] = set()
         self.finished = 0
         self.go_on = asyncio.Event()
+        self.attempt = 1
+        self.given_back: list[str] = []
+
+    async def give_back(
+        self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse, reason: str
+    ) -> None:
+        self.given_back.append(reason)
 
     async def claim(self, tenant_id: TenantId, run_id: UUID) -> payroll_run_pb2.ClaimCalculationResponse | None:
         self.claimed.append(run_id)
-        return None if run_id in self.taken else payroll_run_pb2.ClaimCalculationResponse(run_id=str(run_id), attempt=1)
+        if run_id in self.taken:
+            return None
+        return payroll_run_pb2.ClaimCalculationResponse(run_id=str(run_id), attempt=self.attempt)
 
     async def carry_on(self, tenant_id: TenantId, claim: payroll_run_pb2.ClaimCalculationResponse) -> None:
         await self.go_on.wait()
@@ -227,4 +236,18 @@ async def test_a_run_that_another_worker_has_is_left_to_it() -> None:
     runs.go_on.set()
     await asyncio.sleep(0.01)
 
+    assert runs.finished == 0
+
+
+async def test_why_a_calculation_could_not_go_on_is_told_to_payroll() -> None:
+    runs = RememberedRuns()
+    runs.attempt = 2
+    calculate = CalculateRuns(runs)  # type: ignore[arg-type]
+
+    await calculate(asked(uuid4()))
+    runs.go_on.set()
+    await asyncio.sleep(0.01)
+
+    [reason] = runs.given_back
+    assert reason.startswith("pay.calculation: UNAVAILABLE: ")
     assert runs.finished == 0

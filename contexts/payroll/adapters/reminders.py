@@ -51,7 +51,7 @@ class Reminders:
         committed: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
-        self._own = OwnWork(PROCESS, database, open_work, publish, clock, committed)
+        self.own = OwnWork(PROCESS, database, open_work, publish, clock, committed)
         self._waiting = waiting
         self._outdated = outdated
 
@@ -81,4 +81,4 @@ class Reminders:
                     break
 
     async def _serve(self, tenant_id: TenantId, handler: Callable[[Any], Awaitable[int]]) -> int:
-        return await self._own.run(tenant_id, "muster.payroll.v1/Reminders", handler)
+        return await self.own.run(tenant_id, "muster.payroll.v1/Reminders", handler)

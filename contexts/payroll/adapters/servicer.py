@@ -244,6 +244,16 @@ class PayrollRunServicer(payroll_run_pb2_grpc.PayrollRunServiceServicer):
         answer = await self._commands.run(lambda work: runs.claim_calculation(cmd, work), _claimed)
         return cast(pb.ClaimCalculationResponse, answer)
 
+    async def GiveBackCalculation(
+        self, request: pb.GiveBackCalculationRequest, context: Any
+    ) -> pb.GiveBackCalculationResponse:
+        """See the proto."""
+        cmd = runs.GiveBackCalculation(RunId(UUID(request.run_id)), request.fence, request.reason)
+        answer = await self._commands.run(
+            lambda work: runs.give_back_calculation(cmd, work), lambda _: pb.GiveBackCalculationResponse()
+        )
+        return cast(pb.GiveBackCalculationResponse, answer)
+
     async def SubmitChunk(self, request: pb.SubmitChunkRequest, context: Any) -> pb.SubmitChunkResponse:
         """See the proto."""
         stored = await self._chunks.submit(request)

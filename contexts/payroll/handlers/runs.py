@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 
 from contexts.payroll.domain.catalog import Catalog, PayComponent
 from contexts.payroll.domain.countries import statutory_of
-from contexts.payroll.domain.errors import EmployeeNotBlocked, PredecessorMoved, RunClaimed, RunExists, RunInvalid
+from contexts.payroll.domain.errors import (
+    EmployeeNotBlocked,
+    PredecessorMoved,
+    RunClaimed,
+    RunExists,
+    RunFenced,
+    RunInvalid,
+)
 from contexts.payroll.domain.payroll_run import (
     LEASE_S,
     TOLD_EMPLOYEES,
@@ -130,6 +137,24 @@ async def start_calculation(cmd: StartCalculation, work: PayrollWork, encode: En
     await work.runs.save(run)
     await work.runs.ask_for_calculation(run.state.id, work.now())
     return await view_of(run.state, work)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBackCalculation:
+    """A worker cannot go on. `reason` holds no personal data."""
+
+    run_id: RunId
+    fence: int
+    reason: str
+
+
+async def give_back_calculation(cmd: GiveBackCalculation, work: PayrollWork) -> None:
+    """The run waits for another claim. Raises RunNotCalculating, RunFenced."""
+    run = await work.runs.get(cmd.run_id, shared=True)
+    run.must_be_calculating()
+    if not await work.runs.give_back(cmd.run_id, cmd.fence, cmd.reason):
+        raise RunFenced("another worker has taken the run; stop working on it", run_id=cmd.run_id)
+    work.note(f"payroll_run/{cmd.run_id}", cmd.reason)
 
 
 async def claim_calculation(cmd: ClaimCalculation, work: PayrollWork) -> Claimed:

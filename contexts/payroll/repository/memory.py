@@ -225,6 +225,13 @@ class MemoryRuns:
         self._lease(id, replace(held, lease_until=until))
         return True
 
+    async def give_back(self, id: RunId, fence: int, reason: str) -> bool:
+        held = await self.lease(id)
+        if held.fence != fence:
+            return False
+        self._lease(id, replace(held, lease_until=None))
+        return True
+
     async def waiting(self, now: datetime, asked_before: datetime, limit: int) -> Sequence[PayrollRun]:
         def waits(state: RunState) -> bool:
             request = self._rows.requests[state.id]

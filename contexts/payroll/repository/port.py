@@ -152,6 +152,10 @@ class Runs(Protocol):
         """Extend the lease of this fence; False where the fence is an older one."""
         ...
 
+    async def give_back(self, id: RunId, fence: int, reason: str) -> bool:
+        """End the lease of this fence, with why; False where the fence is an older one."""
+        ...
+
     async def waiting(self, now: datetime, asked_before: datetime, limit: int) -> Sequence[PayrollRun]:
         """CALCULATING runs without a lease that is alive at `now`, last asked for before that instant."""
         ...

@@ -90,6 +90,7 @@ run_lease = Table(
     Column("lease_until", Instant),  # by the database's clock
     Column("requested_time", Instant, nullable=False),  # when the calculation was last asked for
     Column("source_positions", Code(1000), nullable=False),  # JSON object; "" before the first claim of an attempt
+    Column("trouble", String(300)),  # why the last claim was given back; NULL once a chunk was stored after it
 )
 
 run_chunk = Table(

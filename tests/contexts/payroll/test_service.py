@@ -13,11 +13,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from dependency_injector import providers
+from muster.job.v1 import job_pb2, job_pb2_grpc
 from muster.payroll.v1 import payroll_catalog_pb2 as cpb
 from muster.payroll.v1 import payroll_run_pb2 as pb
 from muster.type.v1.money_pb2 import Money
 
 from chassis import migrations
+from chassis.bus.consumer import feed_principal
 from chassis.database import Database, Tx
 from chassis.principal import Call
 from chassis.rpc.error_map import RemoteError
@@ -655,6 +657,63 @@ async def test_a_run_that_nobody_holds_is_asked_for_again(payroll: Payroll, sett
 
     assert (early, asked, again) == (0, 1, 0)
     assert len(events) == 2
+
+
+async def test_an_operator_sees_a_calculation_that_was_given_back_and_has_it_asked_for_again(
+    payroll: Payroll, settings: Settings
+) -> None:
+    people = in_order([facts("20000"), facts("20000"), facts("20000")])
+    run = await payroll.create()
+    await payroll.start(run.run_id)
+    jobs, operator = payroll.client.stub(job_pb2_grpc.JobServiceStub), feed_principal("operator")
+
+    async def seen() -> Any:
+        answer = await payroll.client.call(jobs.ListWork, job_pb2.ListWorkRequest(), principal=operator)
+        [work] = [one for one in answer.works if one.work_id == run.run_id]
+        return work
+
+    async def retry() -> None:
+        request = job_pb2.RetryWorkRequest(kind="calculation", work_id=run.run_id)
+        await payroll.client.call(jobs.RetryWork, request, principal=operator)
+
+    waiting = await seen()
+    claim = await payroll.claim(run.run_id, "w1")
+    await payroll.send(claim, people[:2], last=False)
+    running = await seen()
+    await retry()  # somebody is at it: no change
+    given_back = pb.GiveBackCalculationRequest(run_id=run.run_id, fence=claim.fence, reason="UNAVAILABLE: start it")
+    await payroll(payroll.runs.GiveBackCalculation, given_back)
+    failed = await seen()
+    await retry()
+    claim = await payroll.claim(run.run_id, "w2")  # at once: no lease had to end
+    late = await refused(
+        payroll(
+            payroll.runs.GiveBackCalculation,
+            pb.GiveBackCalculationRequest(run_id=run.run_id, fence=claim.fence - 1, reason="late"),
+        )
+    )
+    await payroll.send(claim, people[2:], 2, people[1].employee_id)
+    events = await asked_for(settings, payroll)
+
+    assert (waiting.state, waiting.done_count) == (job_pb2.RUN_STATE_WAITING, 0)
+    assert waiting.tenant_id == str(payroll.tenant_id)
+    assert (running.state, running.worker, running.done_count) == (job_pb2.RUN_STATE_RUNNING, "w1", 2)
+    assert (failed.state, failed.error) == (job_pb2.RUN_STATE_FAILED, "UNAVAILABLE: start it")
+    assert not failed.HasField("lease_until_time")
+    assert late == "RUN_FENCED"
+    assert events == 2
+    with pytest.raises(ValueError, match="not enough values"):
+        await seen()
+
+
+async def asked_for(settings: Settings, payroll: Payroll) -> int:
+    """How often somebody was asked to calculate."""
+    database = Database(settings.database_url(SERVICE.name), metadata)
+    outbox = metadata.tables["outbox"]
+    async with database.read(payroll.tenant_id) as tx:
+        events = await tx.rows(tx.select(outbox, outbox.c.type).where(outbox.c.type.like("%CalculationRequested%")))
+    await database.close()
+    return len(events)
 
 
 async def test_a_new_attempt_replaces_everything(payroll: Payroll) -> None:

@@ -327,6 +327,24 @@ async def calculating(database: Database) -> list[TenantId]:
     return list(await tenants_with(database, tables.payroll_run, _run.status == RunStatus.CALCULATING.value))
 
 
+async def being_calculated(database: Database, tenant_id: TenantId, limit: int) -> list[RowMapping]:
+    """A tenant's runs that are being calculated, oldest first: what an operator sees of them."""
+    stored = sa.and_(_chunk.tenant_id == _run.tenant_id, _chunk.run_id == _run.run_id, _chunk.attempt == _run.attempt)
+    done = sa.func.coalesce(sa.func.sum(_chunk.payslip_count + _chunk.blocked_count), 0).label("done")
+    named = (_run.run_id, _run.pay_group, _run.period, _run.kind, _run.attempt)
+    held = (_lease.worker_id, _lease.lease_until, _lease.requested_time, _lease.trouble)
+    wanted = (
+        select(tables.payroll_run, *named, *held, done)
+        .join(tables.run_lease, sa.and_(_lease.tenant_id == _run.tenant_id, _lease.run_id == _run.run_id))
+        .outerjoin(tables.run_chunk, stored)
+        .where(_run.status == RunStatus.CALCULATING.value)
+        .group_by(*named, *held)
+        .order_by(_run.run_id)
+    )
+    async with database.read(tenant_id) as tx:
+        return list(await tx.rows(wanted.limit(limit)))
+
+
 async def recalculated(database: Database) -> list[TenantId]:
     """Tenants with a run that was calculated more than once."""
     return list(await tenants_with(database, tables.payroll_run, _run.attempt > 1))

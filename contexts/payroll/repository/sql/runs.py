@@ -257,7 +257,12 @@ class SqlRuns:
         asked = update(tables.run_lease).where(_lease.run_id == id)
         await self._tx.execute(
             asked.values(
-                fence=_lease.fence + 1, worker_id="", lease_until=None, requested_time=now, source_positions=""
+                fence=_lease.fence + 1,
+                worker_id="",
+                lease_until=None,
+                requested_time=now,
+                source_positions="",
+                trouble=None,
             )
         )
 
@@ -288,7 +293,11 @@ class SqlRuns:
 
     async def extend(self, id: RunId, fence: int, until: datetime) -> bool:
         extended = update(tables.run_lease).where(_lease.run_id == id, _lease.fence == fence)
-        return await self._tx.execute(extended.values(lease_until=until)) == 1
+        return await self._tx.execute(extended.values(lease_until=until, trouble=None)) == 1
+
+    async def give_back(self, id: RunId, fence: int, reason: str) -> bool:
+        ended = update(tables.run_lease).where(_lease.run_id == id, _lease.fence == fence)
+        return await self._tx.execute(ended.values(lease_until=None, trouble=reason)) == 1
 
     async def waiting(self, now: datetime, asked_before: datetime, limit: int) -> Sequence[PayrollRun]:
         wanted = (

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17muster/job/v1/job.proto\x12\rmuster.job.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x01\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05times\x18\x02 \x01(\t\x12%\n\x06missed\x18\x03 \x01(\x0e\x32\x15.muster.job.v1.Missed\x12\r\n\x05tries\x18\x04 \x01(\x05\x12-\n\tnext_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_done_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x66\x61iled_count\x18\x07 \x01(\x05\"\xc7\x02\n\x06JobRun\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x30\n\x0cnominal_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.muster.job.v1.RunState\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x03\x12\x0e\n\x06worker\x18\x06 \x01(\t\x12\x30\n\x0cstarted_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rnext_try_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\n \x01(\t\"\x11\n\x0fListJobsRequest\">\n\x10ListJobsResponse\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x12.muster.job.v1.JobB\x08\xbaH\x05\x92\x01\x02\x10\x64\"\xaf\x01\n\x0fListRunsRequest\x12-\n\x03job\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9-]{0,59})?$\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32\x17.muster.job.v1.RunStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"[\n\x10ListRunsResponse\x12.\n\x04runs\x18\x01 \x03(\x0b\x32\x15.muster.job.v1.JobRunB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"t\n\x0cRetryRequest\x12*\n\x03job\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{0,59}$\x12\x38\n\x0cnominal_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x0f\n\rRetryResponse\"t\n\x0cStartRequest\x12*\n\x03job\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{0,59}$\x12\x38\n\x0cnominal_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x0f\n\rStartResponse*B\n\x06Missed\x12\x16\n\x12MISSED_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMISSED_ONCE\x10\x01\x12\x0f\n\x0bMISSED_EACH\x10\x02*}\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_WAITING\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x12\n\x0eRUN_STATE_DONE\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x32\xae\x02\n\nJobService\x12K\n\x08ListJobs\x12\x1e.muster.job.v1.ListJobsRequest\x1a\x1f.muster.job.v1.ListJobsResponse\x12K\n\x08ListRuns\x12\x1e.muster.job.v1.ListRunsRequest\x1a\x1f.muster.job.v1.ListRunsResponse\x12\x42\n\x05Retry\x12\x1b.muster.job.v1.RetryRequest\x1a\x1c.muster.job.v1.RetryResponse\x12\x42\n\x05Start\x12\x1b.muster.job.v1.StartRequest\x1a\x1c.muster.job.v1.StartResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17muster/job/v1/job.proto\x12\rmuster.job.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x01\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05times\x18\x02 \x01(\t\x12%\n\x06missed\x18\x03 \x01(\x0e\x32\x15.muster.job.v1.Missed\x12\r\n\x05tries\x18\x04 \x01(\x05\x12-\n\tnext_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_done_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x66\x61iled_count\x18\x07 \x01(\x05\"\xc7\x02\n\x06JobRun\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x30\n\x0cnominal_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.muster.job.v1.RunState\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x03\x12\x0e\n\x06worker\x18\x06 \x01(\t\x12\x30\n\x0cstarted_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rnext_try_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\n \x01(\t\"\x11\n\x0fListJobsRequest\">\n\x10ListJobsResponse\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x12.muster.job.v1.JobB\x08\xbaH\x05\x92\x01\x02\x10\x64\"\xaf\x01\n\x0fListRunsRequest\x12-\n\x03job\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9-]{0,59})?$\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32\x17.muster.job.v1.RunStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"[\n\x10ListRunsResponse\x12.\n\x04runs\x18\x01 \x03(\x0b\x32\x15.muster.job.v1.JobRunB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"t\n\x0cRetryRequest\x12*\n\x03job\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{0,59}$\x12\x38\n\x0cnominal_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x0f\n\rRetryResponse\"t\n\x0cStartRequest\x12*\n\x03job\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{0,59}$\x12\x38\n\x0cnominal_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x0f\n\rStartResponse\"\x9f\x02\n\x04Work\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07work_id\x18\x02 \x01(\t\x12\x11\n\ttenant_id\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.muster.job.v1.RunState\x12\x12\n\ndone_count\x18\x06 \x01(\x03\x12\x13\n\x0btotal_count\x18\x07 \x01(\x03\x12\x0e\n\x06worker\x18\x08 \x01(\t\x12\x34\n\x10lease_until_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nasked_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\x0b \x01(\t\"b\n\x0fListWorkRequest\x12\x30\n\x05state\x18\x01 \x01(\x0e\x32\x17.muster.job.v1.RunStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"A\n\x10ListWorkResponse\x12-\n\x05works\x18\x01 \x03(\x0b\x32\x13.muster.job.v1.WorkB\t\xbaH\x06\x92\x01\x03\x10\x90N\"[\n\x10RetryWorkRequest\x12+\n\x04kind\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9-]{0,59}$\x12\x1a\n\x07work_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\"\x13\n\x11RetryWorkResponse*B\n\x06Missed\x12\x16\n\x12MISSED_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMISSED_ONCE\x10\x01\x12\x0f\n\x0bMISSED_EACH\x10\x02*}\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_WAITING\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x12\n\x0eRUN_STATE_DONE\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x32\xcb\x03\n\nJobService\x12K\n\x08ListJobs\x12\x1e.muster.job.v1.ListJobsRequest\x1a\x1f.muster.job.v1.ListJobsResponse\x12K\n\x08ListRuns\x12\x1e.muster.job.v1.ListRunsRequest\x1a\x1f.muster.job.v1.ListRunsResponse\x12\x42\n\x05Retry\x12\x1b.muster.job.v1.RetryRequest\x1a\x1c.muster.job.v1.RetryResponse\x12\x42\n\x05Start\x12\x1b.muster.job.v1.StartRequest\x1a\x1c.muster.job.v1.StartResponse\x12K\n\x08ListWork\x12\x1e.muster.job.v1.ListWorkRequest\x1a\x1f.muster.job.v1.ListWorkResponse\x12N\n\tRetryWork\x12\x1f.muster.job.v1.RetryWorkRequest\x1a .muster.job.v1.RetryWorkResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,10 +53,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STARTREQUEST'].fields_by_name['job']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9-]{0,59}$'
   _globals['_STARTREQUEST'].fields_by_name['nominal_time']._loaded_options = None
   _globals['_STARTREQUEST'].fields_by_name['nominal_time']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_MISSED']._serialized_start=1270
-  _globals['_MISSED']._serialized_end=1336
-  _globals['_RUNSTATE']._serialized_start=1338
-  _globals['_RUNSTATE']._serialized_end=1463
+  _globals['_LISTWORKREQUEST'].fields_by_name['state']._loaded_options = None
+  _globals['_LISTWORKREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTWORKREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTWORKREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTWORKRESPONSE'].fields_by_name['works']._loaded_options = None
+  _globals['_LISTWORKRESPONSE'].fields_by_name['works']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_RETRYWORKREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_RETRYWORKREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9-]{0,59}$'
+  _globals['_RETRYWORKREQUEST'].fields_by_name['work_id']._loaded_options = None
+  _globals['_RETRYWORKREQUEST'].fields_by_name['work_id']._serialized_options = b'\272H\006r\004\020\001\030P'
+  _globals['_MISSED']._serialized_start=1841
+  _globals['_MISSED']._serialized_end=1907
+  _globals['_RUNSTATE']._serialized_start=1909
+  _globals['_RUNSTATE']._serialized_end=2034
   _globals['_JOB']._serialized_start=105
   _globals['_JOB']._serialized_end=314
   _globals['_JOBRUN']._serialized_start=317
@@ -77,6 +87,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STARTREQUEST']._serialized_end=1251
   _globals['_STARTRESPONSE']._serialized_start=1253
   _globals['_STARTRESPONSE']._serialized_end=1268
-  _globals['_JOBSERVICE']._serialized_start=1466
-  _globals['_JOBSERVICE']._serialized_end=1768
+  _globals['_WORK']._serialized_start=1271
+  _globals['_WORK']._serialized_end=1558
+  _globals['_LISTWORKREQUEST']._serialized_start=1560
+  _globals['_LISTWORKREQUEST']._serialized_end=1658
+  _globals['_LISTWORKRESPONSE']._serialized_start=1660
+  _globals['_LISTWORKRESPONSE']._serialized_end=1725
+  _globals['_RETRYWORKREQUEST']._serialized_start=1727
+  _globals['_RETRYWORKREQUEST']._serialized_end=1818
+  _globals['_RETRYWORKRESPONSE']._serialized_start=1820
+  _globals['_RETRYWORKRESPONSE']._serialized_end=1839
+  _globals['_JOBSERVICE']._serialized_start=2037
+  _globals['_JOBSERVICE']._serialized_end=2496
 # @@protoc_insertion_point(module_scope)

@@ -384,3 +384,162 @@ class StartResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartResponse: _TypeAlias = StartResponse  # noqa: Y015
+
+@_typing.final
+class Work(_message.Message):
+    """Something long that processes carry on, one after the other if need be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    WORK_ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DONE_COUNT_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
+    LEASE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    ASKED_TIME_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What kind of work: "calculation" of a payroll run, "consumer" of the data service's events."""
+    work_id: _builtins.str
+    """Which one: UUID of the run, name of the consumer."""
+    tenant_id: _builtins.str
+    """UUID of the tenant; empty for work about all of them."""
+    subject: _builtins.str
+    """In words: "MONTHLY 2026-03 REGULAR"."""
+    state: Global___RunState.ValueType
+    """WAITING: nobody is at it. FAILED: the last try failed, or events were set aside."""
+    done_count: _builtins.int
+    """How much is done: employees calculated, events followed."""
+    total_count: _builtins.int
+    """Of how many; 0 where nobody knows."""
+    worker: _builtins.str
+    """The process that is at it, or was last."""
+    error: _builtins.str
+    """Why the last try failed: the stable reason and what to do. No personal data."""
+    @_builtins.property
+    def lease_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is that process's; not set while nobody holds it."""
+
+    @_builtins.property
+    def asked_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for last, or the process was last heard of."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        work_id: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        state: Global___RunState.ValueType = ...,
+        done_count: _builtins.int = ...,
+        total_count: _builtins.int = ...,
+        worker: _builtins.str = ...,
+        lease_until_time: _timestamp_pb2.Timestamp | None = ...,
+        asked_time: _timestamp_pb2.Timestamp | None = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_time", b"asked_time", "lease_until_time", b"lease_until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_time", b"asked_time", "done_count", b"done_count", "error", b"error", "kind", b"kind", "lease_until_time", b"lease_until_time", "state", b"state", "subject", b"subject", "tenant_id", b"tenant_id", "total_count", b"total_count", "work_id", b"work_id", "worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Work: _TypeAlias = Work  # noqa: Y015
+
+@_typing.final
+class ListWorkRequest(_message.Message):
+    """Which work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    state: Global___RunState.ValueType
+    """Only in this state; UNSPECIFIED for all that is not done."""
+    page_size: _builtins.int
+    """At most so many of each kind, 1 to 1000; 0 means 50."""
+    def __init__(
+        self,
+        *,
+        state: Global___RunState.ValueType = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorkRequest: _TypeAlias = ListWorkRequest  # noqa: Y015
+
+@_typing.final
+class ListWorkResponse(_message.Message):
+    """The work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def works(self) -> _containers.RepeatedCompositeFieldContainer[Global___Work]:
+        """By state and kind, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        works: _abc.Iterable[Global___Work] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["works", b"works"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorkResponse: _TypeAlias = ListWorkResponse  # noqa: Y015
+
+@_typing.final
+class RetryWorkRequest(_message.Message):
+    """Which work to try again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    WORK_ID_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Its kind."""
+    work_id: _builtins.str
+    """Which one."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        work_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "work_id", b"work_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryWorkRequest: _TypeAlias = RetryWorkRequest  # noqa: Y015
+
+@_typing.final
+class RetryWorkResponse(_message.Message):
+    """It is tried again, or needs no try."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryWorkResponse: _TypeAlias = RetryWorkResponse  # noqa: Y015

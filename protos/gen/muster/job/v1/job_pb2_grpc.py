@@ -56,6 +56,16 @@ class JobServiceStub:
                 request_serializer=muster_dot_job_dot_v1_dot_job__pb2.StartRequest.SerializeToString,
                 response_deserializer=muster_dot_job_dot_v1_dot_job__pb2.StartResponse.FromString,
                 _registered_method=True)
+        self.ListWork = channel.unary_unary(
+                '/muster.job.v1.JobService/ListWork',
+                request_serializer=muster_dot_job_dot_v1_dot_job__pb2.ListWorkRequest.SerializeToString,
+                response_deserializer=muster_dot_job_dot_v1_dot_job__pb2.ListWorkResponse.FromString,
+                _registered_method=True)
+        self.RetryWork = channel.unary_unary(
+                '/muster.job.v1.JobService/RetryWork',
+                request_serializer=muster_dot_job_dot_v1_dot_job__pb2.RetryWorkRequest.SerializeToString,
+                response_deserializer=muster_dot_job_dot_v1_dot_job__pb2.RetryWorkResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
@@ -93,6 +103,22 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListWork(self, request, context):
+        """Long work of the data service, of all tenants: what somebody has to carry on until it is done, and what follows its
+        events. First what failed, then what waits, then what runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryWork(self, request, context):
+        """Has long work tried again now: what waits is asked for, what parked is handed out once more. What runs or is done is
+        success and no change. NOT_FOUND (WORK_UNKNOWN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +141,16 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.Start,
                     request_deserializer=muster_dot_job_dot_v1_dot_job__pb2.StartRequest.FromString,
                     response_serializer=muster_dot_job_dot_v1_dot_job__pb2.StartResponse.SerializeToString,
+            ),
+            'ListWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWork,
+                    request_deserializer=muster_dot_job_dot_v1_dot_job__pb2.ListWorkRequest.FromString,
+                    response_serializer=muster_dot_job_dot_v1_dot_job__pb2.ListWorkResponse.SerializeToString,
+            ),
+            'RetryWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryWork,
+                    request_deserializer=muster_dot_job_dot_v1_dot_job__pb2.RetryWorkRequest.FromString,
+                    response_serializer=muster_dot_job_dot_v1_dot_job__pb2.RetryWorkResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +263,60 @@ class JobService:
             '/muster.job.v1.JobService/Start',
             muster_dot_job_dot_v1_dot_job__pb2.StartRequest.SerializeToString,
             muster_dot_job_dot_v1_dot_job__pb2.StartResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.job.v1.JobService/ListWork',
+            muster_dot_job_dot_v1_dot_job__pb2.ListWorkRequest.SerializeToString,
+            muster_dot_job_dot_v1_dot_job__pb2.ListWorkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.job.v1.JobService/RetryWork',
+            muster_dot_job_dot_v1_dot_job__pb2.RetryWorkRequest.SerializeToString,
+            muster_dot_job_dot_v1_dot_job__pb2.RetryWorkResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,14 @@ class JobServiceStub:
     """Makes a run outside the job's times: nothing -> WAITING. The same instant again is success and no change. NOT_FOUND
     (JOB_UNKNOWN).
     """
+    ListWork: _grpc.UnaryUnaryMultiCallable[_job_pb2.ListWorkRequest, _job_pb2.ListWorkResponse]
+    """Long work of the data service, of all tenants: what somebody has to carry on until it is done, and what follows its
+    events. First what failed, then what waits, then what runs.
+    """
+    RetryWork: _grpc.UnaryUnaryMultiCallable[_job_pb2.RetryWorkRequest, _job_pb2.RetryWorkResponse]
+    """Has long work tried again now: what waits is asked for, what parked is handed out once more. What runs or is done is
+    success and no change. NOT_FOUND (WORK_UNKNOWN).
+    """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -66,6 +74,14 @@ class JobServiceAsyncStub(JobServiceStub):
     Start: _aio.UnaryUnaryMultiCallable[_job_pb2.StartRequest, _job_pb2.StartResponse]  # type: ignore[assignment]
     """Makes a run outside the job's times: nothing -> WAITING. The same instant again is success and no change. NOT_FOUND
     (JOB_UNKNOWN).
+    """
+    ListWork: _aio.UnaryUnaryMultiCallable[_job_pb2.ListWorkRequest, _job_pb2.ListWorkResponse]  # type: ignore[assignment]
+    """Long work of the data service, of all tenants: what somebody has to carry on until it is done, and what follows its
+    events. First what failed, then what waits, then what runs.
+    """
+    RetryWork: _aio.UnaryUnaryMultiCallable[_job_pb2.RetryWorkRequest, _job_pb2.RetryWorkResponse]  # type: ignore[assignment]
+    """Has long work tried again now: what waits is asked for, what parked is handed out once more. What runs or is done is
+    success and no change. NOT_FOUND (WORK_UNKNOWN).
     """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +123,26 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_job_pb2.StartResponse, _abc.Awaitable[_job_pb2.StartResponse]]:
         """Makes a run outside the job's times: nothing -> WAITING. The same instant again is success and no change. NOT_FOUND
         (JOB_UNKNOWN).
+        """
+
+    @_abc_1.abstractmethod
+    def ListWork(
+        self,
+        request: _job_pb2.ListWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_pb2.ListWorkResponse, _abc.Awaitable[_job_pb2.ListWorkResponse]]:
+        """Long work of the data service, of all tenants: what somebody has to carry on until it is done, and what follows its
+        events. First what failed, then what waits, then what runs.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryWork(
+        self,
+        request: _job_pb2.RetryWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_pb2.RetryWorkResponse, _abc.Awaitable[_job_pb2.RetryWorkResponse]]:
+        """Has long work tried again now: what waits is asked for, what parked is handed out once more. What runs or is done is
+        success and no change. NOT_FOUND (WORK_UNKNOWN).
         """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

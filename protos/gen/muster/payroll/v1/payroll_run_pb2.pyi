@@ -917,6 +917,57 @@ class ClaimCalculationResponse(_message.Message):
 Global___ClaimCalculationResponse: _TypeAlias = ClaimCalculationResponse  # noqa: Y015
 
 @_typing.final
+class GiveBackCalculationRequest(_message.Message):
+    """Which claim ends, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of this request; the same id gives the same answer."""
+    run_id: _builtins.str
+    """UUID of the run."""
+    fence: _builtins.int
+    """The claim's fence."""
+    reason: _builtins.str
+    """Why, for the operator: the stable reason and what to do. No personal data."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        fence: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveBackCalculationRequest: _TypeAlias = GiveBackCalculationRequest  # noqa: Y015
+
+@_typing.final
+class GiveBackCalculationResponse(_message.Message):
+    """The claim has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveBackCalculationResponse: _TypeAlias = GiveBackCalculationResponse  # noqa: Y015
+
+@_typing.final
 class SubmitChunkRequest(_message.Message):
     """One chunk of facts."""
 

@@ -64,6 +64,11 @@ class PayrollRunServiceStub:
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ClaimCalculationRequest.SerializeToString,
                 response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ClaimCalculationResponse.FromString,
                 _registered_method=True)
+        self.GiveBackCalculation = channel.unary_unary(
+                '/muster.payroll.v1.PayrollRunService/GiveBackCalculation',
+                request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.GiveBackCalculationRequest.SerializeToString,
+                response_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.GiveBackCalculationResponse.FromString,
+                _registered_method=True)
         self.SubmitChunk = channel.unary_unary(
                 '/muster.payroll.v1.PayrollRunService/SubmitChunk',
                 request_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.SubmitChunkRequest.SerializeToString,
@@ -241,6 +246,14 @@ class PayrollRunServiceServicer:
     def ClaimCalculation(self, request, context):
         """Takes a CALCULATING run for a worker. While another worker's lease is alive: FAILED_PRECONDITION (RUN_CLAIMED).
         A run that is not CALCULATING: FAILED_PRECONDITION (RUN_NOT_CALCULATING).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GiveBackCalculation(self, request, context):
+        """The worker cannot go on and says why; the run waits for another claim and is asked for again within seconds.
+        FAILED_PRECONDITION (RUN_FENCED) for an old fence.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -478,6 +491,11 @@ def add_PayrollRunServiceServicer_to_server(servicer, server):
                     servicer.ClaimCalculation,
                     request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ClaimCalculationRequest.FromString,
                     response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ClaimCalculationResponse.SerializeToString,
+            ),
+            'GiveBackCalculation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GiveBackCalculation,
+                    request_deserializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.GiveBackCalculationRequest.FromString,
+                    response_serializer=muster_dot_payroll_dot_v1_dot_payroll__run__pb2.GiveBackCalculationResponse.SerializeToString,
             ),
             'SubmitChunk': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitChunk,
@@ -755,6 +773,33 @@ class PayrollRunService:
             '/muster.payroll.v1.PayrollRunService/ClaimCalculation',
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ClaimCalculationRequest.SerializeToString,
             muster_dot_payroll_dot_v1_dot_payroll__run__pb2.ClaimCalculationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GiveBackCalculation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/muster.payroll.v1.PayrollRunService/GiveBackCalculation',
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.GiveBackCalculationRequest.SerializeToString,
+            muster_dot_payroll_dot_v1_dot_payroll__run__pb2.GiveBackCalculationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,10 @@ class PayrollRunServiceStub:
     """Takes a CALCULATING run for a worker. While another worker's lease is alive: FAILED_PRECONDITION (RUN_CLAIMED).
     A run that is not CALCULATING: FAILED_PRECONDITION (RUN_NOT_CALCULATING).
     """
+    GiveBackCalculation: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.GiveBackCalculationRequest, _payroll_run_pb2.GiveBackCalculationResponse]
+    """The worker cannot go on and says why; the run waits for another claim and is asked for again within seconds.
+    FAILED_PRECONDITION (RUN_FENCED) for an old fence.
+    """
     SubmitChunk: _grpc.UnaryUnaryMultiCallable[_payroll_run_pb2.SubmitChunkRequest, _payroll_run_pb2.SubmitChunkResponse]
     """Calculates and stores up to 500 employees, and extends the lease. The same chunk again gives the stored answer.
     FAILED_PRECONDITION (RUN_FENCED) for an old fence, ABORTED (CHUNK_CONFLICT) for a stored chunk with other facts,
@@ -156,6 +160,10 @@ class PayrollRunServiceAsyncStub(PayrollRunServiceStub):
     ClaimCalculation: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.ClaimCalculationRequest, _payroll_run_pb2.ClaimCalculationResponse]  # type: ignore[assignment]
     """Takes a CALCULATING run for a worker. While another worker's lease is alive: FAILED_PRECONDITION (RUN_CLAIMED).
     A run that is not CALCULATING: FAILED_PRECONDITION (RUN_NOT_CALCULATING).
+    """
+    GiveBackCalculation: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.GiveBackCalculationRequest, _payroll_run_pb2.GiveBackCalculationResponse]  # type: ignore[assignment]
+    """The worker cannot go on and says why; the run waits for another claim and is asked for again within seconds.
+    FAILED_PRECONDITION (RUN_FENCED) for an old fence.
     """
     SubmitChunk: _aio.UnaryUnaryMultiCallable[_payroll_run_pb2.SubmitChunkRequest, _payroll_run_pb2.SubmitChunkResponse]  # type: ignore[assignment]
     """Calculates and stores up to 500 employees, and extends the lease. The same chunk again gives the stored answer.
@@ -288,6 +296,16 @@ class PayrollRunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_payroll_run_pb2.ClaimCalculationResponse, _abc.Awaitable[_payroll_run_pb2.ClaimCalculationResponse]]:
         """Takes a CALCULATING run for a worker. While another worker's lease is alive: FAILED_PRECONDITION (RUN_CLAIMED).
         A run that is not CALCULATING: FAILED_PRECONDITION (RUN_NOT_CALCULATING).
+        """
+
+    @_abc_1.abstractmethod
+    def GiveBackCalculation(
+        self,
+        request: _payroll_run_pb2.GiveBackCalculationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payroll_run_pb2.GiveBackCalculationResponse, _abc.Awaitable[_payroll_run_pb2.GiveBackCalculationResponse]]:
+        """The worker cannot go on and says why; the run waits for another claim and is asked for again within seconds.
+        FAILED_PRECONDITION (RUN_FENCED) for an old fence.
         """
 
     @_abc_1.abstractmethod
