@@ -72,6 +72,7 @@ class Settings:
     concurrent_calls: int = 256  # inner calls in flight per data service, of one method at most three quarters
     calls_in_flight: int = 128  # inner calls that one process makes of one data service at once; more wait their turn
     calls_waiting: int = 1024  # for their turn; more are refused
+    in_process: bool = False  # calls between parts of this process go without a socket (the embedded form)
     hedging: bool = True  # reads that take unusually long are asked of a second replica
     breaker: bool = True  # calls of a data service that is gone fail at once
     message_bytes: int = 4 * 1024 * 1024

@@ -17,6 +17,7 @@ from chassis.assertion import METADATA_KEY, Signer
 from chassis.mesh.clients import prepare_xds
 from chassis.principal import Principal
 from chassis.rpc.error_map import METADATA_BYTES, OK, RemoteError, Trouble, code_of, remote_error
+from chassis.rpc.in_process import InProcessChannel, serves
 from chassis.rpc.sending import Metadata, Sender
 from chassis.settings import Settings
 from chassis.telemetry import CLIENT_SECONDS, span, traceparent, tracing_on
@@ -92,7 +93,7 @@ class Client:
     def __init__(
         self,
         service: str,
-        channel: grpc.aio.Channel,
+        channel: grpc.aio.Channel | InProcessChannel,
         signer: Signer,
         settings: Settings,
         hedged: Collection[str] = (),
@@ -108,7 +109,7 @@ class Client:
 
     def stub(self, make: Callable[[grpc.aio.Channel], Stub]) -> Stub:
         """A generated stub on this channel: `client.stub(EmployeeServiceStub)`. Make it once and keep it."""
-        return make(self._channel)
+        return make(self._channel)  # type: ignore[arg-type]  # stubs ask no more of it than an InProcessChannel has
 
     async def call(
         self,
@@ -249,7 +250,7 @@ class Channels:
         self._signer = signer
         self._addresses = dict(addresses or {})
         self._clients: dict[str, Client] = {}
-        self._channels: list[grpc.aio.Channel] = []
+        self._channels: list[grpc.aio.Channel | InProcessChannel] = []
 
     def to(self, service: str) -> Client:
         """The client of a data service. Raises SettingsProblem where its address is not known."""
@@ -258,7 +259,10 @@ class Channels:
             address = self._addresses.get(service) or self._settings.address(service)
             if address.startswith("xds:"):
                 prepare_xds(self._settings)
+            channel: grpc.aio.Channel | InProcessChannel
             channel = grpc.aio.insecure_channel(address, options=self._options())
+            if self._settings.in_process and serves(address):
+                channel = InProcessChannel(address, channel)
             self._channels.append(channel)
             client = Client(service, channel, self._signer, self._settings, self._hedged)
             self._clients[service] = client

@@ -13,6 +13,7 @@ from chassis.assertion import Verifier
 from chassis.health import Readiness
 from chassis.lifecycle import CannotStart, Listener, Running
 from chassis.rpc.error_map import METADATA_BYTES
+from chassis.rpc.in_process import InProcessServer, serve_at, serve_no_more
 from chassis.rpc.interceptors import Handler, Interceptor
 from chassis.settings import Settings
 
@@ -34,9 +35,10 @@ class AddressTaken(CannotStart):
 class _Registrar:
     """Stands where the generated code expects the server: wraps each method before the server learns of it."""
 
-    def __init__(self, server: grpc.aio.Server, interceptor: Interceptor) -> None:
+    def __init__(self, server: grpc.aio.Server, beside: InProcessServer, interceptor: Interceptor) -> None:
         self.names: list[str] = []
         self._server = server
+        self._beside = beside
         self._interceptor = interceptor
 
     def add_generic_rpc_handlers(self, _handlers: Sequence[object]) -> None:
@@ -46,6 +48,7 @@ class _Registrar:
         wrapped = {method: self._interceptor.wrap(service, method, handler) for method, handler in handlers.items()}
         generic = grpc.method_handlers_generic_handler(service, wrapped)
         self._server.add_generic_rpc_handlers((generic,))
+        self._beside.add(service, wrapped)
         self.names.append(service)
 
 
@@ -62,7 +65,8 @@ async def start(
     """Serve until stopped. `name` is the audience that assertions must be made for ("organization").
 
     Without a `verifier` the public keys are those of the settings. Stopping answers NOT_SERVING to health checks,
-    refuses new calls, lets those in flight finish for the grace and then cancels them.
+    refuses new calls, lets those in flight finish for the grace and then cancels them. Where the settings say
+    `in_process`, callers in this process reach it without a socket.
     Raises AddressTaken, KeyFileProblem.
     """
     interceptor = Interceptor(
@@ -75,7 +79,8 @@ async def start(
     # gRPC's own limit tells no RetryInfo and knows no methods, so it only stands behind ours.
     most = settings.concurrent_calls * BEYOND_PLACES + CALLS_OF_HEALTH
     server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=most)
-    registrar = _Registrar(server, interceptor)
+    beside = InProcessServer(settings.message_bytes)
+    registrar = _Registrar(server, beside, interceptor)
     for add, servicer in services:
         add(servicer, registrar)
     health = health_aio.HealthServicer()
@@ -90,6 +95,8 @@ async def start(
         raise AddressTaken(f"{name} cannot listen on {listener.target}: free it or choose another address") from None
     await server.start()
     address = listener.target if listener.path else Listener(listener.host, port).target
+    if settings.in_process:
+        serve_at(address, beside)
     await health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
     readiness = readiness or Readiness()
     watching = asyncio.create_task(_report_health(health, readiness, name), name=f"{name} health")
@@ -97,7 +104,8 @@ async def start(
     async def stop(grace_s: float) -> None:
         watching.cancel()
         await health.enter_graceful_shutdown()
-        await server.stop(grace_s)
+        await asyncio.gather(server.stop(grace_s), beside.stop(grace_s))
+        serve_no_more(address, beside)
 
     return Running(name, address, stop, readiness)
 

@@ -30,7 +30,7 @@ async def embedded(settings: Settings, listener: Listener | None = None) -> Asyn
         async with Lifecycle(grace_s=settings.grace_s) as lifecycle:
             # One replica of each: a second copy of a read would only cost. No gateway is in front, so the application
             # counts by the gateway's table itself.
-            settings = await start_services(lifecycle, settings)
+            settings = await start_services(lifecycle, replace(settings, in_process=True))
             settings = replace(settings, hedging=False, rates_at_edge=settings.rates_at_edge is not False)
             edge = await lifecycle.start(_edge(settings, listener or settings.http_listener))
             state = settings.data_dir / STATE_FILE

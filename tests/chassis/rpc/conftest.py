@@ -1,4 +1,4 @@
-"""One data service with the probe on it, and a client of it."""
+"""One data service with the probe on it, and a client of it: over the wire, and in the same process without one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -27,9 +27,11 @@ class Served:
     settings: Settings
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    settings = Settings.embedded(tmp_path / "data", longest_deadline_s=2.0, reflection=True)
+@pytest.fixture(params=[False, True], ids=["wire", "in process"])
+async def served(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    settings = Settings.embedded(
+        tmp_path / "data", longest_deadline_s=2.0, reflection=True, in_process=bool(request.param)
+    )
     prepare_keys(settings)
     probe = Probe()
     registration = (wire.add_ProbeServiceServicer_to_server, probe)
