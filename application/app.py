@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 from uuid import uuid4
 
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from application.access.tokens import PublishedKeys, TokenVerifier
@@ -66,7 +65,7 @@ DATA_SERVICES = ("identity", "organization", "attendance", "payroll", "delivery"
 LOOPS_GRACE_S = 2.0
 
 
-def create_app(settings: Settings, client_of: Callable[[str], Client]) -> FastAPI:
+def create_app(settings: Settings, client_of: Callable[[str], Client]) -> Application:
     """The application over the data services that `client_of(name)` reaches."""
     organization, attendance = client_of("organization"), client_of("attendance")
     payroll, identity_client = client_of("payroll"), client_of("identity")
@@ -191,6 +190,7 @@ async def serve(settings: Settings, listener: Listener, beside: Beginning | None
             name=NAME,
             lifespan=False,
             streams=0 if front is None else settings.push_connections,
+            early=app.early,
         )
     except BaseException:
         await close()

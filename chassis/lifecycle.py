@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import resource
@@ -18,6 +19,7 @@ from chassis.health import NotReady, Readiness
 
 if TYPE_CHECKING:
     from chassis.settings import Settings
+    from chassis.uvicorn_protocols import Early
 
 log = structlog.get_logger(__name__)
 
@@ -274,11 +276,19 @@ def allow_open_files(connections: int) -> None:
 
 
 async def serve_http(
-    app: Any, listener: Listener, settings: "Settings", *, name: str = "http", lifespan: bool = True, streams: int = 0
+    app: Any,
+    listener: Listener,
+    settings: "Settings",
+    *,
+    name: str = "http",
+    lifespan: bool = True,
+    streams: int = 0,
+    early: "Early | None" = None,
 ) -> Running:
     """Serve an ASGI application on this loop by uvicorn, without signal handlers of its own.
 
-    `streams`: connections that it may hold for long, WebSockets among them; 0: it has none. Stopping closes the
+    `streams`: connections that it may hold for long, WebSockets among them; 0: it has none. `early`: what refuses
+    requests before the application hears of them. Stopping closes the
     listener, lets requests in flight finish within the grace, then runs the application's shutdown. Raises OSError
     where the address is taken, RuntimeError where the application refuses to start.
     """
@@ -302,7 +312,7 @@ async def serve_http(
     bound = listener.bind()
     config = uvicorn.Config(
         app,
-        http=Http,
+        http=functools.partial(Http, early=early),  # type: ignore[arg-type]  # called as the class would be
         ws=web_socket if streams else "none",  # type: ignore[arg-type]  # called as the class would be
         ws_max_size=LONGEST_MESSAGE,
         loop="none",

@@ -102,6 +102,10 @@ class PublishedKeys:
             raise KeysUnavailable("the issuer of tokens does not answer; try again", headers={"Retry-After": "5"})
         return self._keys.get(kid)
 
+    def holds(self, kid: str) -> bool:
+        """Whether the key of that name was heard of lately, so that nobody need be asked."""
+        return kid in self._keys and self._fresh()
+
     async def known(self) -> bool:
         """Whether a token could be verified now."""
         if not self._fresh():
@@ -162,6 +166,14 @@ class TokenVerifier:
         """Who the token names. Raises TokenRefused, KeysUnavailable."""
         return (await self._verified(token)).principal
 
+    def remembered(self, token: str) -> Principal | None:
+        """The same of a token that was verified before and is valid still; None: ask `principal`."""
+        known = self._seen.get(_digest(token))
+        if known is None or not self._keys.holds(known.kid):
+            return None
+        valid = known.not_before - SKEW_S <= self._now() <= known.expires + SKEW_S
+        return known.principal if valid else None
+
     async def session(self, token: str) -> tuple[Principal, float]:
         """Who the token names, and when it expires (seconds since 1970). Raises TokenRefused, KeysUnavailable."""
         verified = await self._verified(token)
@@ -170,7 +182,7 @@ class TokenVerifier:
     async def _verified(self, token: str) -> _Verified:
         if len(token) > MAX_TOKEN:
             raise TokenRefused("longer than any token of ours")
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        digest = _digest(token)
         known = self._seen.get(digest)
         if known is not None:
             if await self._keys.key(known.kid) is None:
@@ -227,6 +239,10 @@ class TokenVerifier:
             raise TokenRefused("expired")
         if now < verified.not_before - SKEW_S:
             raise TokenRefused("not valid yet")
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def tenant_of_refresh_token(token: str) -> TenantId:

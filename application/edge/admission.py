@@ -5,11 +5,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 
 from prometheus_client import Counter, Gauge
 
 from application.edge.operation import Criticality, Operation
-from application.edge.refusal import Overloaded, TooManyRequests
+from application.edge.refusal import Overloaded, Refusal, TooManyRequests
 from chassis.health import WELL_BUT_FULL
 from kernel.ids import TenantId
 
@@ -24,11 +25,31 @@ START_SHARE = {Criticality.DEFERRABLE: 32, Criticality.NORMAL: 4, Criticality.CR
 PATIENCE = {Criticality.DEFERRABLE: 1.0, Criticality.NORMAL: 0.8, Criticality.CRITICAL: 0.4}  # of `late_s`
 TIMES_USUAL = 2.0
 LATE_SHARE = 0.1
+SLOW = 0.6  # of the time after which an answer is late: where answers take longer, no more is let in
 FALL, RISE = 0.8, 1.1
 LOOK_AFTER_S, LOOK_AT_LEAST, LOOK_ANYHOW_S = 0.1, 10, 0.5
 FASTER, SLOWER = 0.5, 0.02  # weight of one answer in what its operation usually takes
+CROWDED = 3, 4  # the share of a limit below which nobody is refused
 RETRY = {"Retry-After": "1"}
 SHED = {**RETRY, WELL_BUT_FULL: "true"}
+
+
+class Why(Enum):
+    """For what a request is turned away."""
+
+    PLACES = "places"
+    LATE = "late"
+    TENANT = "tenant"
+
+    def refusal(self) -> Refusal:
+        """As the client is told."""
+        match self:
+            case Why.PLACES:
+                return Overloaded("too many requests are being served; try again", headers=SHED)
+            case Why.LATE:
+                return Overloaded("answers would come late now; try again", headers=SHED)
+            case Why.TENANT:
+                return TooManyRequests("others are being served beside you; try again", headers=RETRY)
 
 
 @dataclass
@@ -44,6 +65,7 @@ class _Class:
     by_tenant: dict[TenantId, int] = field(default_factory=dict)
     due: dict[int, float] = field(default_factory=dict)  # when what is worked on will come late
     seen: int = 0
+    slow: int = 0
     late: int = 0
     peak: int = 0
     refused: int = 0
@@ -58,9 +80,17 @@ class _Class:
         overdue = self.overdue(now)
         return self.late + overdue > max(1.0, LATE_SHARE * (self.seen + overdue))
 
+    def is_slow(self) -> bool:
+        """The same of those that were nearly late."""
+        return self.slow > max(1.0, LATE_SHARE * self.seen)
+
+    def crowded(self) -> bool:
+        """So many are worked on that somebody may be refused."""
+        return self.working >= int(self.limit) * CROWDED[0] // CROWDED[1]
+
     def forget(self) -> None:
         """Begin to count anew."""
-        self.seen = self.late = self.refused = 0
+        self.seen = self.slow = self.late = self.refused = 0
         self.peak = self.working
 
 
@@ -71,8 +101,8 @@ class Admission:
     ones a tenth more than there are. What is worked on is bounded by limits that follow the answers. Once more
     than a tenth of those of a criticality come late (after `late_s`, or twice what the operation takes when hardly
     anything is asked), the lowest criticality that still has something to give falls by a fifth, none higher than the
-    late one. While answers come in time, the highest that had to refuse rises by a tenth. So work is refused before it
-    queues, and reports give way to punches.
+    late one. While answers come well in time, the highest that had to refuse rises by a tenth. So work is refused
+    before it queues, and reports give way to punches.
 
     Within a criticality no company is refused below its fair share, the limit over the companies that are being served.
 
@@ -97,11 +127,16 @@ class Admission:
         self._numbers = 0
         self._classes = {one: self._class(places, one) for one in LOWEST_FIRST}
 
+    def crowded(self) -> bool:
+        """Whether anybody may be refused now: what is asked of every request before anything else."""
+        return self.in_flight >= self._most[Criticality.DEFERRABLE] or any(
+            one.crowded() for one in self._classes.values()
+        )
+
     def enter(self, criticality: Criticality) -> None:
         """Take a place. Raises Overloaded where there is none left for that kind."""
-        if self.in_flight >= self._most[criticality]:
-            REFUSED.labels(criticality.value, "places").inc()
-            raise Overloaded("too many requests are being served; try again", headers=SHED)
+        if not self._has_place(criticality):
+            raise Why.PLACES.refusal()
         self.in_flight += 1
         if criticality is not Criticality.DEFERRABLE:
             self._waited_for += 1
@@ -123,28 +158,44 @@ class Admission:
 
     def check(self, criticality: Criticality, tenant: TenantId | None) -> None:
         """Raises Overloaded, or TooManyRequests for a company beyond its share, where `working` would now."""
+        why = self._too_much(criticality, tenant)
+        if why is not None:
+            raise why.refusal()
+
+    def why_not(self, operation: Operation, tenant: TenantId | None) -> Why | None:
+        """Why a request that begins now would be refused, which is then counted; None: it would not."""
+        if not self._has_place(operation.criticality):
+            return Why.PLACES
+        return None if operation.waits else self._too_much(operation.criticality, tenant)
+
+    def _has_place(self, criticality: Criticality) -> bool:
+        if self.in_flight < self._most[criticality]:
+            return True
+        REFUSED.labels(criticality.value, Why.PLACES.value).inc()
+        return False
+
+    def _too_much(self, criticality: Criticality, tenant: TenantId | None) -> Why | None:
         if self._late_s is None:
-            return
+            return None
         self._look_if_due(self._now())
         found = self._classes[criticality]
         limit = int(found.limit)
+        why = Why.LATE
         if tenant is None:
             if found.working < limit:
-                return
+                return None
         else:
             mine = found.by_tenant.get(tenant, 0)
             companies = len(found.by_tenant) + (mine == 0)
             if mine < max(limit // companies, 1):
-                return
-            if found.working < limit and (companies == 1 or found.working < limit * 3 // 4):
-                return
+                return None
+            if found.working < limit and (companies == 1 or not found.crowded()):
+                return None
             if companies > 1:
-                found.refused += 1
-                REFUSED.labels(criticality.value, "tenant").inc()
-                raise TooManyRequests("others are being served beside you; try again", headers=RETRY)
+                why = Why.TENANT
         found.refused += 1
-        REFUSED.labels(criticality.value, "late").inc()
-        raise Overloaded("answers would come late now; try again", headers=SHED)
+        REFUSED.labels(criticality.value, why.value).inc()
+        return why
 
     @contextmanager
     def working(self, operation: Operation, tenant: TenantId | None) -> Iterator[None]:
@@ -172,6 +223,7 @@ class Admission:
             self._note_crowd(found, operation.criticality, now)
             del found.due[number]
             found.seen += 1
+            found.slow += now - started > SLOW * late_after_s
             found.late += now - started > late_after_s
             if good:
                 self._learn(operation, now - started, undisturbed=found.crowded_at < started)
@@ -243,13 +295,15 @@ class Admission:
                 return
 
     def _grow(self) -> None:
+        room = True
         for one in reversed(LOWEST_FIRST):
             found = self._classes[one]
-            if found.refused:
+            room = room and not found.is_slow()
+            if found.refused and room:
                 found.limit = min(found.limit * RISE + 1, self._most[one])
                 return
         for found in self._classes.values():
             if found.limit < found.start:
-                found.limit = min(found.limit + 1, found.start)
+                found.limit = min(found.limit + room, found.start)
             elif found.peak < found.limit / 2:  # what was not needed would let a flood in
                 found.limit = max(found.limit * FALL, found.start)

@@ -16,8 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from application.edge.answers import answer_to
 from application.edge.directory import Directory
+from application.edge.early import EarlyRefusals
 from application.edge.endpoint import Endpoint
-from application.edge.exchange import Exchange, enter, leave
+from application.edge.exchange import ALWAYS, PRIVATE, TRACE_ID, Exchange, enter, leave, new_trace_id
 from application.edge.gate import Gate
 from application.edge.problem import problem_response
 from application.edge.refusal import (
@@ -57,12 +58,9 @@ ONCE = frozenset(
         b"x-request-timeout-ms",
     }
 )
-TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ENCODED = re.compile(rb"%(2[eEfF]|5[cC]|00|25)")
 _MILLISECONDS = re.compile(r"[0-9]{1,6}")
-
-_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
 class Application(FastAPI):
@@ -82,6 +80,7 @@ class Application(FastAPI):
         self._directory = Directory(
             (method, route.path, Endpoint(route)) for route in operations for method in sorted(route.methods or ())
         )
+        self.early = EarlyRefusals(self._directory, gate)
         self._others = Router(routes=others, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +91,7 @@ class Application(FastAPI):
         scope["app"] = self
         clock = asyncio.get_running_loop()
         now = clock.time()
-        trace = f"{random.getrandbits(128):032x}"
+        trace = new_trace_id()
         exchange = Exchange(trace_id=trace, deadline=now + self._deadline_s)
         token = enter(exchange)
         budget: Budget | None = None
@@ -160,12 +159,12 @@ class Application(FastAPI):
 
 def _finish(message: MutableMapping[str, Any], exchange: Exchange, budget: Budget | None) -> None:
     """Add what every answer carries."""
-    headers = message["headers"] = [*message.get("headers", ()), *exchange.headers, *_ALWAYS]
+    headers = message["headers"] = [*message.get("headers", ()), *exchange.headers, *ALWAYS]
     headers.append((b"x-request-id", exchange.trace_id.encode("ascii")))
     if budget is not None and budget.replayed and message["status"] < 300:
         headers.append((b"idempotent-replayed", b"true"))
     if exchange.principal is not None:
-        headers.append((b"cache-control", b"no-store"))
+        headers.append(PRIVATE)
 
 
 def _read_head(scope: Scope, exchange: Exchange, now: float) -> None:

@@ -1,5 +1,7 @@
 """The one HTTP request that this task serves, and what the edge has found out about it so far."""
 
+import random
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +11,16 @@ from chassis.principal import Principal
 
 if TYPE_CHECKING:
     from application.edge.operation import Operation
+
+
+TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))  # sent with every answer
+PRIVATE = (b"cache-control", b"no-store")  # sent with every answer to somebody who is known
+
+
+def new_trace_id() -> str:
+    """The id of a request that brought none: 32 hex digits."""
+    return f"{random.getrandbits(128):032x}"
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from chassis.principal import Principal
 from kernel.ids import TenantId, derived_id
 
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+MAX_TOKEN_BYTES = 8192
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _ETAG = re.compile(r'"([0-9]{1,19})"')
@@ -44,6 +45,10 @@ class Authenticator(Protocol):
 
     async def principal(self, token: str) -> Principal:
         """Who the token names. Raises Unauthenticated."""
+        ...
+
+    def remembered(self, token: str) -> Principal | None:
+        """The same of a token that was verified before and needs no more for it; None: ask `principal`."""
         ...
 
 
@@ -82,7 +87,7 @@ class Gate:
         try:
             tenant: TenantId | None = None
             if operation.action is not None:
-                exchange.principal = await self.authenticator.principal(_bearer(exchange.received))
+                exchange.principal = await self.authenticator.principal(_token(exchange.received))
             if self.rates is not None:
                 self.rates.count(operation, exchange, (scope.get("client") or ("",))[0])
             if exchange.principal is not None and operation.action is not None:
@@ -104,9 +109,15 @@ class Gate:
             admission.leave(operation.criticality)
 
 
-def _bearer(received: Mapping[str, str]) -> str:
-    scheme, _, token = received.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token or len(token) > 8192:
+def bearer(authorization: str) -> str:
+    """The token of the header; "" where it holds none that could be ours."""
+    scheme, _, token = authorization.partition(" ")
+    return token if scheme.lower() == "bearer" and len(token) <= MAX_TOKEN_BYTES else ""
+
+
+def _token(received: Mapping[str, str]) -> str:
+    token = bearer(received.get("authorization", ""))
+    if not token:
         raise Unauthenticated(
             "send a token: Authorization: Bearer <JWT> (POST /v1/token gives one)",
             headers={"WWW-Authenticate": "Bearer"},

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from application.edge.answers import answer_to
-from application.edge.application import MAX_HEADER_BYTES, TRACE_ID
+from application.edge.application import MAX_HEADER_BYTES
 from application.edge.authorize import knock
 from application.edge.endpoint import InvalidInput, query_parameters
-from application.edge.exchange import Exchange
+from application.edge.exchange import TRACE_ID, Exchange
 from application.edge.problem import problem_response
 from application.edge.refusal import (
     AmbiguousRequest,

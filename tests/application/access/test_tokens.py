@@ -74,6 +74,22 @@ async def test_a_remembered_token_falls_with_its_key() -> None:
         await verifier.principal(token)
 
 
+async def test_a_token_is_known_without_a_question_while_it_and_its_key_are_valid() -> None:
+    issuer = Issuer()
+    verifier, token = issuer.verifier(), issuer.token()
+    unseen = verifier.remembered(token)
+    principal = await verifier.principal(token)
+
+    seen = verifier.remembered(token)
+    issuer.uptime += 301
+    with_stale_keys = verifier.remembered(token)
+    await verifier.principal(token)
+    issuer.now = NOW + 961
+    expired = verifier.remembered(token)
+
+    assert (unseen, seen, with_stale_keys, expired) == (None, principal, None, None)
+
+
 async def test_only_so_many_tokens_are_remembered() -> None:
     issuer = Issuer()
     verifier = issuer.verifier(remembered=3)

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from fastapi.routing import APIRoute
 
-from application.edge.admission import Admission
+from application.edge.admission import Admission, Why
 from application.edge.application import Application
 from application.edge.gate import Gate
-from application.edge.operation import Criticality
+from application.edge.operation import Criticality, Operation
 from application.edge.routes import Routes
-from chassis.lifecycle import Listener, serve_http
+from chassis.lifecycle import Listener, run, serve_http
 from chassis.principal import Principal
 from chassis.settings import Settings
 from kernel.ids import TenantId
@@ -58,6 +58,9 @@ class ByName:
     """Takes the token for the company's number."""
 
     async def principal(self, token: str) -> Principal:
+        return self.remembered(token)
+
+    def remembered(self, token: str) -> Principal:
         return Principal(TenantId(UUID(int=int(token))), "amy", frozenset({"owner"}))
 
 
@@ -66,6 +69,9 @@ class Blind(Admission):
 
     def check(self, criticality: Criticality, tenant: TenantId | None) -> None:
         super().check(criticality, None)
+
+    def why_not(self, operation: Operation, tenant: TenantId | None) -> Why | None:
+        return super().why_not(operation, None)
 
 
 async def main(mode: str) -> None:
@@ -76,10 +82,10 @@ async def main(mode: str) -> None:
         gate.admission = Blind(settings.http_concurrency, late_s)
     operations = [route for route in busy.router.routes if isinstance(route, APIRoute)]
     app = Application(operations, [], gate, deadline_s=10.0)
-    running = await serve_http(app, Listener(), settings, lifespan=False)
+    running = await serve_http(app, Listener(), settings, lifespan=False, early=app.early)
     print(running.address, flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    run(lambda: main(sys.argv[1]))

@@ -52,6 +52,34 @@ def test_late_answers_lower_the_limit_and_answers_in_time_raise_it_again() -> No
     assert edge.admission.limit(Criticality.NORMAL) >= 30
 
 
+def test_while_answers_are_nearly_late_no_more_is_let_in() -> None:
+    edge = Edge(320)
+    edge.answer(REPORT, 1, 0.01)
+    edge.answer(REPORT, 8, 0.2)
+    before = edge.admission.limit(Criticality.DEFERRABLE)
+
+    refused = edge.answer(REPORT, 30, 0.2, rounds=30)
+    nearly_late = edge.admission.limit(Criticality.DEFERRABLE)
+    edge.answer(REPORT, 30, 0.1, rounds=30)
+
+    assert refused > 0
+    assert nearly_late == before
+    assert edge.admission.limit(Criticality.DEFERRABLE) > before
+
+
+def test_reports_that_are_nearly_late_keep_no_punch_out() -> None:
+    edge = Edge()
+    for operation in (REPORT, PUNCH):
+        edge.answer(operation, 1, 0.01)
+    before = edge.admission.limit(Criticality.CRITICAL)
+
+    for _ in range(30):
+        edge.answer(REPORT, 4, 0.2)
+        edge.answer(PUNCH, before + 30, 0.01)
+
+    assert edge.admission.limit(Criticality.CRITICAL) > before
+
+
 def test_reports_give_way_before_punches_do() -> None:
     edge = Edge(320)
     for operation in (REPORT, PUNCH):

@@ -129,6 +129,9 @@ class ByName:
     async def principal(self, token: str) -> Principal:
         if token == "nobody":
             raise Unauthenticated("sign in again")
+        return self.remembered(token)
+
+    def remembered(self, token: str) -> Principal:
         return Principal(TENANT, f"account-{token}", frozenset({token}))
 
 
