@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.servers import PrivateEtcd, PrivateMariaDB, PrivateRedis
+from tests.support.sharing import Scheduling, longest_first
 
 # A busy machine is no finding: properties have no deadline each, the test as a whole has one.
 settings.register_profile("muster", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -19,13 +20,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="leave out tests/e2e and tests that need a server")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Scheduling:
+    """Which test process runs which files."""
+    config.option.loadscopereorder = False
+    return Scheduling(config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The project's own marks."""
     config.addinivalue_line("markers", "second_process: starts processes of its own; left out by --fast")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and count as deselected, what `--fast` does not run."""
+    """The longest first; leave out, and count as deselected, what `--fast` does not run."""
+    longest_first(items)
     if not config.getoption("--fast"):
         return
     slow = [item for item in items if _is_slow(item)]
