@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import httpx
 
 from interfaces.cli.private_servers import MariaDB
+from tests.support.commands import commands
 from tests.support.servers import BUILD, PrivateMariaDB, PrivateRedis, free_port, template_of
 
 D = TypeVar("D", bound="Deployment")
@@ -147,18 +148,10 @@ class Deployment:
 
     def muster(self, *arguments: str) -> str:
         """Run a `muster` command of this deployment's operator; its output. Raises RuntimeError with its words."""
-        done = subprocess.run(
-            [sys.executable, "-m", "interfaces.cli.main", *arguments],
-            env={**surroundings(), **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-            cwd=ROOT,
-        )
-        if done.returncode:
-            raise RuntimeError(f"muster {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        done = commands().run(arguments, {**surroundings(), **self.environment}, COMMAND_S)
+        if done.code:
+            raise RuntimeError(f"muster {' '.join(arguments)} failed:\n{done.out}{done.err}")
+        return done.out
 
     def found_tenant(self, code: str | None = None) -> Founded:
         """A new tenant with its owner."""
