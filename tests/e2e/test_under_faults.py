@@ -130,14 +130,22 @@ async def test_without_its_deadline_a_client_would_wait(company: Company, fleet:
 
 
 @contextlib.contextmanager
-def org_chart_held(fleet: DistributedDeployment, company: Company, seconds: float) -> Iterator[None]:
+def org_chart_held(fleet: DistributedDeployment, company: Company) -> Iterator[None]:
     """Another session holds the row that every hire of the company refers to."""
     tenant = UUID(company.founded.tenant_id).hex
-    sql = f"BEGIN; SELECT 1 FROM org_chart WHERE tenant_id = X'{tenant}' FOR UPDATE; DO SLEEP({seconds})"
+    sql = f"BEGIN; SELECT 1 FROM org_chart WHERE tenant_id = X'{tenant}' FOR UPDATE; DO SLEEP(600)"
     command, environment = fleet.mariadb.session(sql, fleet.databases["organization"])
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as session:
-        yield
-        session.kill()
+    holding = "SELECT id FROM information_schema.processlist WHERE info LIKE 'DO SLEEP(%'"
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as session:
+        try:
+            until = time.monotonic() + PATIENCE_S
+            while not (holder := str(fleet.mariadb.execute(holding)).strip()):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            yield
+            fleet.mariadb.execute(f"KILL {holder}")
+        finally:
+            session.kill()
 
 
 def statements_alive(fleet: DistributedDeployment) -> int:
@@ -154,7 +162,7 @@ async def test_no_statement_lives_on_after_its_client_was_answered(
     company: Company, fleet: DistributedDeployment
 ) -> None:
     headers = {**company.hr.headers(), **DEADLINE}
-    with org_chart_held(fleet, company, seconds=20):
+    with org_chart_held(fleet, company):
         async with httpx.AsyncClient(base_url=fleet.base_url, timeout=PATIENCE_S) as http:
             asking = [
                 asyncio.create_task(ask(http, "POST", "/v1/employees", a_hire(f"HELD-{n}"), headers)) for n in range(6)
@@ -177,7 +185,7 @@ async def test_no_statement_lives_on_after_its_client_was_answered(
 
 async def statements_after(company: Company, fleet: DistributedDeployment, *, stays: bool) -> int:
     """How many hires wait in the database two seconds after their client closed its connections, or did not."""
-    with org_chart_held(fleet, company, seconds=20):
+    with org_chart_held(fleet, company):
         async with httpx.AsyncClient(base_url=fleet.base_url, timeout=PATIENCE_S * 5) as http:
             headers = company.hr.headers()
             asking = [

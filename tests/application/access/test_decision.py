@@ -206,6 +206,7 @@ def test_a_decision_takes_less_than_five_microseconds() -> None:
     manager = somebody("employee", "manager", "hr_admin@department:ENG", employee_id=WANG)
     resource = Resource(LI, frozenset({ZHAO}), departments=frozenset({"SALES"}))
 
-    seconds = min(repeat(lambda: decide(manager, "timesheet.approve", resource), number=2000, repeat=20)) / 2000
+    # Windows shorter than a busy machine takes the processor away for.
+    seconds = min(repeat(lambda: decide(manager, "timesheet.approve", resource), number=50, repeat=800)) / 50
 
     assert seconds < 5e-6
