@@ -71,6 +71,20 @@ class _Class:
     refused: int = 0
     crowded_at: float = 0.0  # when there were last more than the least
 
+    def take(self, tenant: TenantId | None) -> None:
+        """One more is worked on."""
+        self.working += 1
+        if tenant is not None:
+            self.by_tenant[tenant] = self.by_tenant.get(tenant, 0) + 1
+
+    def give_back(self, tenant: TenantId | None) -> None:
+        """One less."""
+        self.working -= 1
+        if tenant is not None:
+            self.by_tenant[tenant] -= 1
+            if not self.by_tenant[tenant]:
+                del self.by_tenant[tenant]
+
     def overdue(self, now: float) -> int:
         """How much of what is worked on is late already."""
         return sum(due < now for due in self.due.values())
@@ -123,6 +137,7 @@ class Admission:
         self._late_s = late_s
         self._clock = clock
         self._usual: dict[str, float] = {}  # seconds that an operation takes when hardly anything is asked
+        self._expected: list[tuple[Criticality, TenantId | None]] = []
         self._looked_at = 0.0
         self._numbers = 0
         self._classes = {one: self._class(places, one) for one in LOWEST_FIRST}
@@ -168,6 +183,18 @@ class Admission:
             return Why.PLACES
         return None if operation.waits else self._too_much(operation.criticality, tenant)
 
+    def expect(self, operation: Operation, tenant: TenantId | None) -> None:
+        """Hold a place for a request that was let in and is about to take it, until `came`."""
+        if self._late_s is not None and not operation.waits:
+            self._classes[operation.criticality].take(tenant)
+            self._expected.append((operation.criticality, tenant))
+
+    def came(self) -> None:
+        """Whatever was expected takes its place now."""
+        for criticality, tenant in self._expected:
+            self._classes[criticality].give_back(tenant)
+        self._expected.clear()
+
     def _has_place(self, criticality: Criticality) -> bool:
         if self.in_flight < self._most[criticality]:
             return True
@@ -205,10 +232,8 @@ class Admission:
             return
         self.check(operation.criticality, tenant)
         found = self._classes[operation.criticality]
-        found.working += 1
+        found.take(tenant)
         found.peak = max(found.peak, found.working)
-        if tenant is not None:
-            found.by_tenant[tenant] = found.by_tenant.get(tenant, 0) + 1
         started, good = self._now(), False
         late_after_s = self._late_after_s(operation)
         self._numbers += 1
@@ -228,11 +253,7 @@ class Admission:
             if good:
                 self._learn(operation, now - started, undisturbed=found.crowded_at < started)
             self._look_if_due(now)
-            found.working -= 1
-            if tenant is not None:
-                found.by_tenant[tenant] -= 1
-                if not found.by_tenant[tenant]:
-                    del found.by_tenant[tenant]
+            found.give_back(tenant)
 
     def limit(self, criticality: Criticality) -> int:
         """How many requests of that kind are worked on at once at most."""

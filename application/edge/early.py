@@ -1,5 +1,6 @@
 """Turns requests away before anything is made of them: what is refused must cost next to nothing."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from application.edge.gate import Gate, bearer
 from application.edge.refusal import Refusal
 from chassis.telemetry import HTTP_SECONDS
 
+FEW = 2  # requests in one turn of the event loop that need no place held for them
 _ID = "REQUEST-ID"  # stands for it in answers that are kept
 
 
@@ -19,13 +21,15 @@ class EarlyRefusals:
     """What admission would refuse, refused by the head of the request alone.
 
     Invariants: whoever is turned away here would have been by the gate, in the same words; a company is known by a
-    token that was verified before, and whoever shows another one is let through to the gate.
+    token that was verified before, and whoever shows another one is let through to the gate. Of many that come in one
+    turn of the loop, before the first of them is at the gate, no more are let through than there is room for.
     """
 
     def __init__(self, directory: Directory[Endpoint], gate: Gate) -> None:
         self._directory = directory
         self._gate = gate
         self._kept: dict[tuple[Why, bool], _Kept] = {}
+        self._this_turn = 0
 
     def __call__(
         self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]
@@ -35,7 +39,10 @@ class EarlyRefusals:
         `target`: path and query as they came; names of headers in lower case.
         """
         admission = self._gate.admission
-        if not admission.crowded():
+        if not self._this_turn:
+            asyncio.get_running_loop().call_soon(self._end_turn)  # before the tasks of those that come from now on
+        self._this_turn += 1
+        if self._this_turn <= FEW and not admission.crowded():
             return None
         began = time.perf_counter()
         found = self._directory.find(method.decode("latin-1"), target.partition(b"?")[0].decode("latin-1"))
@@ -57,11 +64,16 @@ class EarlyRefusals:
             tenant = principal.tenant_id
         why = admission.why_not(operation, tenant)
         if why is None:
+            admission.expect(operation, tenant)
             return None
         private = tenant is not None and why is not Why.PLACES  # which the gate looks for before it asks who it is
         answer = self._answer(why, trace_id.decode("latin-1"), private=private)
         HTTP_SECONDS.labels(operation.name, answer[0]).observe(time.perf_counter() - began)
         return answer
+
+    def _end_turn(self) -> None:
+        self._this_turn = 0
+        self._gate.admission.came()
 
     def _answer(self, why: Why, trace_id: str, *, private: bool) -> tuple[int, bytes]:
         kept = self._kept.get((why, private))

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from application.edge.admission import LEAST, Admission, Why
 from application.edge.application import Application
+from application.edge.early import FEW
 from application.edge.gate import Gate
 from application.edge.operation import Criticality, Operation
 from application.edge.refusal import Unauthenticated
@@ -100,17 +101,23 @@ def post(path: str, body: bytes) -> bytes:
     return f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-@asynccontextmanager
-async def served(
-    *, by_head: bool = True, clock: Callable[[], float] = lambda: 1000.0
-) -> AsyncIterator[tuple[Gate, Wire]]:
-    """The edge with a connection to it; `by_head` False: without what is tried. While time stands, so do limits."""
-    settings = Settings(data_dir=Path("nowhere"))
+def still() -> float:
+    """A time that stands still."""
+    return 1000.0
+
+
+def the_edge(clock: Callable[[], float] = still) -> tuple[Gate, Application]:
     gate = Gate(Companies(), body_bytes=100_000, places=PLACES)
     gate.admission = Admission(PLACES, 60.0, clock)
-    app = Application(
-        [route for route in early.router.routes if isinstance(route, APIRoute)], [], gate, deadline_s=10.0
-    )
+    operations = [route for route in early.router.routes if isinstance(route, APIRoute)]
+    return gate, Application(operations, [], gate, deadline_s=10.0)
+
+
+@asynccontextmanager
+async def served(*, by_head: bool = True, clock: Callable[[], float] = still) -> AsyncIterator[tuple[Gate, Wire]]:
+    """The edge with a connection to it; `by_head` False: without what is tried. While time stands, so do limits."""
+    settings = Settings(data_dir=Path("nowhere"))
+    gate, app = the_edge(clock)
     running = await serve_http(app, Listener(), settings, lifespan=False, early=app.early if by_head else None)
     host, _, port = running.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -205,6 +212,18 @@ async def test_what_is_refused_is_counted() -> None:
         after = counts()
 
     assert (after[0] - before[0], after[1] - before[1]) == (5, 5)
+
+
+async def test_of_many_that_come_at_once_no_more_are_let_in_than_there_is_room_for() -> None:
+    gate, app = the_edge()
+    head = (b"GET", b"/v1/lists", [(b"authorization", b"Bearer 1")])
+
+    at_once = [app.early(*head) for _ in range(50)]
+    await asyncio.sleep(0)
+    later = app.early(*head)
+
+    assert at_once.count(None) <= gate.admission.limit(Criticality.DEFERRABLE) + FEW
+    assert later is None
 
 
 async def test_a_limit_rises_though_everybody_is_refused_early() -> None:
