@@ -1,4 +1,4 @@
-"""`python -m tests.application.edge.busy MODE SECONDS`: the whole edge in front of something that takes its time.
+"""The whole edge in front of something that takes its time, inside this process or as one (arguments MODE SECONDS).
 
 Two connections of a pool, as it were, each busy for SECONDS with a report and for a tenth of that with a punch. MODE is
 `guarded`, or for planted bugs `unguarded` (only the places count) or `blind` (companies are not told apart).
@@ -6,10 +6,14 @@ Two connections of a pool, as it were, each busy for SECONDS with a report and f
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Depends
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 
 from application.edge.admission import Admission, Why
 from application.edge.application import Application
@@ -21,37 +25,45 @@ from chassis.principal import Principal
 from chassis.settings import Settings
 from kernel.ids import TenantId
 from tests.application.edge.test_gate import ThingView
+from tests.support.flood import Ask, Flood
 
 CONNECTIONS = 2
-REPORT_S = float(sys.argv[2]) if __name__ == "__main__" else 0.0
 
 busy = Routes("busy")
-connections = asyncio.Semaphore(CONNECTIONS)
 
 
-async def work(seconds: float) -> ThingView:
-    """Wait for a connection, and keep it for so long."""
-    async with connections:
-        await asyncio.sleep(seconds)
-    return ThingView(name="done")
+class Pool:
+    """Its connections, and how long a report keeps one."""
+
+    def __init__(self, report_s: float) -> None:
+        self.report_s = report_s
+        self._free = asyncio.Semaphore(CONNECTIONS)
+
+    async def work(self, seconds: float) -> ThingView:
+        """Wait for a connection, and keep it for so long."""
+        async with self._free:
+            await asyncio.sleep(seconds)
+        return ThingView(name="done")
+
+
+async def pool_of(request: Request) -> Pool:
+    pool: Pool = request.app.state.pool
+    return pool
+
+
+Uses = Annotated[Pool, Depends(pool_of)]
 
 
 @busy.get("/v1/report", "employee.read", tag="busy", criticality=Criticality.DEFERRABLE)
-async def get_report() -> ThingView:
+async def get_report(pool: Uses) -> ThingView:
     """A report."""
-    return await work(REPORT_S)
+    return await pool.work(pool.report_s)
 
 
 @busy.get("/v1/punch", "employee.read", tag="busy", criticality=Criticality.CRITICAL)
-async def get_punch() -> ThingView:
+async def get_punch(pool: Uses) -> ThingView:
     """What stands for a punch."""
-    return await work(REPORT_S / 10)
-
-
-@busy.get("/v1/beat", "employee.read", tag="busy", criticality=Criticality.CRITICAL)
-async def get_beat() -> ThingView:
-    """Nothing: how long that takes is the machine's own."""
-    return ThingView(name="beat")
+    return await pool.work(pool.report_s / 10)
 
 
 class ByName:
@@ -74,7 +86,7 @@ class Blind(Admission):
         return super().why_not(operation, None)
 
 
-async def main(mode: str) -> None:
+def the_edge(mode: str, report_s: float) -> tuple[Application, Settings]:
     settings = Settings(data_dir=Path("nowhere"))
     late_s = None if mode == "unguarded" else settings.late_s
     gate = Gate(ByName(), body_bytes=1000, places=settings.http_concurrency, late_s=late_s)
@@ -82,10 +94,56 @@ async def main(mode: str) -> None:
         gate.admission = Blind(settings.http_concurrency, late_s)
     operations = [route for route in busy.router.routes if isinstance(route, APIRoute)]
     app = Application(operations, [], gate, deadline_s=10.0)
+    app.state.pool = Pool(report_s)
+    return app, settings
+
+
+class FloodInside(Flood):
+    """The same load on an application of this process, by no connection; so it takes the time of its event loop."""
+
+    def __init__(self, app: Application) -> None:
+        super().__init__("http://inside")
+        self._app = app
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def _exchange(self, ask: Ask) -> int:
+        headers = [(name.lower().encode(), value.encode()) for name, value in ask.headers.items()]
+        refused = self._app.early(b"GET", ask.path.encode(), headers)
+        if refused is not None:
+            return refused[0]
+        status, gone = 0, asyncio.Event()
+        whole = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Mapping[str, Any]:
+            if whole:
+                return whole.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+
+        scope = {
+            "type": "http", "method": "GET", "path": ask.path, "raw_path": ask.path.encode(), "query_string": b"",
+            "headers": headers,
+        }  # fmt: skip
+        serving = asyncio.create_task(self._app(scope, receive, send))  # type: ignore[arg-type]
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+        try:
+            await asyncio.shield(serving)
+        finally:
+            gone.set()
+        return status
+
+
+async def main(mode: str, report_s: float) -> None:
+    app, settings = the_edge(mode, report_s)
     running = await serve_http(app, Listener(), settings, lifespan=False, early=app.early)
     print(running.address, flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    run(lambda: main(sys.argv[1]))
+    run(lambda: main(sys.argv[1], float(sys.argv[2])))
