@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from fastapi import FastAPI
 
 from application.access.tokens import PublishedKeys, TokenVerifier
@@ -87,9 +88,11 @@ class Mesh:
 
     async def start_control_plane(self) -> None:
         """As `muster run control-plane` does."""
-        self._plane = await serve_control_plane(
-            self.settings, Listener.parse(self.address), lambda extra: route_configuration(extra, self.settings)
-        )
+        self._plane = await serve_control_plane(self.settings, Listener.parse(self.address), self.routes)
+
+    def routes(self, extra: Mapping[str, Sequence[str]]) -> RouteConfiguration:
+        """What gateways are told."""
+        return route_configuration(extra, self.settings)
 
     async def stop_control_plane(self) -> None:
         """End it; gateways go on with what they know."""
@@ -101,8 +104,9 @@ class Mesh:
         self, app: Any, service: str = "application", prefixes: tuple[str, ...] = (), *, streams: int = 0
     ) -> Registration:
         """Serve an ASGI application from this process and register it; `streams` as `serve_http` takes them."""
+        early = app.early if isinstance(app, Application) else None
         running = await self._lifecycle.start(
-            serve_http(app, Listener(), self.settings, name=service, lifespan=False, streams=streams)
+            serve_http(app, Listener(), self.settings, name=service, lifespan=False, streams=streams, early=early)
         )
         return self.register(service, running.address, "http", prefixes)
 
@@ -131,9 +135,9 @@ class Mesh:
 
 
 @asynccontextmanager
-async def mesh(folder: Path, settings: Settings) -> AsyncIterator[Mesh]:
+async def mesh(folder: Path, settings: Settings, kind: type[Mesh] = Mesh) -> AsyncIterator[Mesh]:
     """A mesh with its control plane, until the block ends."""
-    made = Mesh(folder, settings)
+    made = kind(folder, settings)
     try:
         await made.start_control_plane()
         yield made

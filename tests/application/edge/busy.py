@@ -15,11 +15,13 @@ from fastapi import Depends
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 
+from application.edge import health
 from application.edge.admission import Admission, Why
 from application.edge.application import Application
-from application.edge.gate import Gate
+from application.edge.gate import Authenticator, Gate
 from application.edge.operation import Criticality, Operation
 from application.edge.routes import Routes
+from chassis.health import Readiness
 from chassis.lifecycle import Listener, run, serve_http
 from chassis.principal import Principal
 from chassis.settings import Settings
@@ -86,14 +88,15 @@ class Blind(Admission):
         return super().why_not(operation, None)
 
 
-def the_edge(mode: str, report_s: float) -> tuple[Application, Settings]:
+def the_edge(mode: str, report_s: float, authenticator: Authenticator | None = None) -> tuple[Application, Settings]:
+    """`authenticator`: by name if none is given."""
     settings = Settings(data_dir=Path("nowhere"))
     late_s = None if mode == "unguarded" else settings.late_s
-    gate = Gate(ByName(), body_bytes=1000, places=settings.http_concurrency, late_s=late_s)
+    gate = Gate(authenticator or ByName(), body_bytes=1000, places=settings.http_concurrency, late_s=late_s)
     if mode == "blind":
         gate.admission = Blind(settings.http_concurrency, late_s)
     operations = [route for route in busy.router.routes if isinstance(route, APIRoute)]
-    app = Application(operations, [], gate, deadline_s=10.0)
+    app = Application(operations, health.routes(Readiness()), gate, deadline_s=10.0)
     app.state.pool = Pool(report_s)
     return app, settings
 
