@@ -99,9 +99,12 @@ class _Context:
     def set_trailing_metadata(self, trailing: Pairs) -> None:
         self.trailing = trailing
 
-    async def abort_with_status(self, status: Any) -> NoReturn:
-        self.code, self.details, self.trailing = status.code, status.details, tuple(status.trailing_metadata)
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
+        self.code, self.details, self.trailing = code, details, tuple(trailing_metadata)
         raise grpc.aio.AbortError
+
+    async def abort_with_status(self, status: Any) -> NoReturn:
+        await self.abort(status.code, status.details, status.trailing_metadata)
 
 
 class InProcessCall:
