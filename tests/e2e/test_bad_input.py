@@ -12,7 +12,7 @@ from tests.e2e.examples import ODD_VALUES, Operation, example_of, operations_of,
 from tests.e2e.tenants import a_company, body_of
 from tests.support.deployment import ROOT, Deployment
 
-ROUNDS = 8
+ROUNDS = {"embedded": 8, "distributed": 3}  # of each operation; what the forms do not share is the wire
 SEED = 20261123
 ODD_PARTS = ("x", "0", "%20", "%F0%9F%92%A9", "A" * 500, "00000000-0000-0000-0000-000000000000", "%ff", "a;b")
 ODD_BODIES = (
@@ -89,7 +89,7 @@ async def test_no_operation_fails_on_spoiled_bodies(target: Staffed, document: d
             continue
         ids = {"employee_id": target.ids["E0003"]}
         good = example_of(operation.body_schema, document, ids)
-        for round_no in range(ROUNDS):
+        for round_no in range(ROUNDS[target.company.deployment.name]):
             body = good if round_no == 0 else spoiled(good, dice)
             response = await target.company.owner.request(
                 operation.method.upper(),
@@ -104,7 +104,7 @@ async def test_no_operation_fails_on_spoiled_bodies(target: Staffed, document: d
                 failures.append((operation.name, body, problem))
 
     assert failures == []
-    assert refused > 200
+    assert refused > 100
     assert served > 20
 
 
@@ -113,7 +113,7 @@ async def test_no_operation_fails_on_odd_parameters(target: Staffed, document: d
     failures: list[tuple[str, object, str]] = []
     for operation in operations_of(document):
         parameters = operation.parameters("query")
-        for _ in range(ROUNDS if parameters else 0):
+        for _ in range(ROUNDS[target.company.deployment.name] if parameters else 0):
             chosen = dice.choice(parameters)["name"]
             odd = dice.choice([value for value in ODD_VALUES if isinstance(value, str) and len(value) < 2000])
             response = await target.company.owner.request(
@@ -123,16 +123,7 @@ async def test_no_operation_fails_on_odd_parameters(target: Staffed, document: d
             if problem is not None:
                 failures.append((operation.name, {chosen: odd}, problem))
         for parameter in operation.parameters("path"):
-            for odd in (
-                "x",
-                "0",
-                "%20",
-                "%F0%9F%92%A9",
-                "A" * 500,
-                "00000000-0000-0000-0000-000000000000",
-                "%ff",
-                "a;b",
-            ):
+            for odd in dice.sample(ODD_PARTS, ROUNDS[target.company.deployment.name]):
                 path = operation.path.replace("{" + parameter["name"] + "}", odd)
                 for other in operation.parameters("path"):
                     path = path.replace("{" + other["name"] + "}", str(example_of(other["schema"], document, {})))

@@ -117,6 +117,8 @@ class Deployment:
     Invariants: everything it writes is in one temporary folder, removed at its end with all its processes.
     """
 
+    name = ""  # of the form
+
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="muster-deployment-"))
         self.parts: dict[str, Part] = {}
