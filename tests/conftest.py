@@ -1,6 +1,7 @@
 """Private servers, one of each per test process, started when the first test asks for them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,10 +22,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Scheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Which test process runs which files."""
     config.option.loadscopereorder = False
-    return Scheduling(config)
+    return Scheduling(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
