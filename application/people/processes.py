@@ -6,7 +6,7 @@ from uuid import UUID
 from muster.organization.v1 import events_pb2, org_chart_pb2
 
 from application.time.rosters import Rosters
-from chassis.bus.consumer import Consumer, event_of
+from chassis.bus.consumer import Consumer, each_at_once, event_of
 from chassis.bus.port import Entry, FastPath
 from chassis.rpc.channels import Client
 from chassis.rpc.error_map import RemoteError
@@ -30,7 +30,8 @@ TYPES = frozenset(kind.DESCRIPTOR.full_name for kind in (*EMPLOYMENT_EVENTS, eve
 
 def roster_consumer(organization: Client, rosters: Rosters, fast_path: FastPath) -> Consumer:
     """The consumer that keeps the roster; run one per process, the feed's lease chooses who works."""
-    return Consumer(NAME, organization, fast_path, KeepRoster(rosters), types=TYPES, at_once=AT_ONCE)
+    keep = KeepRoster(rosters)
+    return Consumer(NAME, organization, fast_path, keep, types=TYPES, at_once=AT_ONCE, together=each_at_once(keep))
 
 
 class KeepRoster:

@@ -12,7 +12,7 @@ from muster.delivery.v1 import webhook_delivery_pb2_grpc
 
 from application.edge.calls import Calls
 from application.events.cloud_events import cloud_event
-from chassis.bus.consumer import BACKOFF_S, Consumer, Patience
+from chassis.bus.consumer import BACKOFF_S, Consumer, Patience, each_at_once
 from chassis.bus.port import Entry, FastPath
 from chassis.principal import Principal
 from chassis.rpc.channels import Client
@@ -160,6 +160,7 @@ def delivery_consumers(
             at_once=AT_ONCE,
             patience=PATIENCE,
             ack_every_s=ACK_EVERY_S,
+            together=each_at_once(telling(name)),
         )
         for name in services
     ]

@@ -28,6 +28,8 @@ from kernel.ids import derived_id
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Entry], Awaitable[None]]
+Together = Callable[[Sequence[Entry]], Awaitable[None]]
+"""Applies several entries in one go, all of them or none, an aggregate's in the order in which they stand."""
 
 SILENCE_S = 1.0
 TOUCH_S = 4.0  # the lease of 15 s is extended at least so often
@@ -35,6 +37,7 @@ ELSEWHERE_S = 3.0
 PAGE = 100
 WINDOW = 500
 AT_ONCE = 8
+MOST_TOGETHER = 200
 HANDLER_LIMIT_S = 30.0
 CALL_LIMIT_S = 5.0
 RELEASE_LIMIT_S = 0.5
@@ -76,6 +79,21 @@ class Patience:
         return len(self.pauses_s) + 1
 
 
+def each_at_once(handler: Handler) -> Together:
+    """For a handler that gathers what comes at once by itself, in the order in which it came."""
+
+    async def together(entries: Sequence[Entry]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for entry in entries:
+                tasks.create_task(_handled(handler, entry))
+
+    return together
+
+
+async def _handled(handler: Handler, entry: Entry) -> None:
+    await handler(entry)
+
+
 class _LeaseLost(Exception):
     """Another worker reads for this consumer now."""
 
@@ -83,11 +101,12 @@ class _LeaseLost(Exception):
 class _Window:
     """The entries between what is acknowledged and what was taken in.
 
-    Invariants: an entry is taken in once; an aggregate's entries run one after the other in order of position; `acked`
-    never passes an entry that is not done.
+    Invariants: an entry is taken in once; an aggregate's entries run one after the other in order of position, or
+    stand so in one batch; `acked` never passes an entry that is not done.
     """
 
-    def __init__(self, acked: int) -> None:
+    def __init__(self, acked: int, *, together: bool = False) -> None:
+        """`together`: what is taken in waits for a batch, not for its lane."""
         self.acked = acked  # as the feed knows it
         self.taken = acked  # newest position taken in
         self.progress = asyncio.Event()
@@ -95,16 +114,41 @@ class _Window:
         self._done_up_to = acked
         self._lanes: dict[tuple[str, str], deque[Entry]] = {}
         self.replaying: set[str] = set()
+        self._together = together
+        self._loose: deque[Entry] = deque()  # of no lane that runs; for a batch
+        self.loose = asyncio.Event()
 
     def add(self, entry: Entry) -> tuple[str, str] | None:
         """Take an entry in; the name of a lane that has to be started for it, if any."""
-        lane = (entry.tenant_id, entry.aggregate_id)
+        lane = _lane(entry)
         waiting = self._lanes.get(lane)
         if waiting is not None:
             waiting.append(entry)
             return None
+        if self._together:
+            self._loose.append(entry)
+            self.loose.set()
+            return None
         self._lanes[lane] = deque((entry,))
         return lane
+
+    def batch(self) -> Sequence[Entry]:
+        """The next entries to apply together, in the order in which they were taken in; none: wait for `loose`."""
+        found = [self._loose.popleft() for _ in range(min(len(self._loose), MOST_TOGETHER))]
+        if not self._loose:
+            self.loose.clear()
+        return found
+
+    def apart(self, batch: Sequence[Entry]) -> Iterable[tuple[str, str]]:
+        """Give each aggregate of a batch, with what waits behind it, a lane of its own; the lanes to start."""
+        for entry in batch:
+            self._lanes.setdefault(_lane(entry), deque()).append(entry)
+        waiting, self._loose = self._loose, deque()
+        for entry in waiting:
+            self._lanes.get(_lane(entry), self._loose).append(entry)
+        if not self._loose:
+            self.loose.clear()
+        return dict.fromkeys(_lane(entry) for entry in batch)
 
     def next_of(self, lane: tuple[str, str]) -> Entry | None:
         """The lane's next entry, None when it is empty and ends."""
@@ -133,12 +177,17 @@ class _Window:
         return self.taken - self._done_up_to >= WINDOW
 
 
+def _lane(entry: Entry) -> tuple[str, str]:
+    return entry.tenant_id, entry.aggregate_id
+
+
 class Consumer:
     """Applies the events of one data service, one worker of the fleet at a time.
 
     Invariants: an event is acknowledged only after its handler returned or it was parked; a handler may see an event
     again after a crash, so it is idempotent; one that breaks a rule is parked at once, one that fails otherwise after
-    five tries; at most 500 events are in memory and `at_once` run together, never two of one aggregate.
+    five tries; at most 500 events are in memory and `at_once` run at once, never two of one aggregate; a batch is
+    applied whole or its events one by one.
     """
 
     def __init__(
@@ -152,9 +201,11 @@ class Consumer:
         at_once: int = AT_ONCE,
         patience: Patience | None = None,
         ack_every_s: float = ACK_EVERY_S,
+        together: Together | None = None,
     ) -> None:
         """`name`: "time.roster"; `types`: full names of the messages to hear of, none for all.
 
+        `together` is asked first, for up to 200 events of any aggregates; where it fails, the handler is, for each.
         `ack_every_s`: each acknowledgement is a write of the publisher's database; a consumer that hears of everything
         makes few, and hears of more again after a crash.
         """
@@ -164,6 +215,7 @@ class Consumer:
         self._stub = client.stub(event_feed_pb2_grpc.EventFeedServiceStub)
         self._fast_path = fast_path
         self._handler = handler
+        self._together = together
         self._types = frozenset(types)
         self._slots = asyncio.Semaphore(at_once)
         self._patience = patience or Patience()
@@ -192,10 +244,12 @@ class Consumer:
 
     async def _consume(self, page: event_feed_pb2.ReadResponse) -> None:
         """Work as long as the lease is ours. Raises _LeaseLost, RemoteError."""
-        window = _Window(page.acked_position)
+        window = _Window(page.acked_position, together=self._together is not None)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._acknowledge(window))
+                if self._together is not None:
+                    tasks.create_task(self._run_batches(window, self._together, tasks))
                 await self._take_in(window, page, tasks)
         except BaseExceptionGroup as group:
             # One failure cancels all lanes; it alone says why.
@@ -240,6 +294,31 @@ class Consumer:
             lane = window.add(entry)
             if lane is not None:
                 tasks.create_task(self._run_lane(window, lane))
+
+    async def _run_batches(self, window: _Window, together: Together, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            await window.loose.wait()
+            batch = window.batch()
+            if window.replaying.isdisjoint(entry.event_id for entry in batch) and await self._apply_together(
+                together, batch
+            ):
+                for entry in batch:
+                    window.done(entry.position)
+                continue
+            for lane in window.apart(batch):
+                tasks.create_task(self._run_lane(window, lane))
+
+    async def _apply_together(self, together: Together, batch: Sequence[Entry]) -> bool:
+        """Whether the whole batch was applied; why it was not, its entries say when they are applied one by one."""
+        try:
+            with spending(HANDLER_LIMIT_S, trace_id=f"event-{batch[0].event_id}"):
+                async with asyncio.timeout(HANDLER_LIMIT_S):
+                    await together(batch)
+        except Exception as error:
+            log.info("events are applied one by one", consumer=self.name, count=len(batch), reason=_reason(error))
+            return False
+        HANDLED.labels(self.name, "applied").inc(len(batch))
+        return True
 
     async def _run_lane(self, window: _Window, lane: tuple[str, str]) -> None:
         while (entry := window.next_of(lane)) is not None:

@@ -140,25 +140,30 @@ async def consumer(storm: Storm) -> None:
     effects = Database(storm.effects_url, EFFECTS)
     channels = Channels(storm.settings, Signer.open(storm.settings), {"probe": storm.socket.target})
 
-    async def apply(entry: Entry) -> None:
+    def row_of(entry: Entry) -> dict[str, Any]:
         text: str = event_of(entry).text  # type: ignore[attr-defined]
         if text == POISON and not storm.mended.exists():
             raise ValueError("cannot be applied")
+        return {
+            "event_id": UUID(entry.event_id),
+            "aggregate_id": UUID(entry.aggregate_id),
+            "version": entry.aggregate_version,
+            "ordinal": entry.position,
+            "applied_ns": time.time_ns(),
+        }
+
+    async def apply(entry: Entry) -> None:
         async with effects.write(TenantId(UUID(entry.tenant_id))) as tx:
-            values = {
-                "event_id": UUID(entry.event_id),
-                "aggregate_id": UUID(entry.aggregate_id),
-                "version": entry.aggregate_version,
-                "ordinal": entry.position,
-                "applied_ns": time.time_ns(),
-            }
-            try:
-                await tx.insert(effect, values)
-            except Duplicate:
-                return  # delivered again
+            with contextlib.suppress(Duplicate):  # delivered again
+                await tx.insert(effect, row_of(entry))
+
+    async def together(entries: Sequence[Entry]) -> None:
+        async with effects.write(TenantId(UUID(entries[0].tenant_id))) as tx:
+            await tx.insert(effect, [row_of(entry) for entry in entries])
 
     kind = Gullible if storm.bug == "trusts redis" else Consumer
-    await kind(CONSUMER, channels.to("probe"), RedisFastPath(storm.redis_url), apply, patience=QUICK).run()
+    fast_path = RedisFastPath(storm.redis_url)
+    await kind(CONSUMER, channels.to("probe"), fast_path, apply, patience=QUICK, together=together).run()
 
 
 if __name__ == "__main__":

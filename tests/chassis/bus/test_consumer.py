@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from muster.event.v1 import event_feed_pb2 as feed_pb2
 from muster.event.v1.event_feed_pb2 import Entry
 
 from chassis import tables
-from chassis.bus.consumer import Consumer, Patience, event_of, feed_principal, request_id_of
+from chassis.bus.consumer import Consumer, Patience, _Window, event_of, feed_principal, request_id_of
 from chassis.bus.in_process import InProcessFastPath
 from chassis.bus.port import FastPath
 from chassis.bus.redis_streams import RedisFastPath
@@ -44,6 +44,8 @@ class Effects:
         self.most_at_once = 0
         self.fails: dict[str, Exception] = {}
         self.takes_s = 0.0
+        self.batches = 0
+        self.batch_takes_s = 0.0
 
     async def apply(self, entry: Entry) -> None:
         text: str = event_of(entry).text  # type: ignore[attr-defined]
@@ -59,6 +61,17 @@ class Effects:
             self.running[entry.aggregate_id] -= 1
         self.texts.append(text)
         self.by_aggregate[entry.aggregate_id].append(entry.aggregate_version)
+
+    async def together(self, entries: Sequence[Entry]) -> None:
+        """As a transaction would: all of them or none."""
+        self.batches += 1
+        assert not [entry for entry in entries if self.running[entry.aggregate_id]], "a lane runs beside its batch"
+        await asyncio.sleep(self.batch_takes_s)
+        for entry in entries:
+            if (error := self.fails.get(event_of(entry).text)) is not None:  # type: ignore[attr-defined]
+                raise error
+        for entry in entries:
+            await self.apply(entry)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -239,13 +252,19 @@ async def test_a_poisonous_event_is_parked_after_five_tries_mended_and_replayed(
     await listed_mended_and_replayed(publisher, client, fast_path, Consumer)
 
 
+async def test_a_poisonous_event_of_a_batch_is_parked_alone_mended_and_replayed(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    await listed_mended_and_replayed(publisher, client, fast_path, Consumer, together=True)
+
+
 async def listed_mended_and_replayed(
-    publisher: Publisher, client: Client, fast_path: FastPath, kind: type[Consumer]
+    publisher: Publisher, client: Client, fast_path: FastPath, kind: type[Consumer], *, together: bool = False
 ) -> None:
     """One event of ten cannot be applied: it is told of without its values, and applied once when it is mended."""
     effects = Effects()
     effects.fails["poison"] = ValueError("secret 110101199003077758")
-    async with consuming(client, fast_path, effects, kind=kind):
+    async with consuming(client, fast_path, effects, kind=kind, together=effects.together if together else None):
         for version in range(1, 11):
             await publisher.commit(version, 1, "poison" if version == 4 else "fine")
         await until_acked(publisher, 10)
@@ -310,6 +329,54 @@ async def test_an_event_that_is_dropped_or_never_replayed_would_be_seen(
     ):
         with pytest.raises(AssertionError, match=finding):
             await listed_mended_and_replayed(publisher, client, fast_path, kind)
+
+
+async def applied_in_batches(publisher: Publisher, client: Client, fast_path: FastPath) -> Effects:
+    """Three hundred events of three aggregates wait; one of them cannot be applied for half a second."""
+    effects = Effects()
+    effects.batch_takes_s = 0.3  # so that others wait behind it
+    effects.fails["away"] = RemoteError.of(Trouble.UNAVAILABLE)
+    for version in range(1, 101):
+        for aggregate in range(1, 4):
+            await publisher.commit(aggregate, version, "away" if (aggregate, version) == (2, 2) else "fine")
+
+    slow = Patience((0.5,) * 200)
+    async with consuming(client, fast_path, effects, together=effects.together, patience=slow):
+        await until(lambda: len(effects.texts) >= 300 - 99, 30.0)
+        effects.fails.clear()
+        await until_acked(publisher, 300)
+    return effects
+
+
+def in_order(effects: Effects) -> bool:
+    return all(versions == list(range(1, 101)) for versions in effects.by_aggregate.values())
+
+
+async def test_what_waits_is_applied_together_in_order_and_a_failure_keeps_up_its_own_aggregate_only(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = await applied_in_batches(publisher, client, fast_path)
+
+    assert in_order(effects)
+    assert len(effects.texts) == 300
+    assert effects.batches < 30
+
+
+async def test_behind_a_batch_that_failed_nobody_of_its_aggregates_is_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chassis.bus.consumer.MOST_TOGETHER", 2)
+    window = _Window(0, together=True)
+    for position, aggregate in enumerate("ABACBC", 1):
+        window.add(Entry(position=position, tenant_id="t", aggregate_id=aggregate))
+
+    lanes = list(window.apart(window.batch()))
+    behind = [window.next_of(("t", "A")) for _ in range(2)]
+
+    assert lanes == [("t", "A"), ("t", "B")]
+    assert [entry and entry.position for entry in behind] == [1, 3]
+    assert [entry.position for entry in window.batch()] == [4, 6]
+    assert not window.loose.is_set()
 
 
 async def test_an_event_that_breaks_a_rule_is_parked_at_once_with_the_mend(
