@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis.bulk_insert import Blob, BulkInserts, blob_literal
-from chassis.prepared import Prepared
+from chassis.prepared import Prepared, PreparedChange
 from chassis.write_turns import Turns, Writer
 
 T = TypeVar("T")
@@ -28,7 +28,9 @@ Check = Callable[[str], None]
 
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
-ROWS_AT_ONCE = 50  # by one statement of SQLite, at most some 20 values each
+ROWS_AT_ONCE = (500, 100, 20, 5)  # by one statement of SQLite, as many as there are
+MOST_VALUES = 32_000  # of one statement
+MANY_VALUES = 200  # looked up by one query: no look that is short
 FEW_ROWS = 10  # that are inserted without a thread
 CHECKPOINT_S = 5.0  # what was committed moves from the log to the file at most so often, beside the writer,
 CHECKPOINT_ROWS = 5_000  # or once so many rows were added: the disk is busy with it meanwhile, and commits wait longer
@@ -110,6 +112,10 @@ class Connection(Protocol):
 
     async def ask(self, query: Prepared, values: Mapping[str, Any], *, lock: str | None) -> Answer:
         """The rows of a prepared query, locked until the transaction ends for "UPDATE" or "SHARE". Raises as `run`."""
+        ...
+
+    async def change(self, change: PreparedChange, values: Mapping[str, Any]) -> int:
+        """How many rows a prepared update matched. Raises as `run`."""
         ...
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
@@ -230,10 +236,23 @@ class _SqliteConnection:
             return Answer(plan.rows(self._driver.execute(sql, bound).fetchall()), 0)
 
         try:
+            if len(bound) > MANY_VALUES:
+                return await self.call(ask)
             try:
                 return self._short(ask)
             except _Long:
                 return await self.call(ask)
+        except sqlite3.Error as error:
+            raise _of_sqlite(error) from error
+
+    async def change(self, change: PreparedChange, values: Mapping[str, Any]) -> int:
+        plan = change.plan(self._connection.dialect)
+        if plan is None:
+            return (await self.run(change.statement, values, brief=True)).matched
+        sql, bound = plan.asked(values)
+        self._guarded(sql)
+        try:
+            return self._driver.execute(sql, bound).rowcount
         except sqlite3.Error as error:
             raise _of_sqlite(error) from error
 
@@ -266,14 +285,17 @@ class _SqliteConnection:
             raise _of_sqlite(error) from error
 
     def _insert_many(self, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
-        whole = len(values) - len(values) % ROWS_AT_ONCE
-        if whole:
-            # A statement per row would give up the interpreter for each, and have to win it back.
-            many = self._inserts.repeated(sql, ROWS_AT_ONCE)
-            for start in range(0, whole, ROWS_AT_ONCE):
-                self._driver.execute(many, tuple(chain.from_iterable(values[start : start + ROWS_AT_ONCE])))
-        if whole < len(values):
-            self._driver.executemany(sql, values[whole:])
+        # Each statement gives up the interpreter; to win it back from a busy loop takes longer than the work does.
+        start = 0
+        for size in ROWS_AT_ONCE:
+            if size * len(values[0]) > MOST_VALUES:
+                continue
+            many = self._inserts.repeated(sql, size) if start + size <= len(values) else ""
+            while start + size <= len(values):
+                self._driver.execute(many, tuple(chain.from_iterable(values[start : start + size])))
+                start += size
+        if start < len(values):
+            self._driver.executemany(sql, values[start:])
 
     def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
         return _lifted(self._connection.info, reason)
@@ -473,6 +495,9 @@ class _MySqlConnection:
 
     async def ask(self, query: Prepared, values: Mapping[str, Any], *, lock: str | None) -> Answer:
         return await self.run(query.statement if lock is None else query.locking(share=lock == "SHARE"), values)
+
+    async def change(self, change: PreparedChange, values: Mapping[str, Any]) -> int:
+        return (await self.run(change.statement, values)).matched
 
     async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
         try:

@@ -25,7 +25,7 @@ from chassis.connections import (
     SqliteEngine,
     Unavailable,
 )
-from chassis.prepared import Prepared
+from chassis.prepared import Prepared, PreparedChange
 from kernel.ids import TenantId
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Lock",
     "Pool",
     "Prepared",
+    "PreparedChange",
     "SystemScope",
     "SystemTx",
     "TenantMissing",
@@ -162,10 +163,16 @@ class Tx:
         return await _asked(self._connection, statement, {TENANT: self.tenant_id, **(values or {})}, lock)
 
     async def execute(
-        self, statement: sa.Update | sa.Delete, values: Mapping[str, Any] | None = None, *, brief: bool = False
+        self,
+        statement: sa.Update | sa.Delete | PreparedChange,
+        values: Mapping[str, Any] | None = None,
+        *,
+        brief: bool = False,
     ) -> int:
         """How many rows an update or delete matched. `brief`: it reaches a few by their keys. Raises Duplicate."""
         values = {"tenant_id_": self.tenant_id, **(values or {})}
+        if isinstance(statement, PreparedChange):
+            return await self._connection.change(statement, values)
         return (await self._connection.run(statement, values, brief=brief)).matched
 
     async def execute_many(self, statement: sa.Update | sa.Delete, values: Sequence[Mapping[str, Any]]) -> int:
@@ -215,16 +222,22 @@ class SystemTx:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def rows(self, statement: sa.Select[Any] | Prepared, *, lock: Lock | None = None) -> Sequence[RowMapping]:
+    async def rows(
+        self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None = None, *, lock: Lock | None = None
+    ) -> Sequence[RowMapping]:
         """All rows of a bounded query."""
-        return (await _asked(self._connection, statement, None, lock)).rows
+        return (await _asked(self._connection, statement, values, lock)).rows
 
-    async def row(self, statement: sa.Select[Any] | Prepared, *, lock: Lock | None = None) -> RowMapping | None:
+    async def row(
+        self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None = None, *, lock: Lock | None = None
+    ) -> RowMapping | None:
         """The only row, None where there is none."""
-        return (await _asked(self._connection, statement, None, lock)).only_row()
+        return (await _asked(self._connection, statement, values, lock)).only_row()
 
     async def execute(self, statement: Any, values: Any = None, *, brief: bool = False) -> int:
         """How many rows matched. `brief`: a change that reaches a few rows by their keys. Raises Duplicate."""
+        if isinstance(statement, PreparedChange):
+            return await self._connection.change(statement, values or {})
         return (await self._connection.run(statement, values, brief=brief)).matched
 
 

@@ -18,7 +18,7 @@ from chassis.assertion import ALL_TENANTS
 from chassis.bus.port import FastPath
 from chassis.clock import SystemClock
 from chassis.connections import Duplicate, Unavailable
-from chassis.database import Database, Lock, Prepared, SystemScope, SystemTx
+from chassis.database import Database, Lock, Prepared, PreparedChange, SystemScope, SystemTx
 from chassis.paging import from_token, page_size, to_token
 from chassis.principal import Call, current_call
 from chassis.tables import consumer, feed_head, outbox, parked
@@ -37,7 +37,7 @@ DEFAULT_LIMIT = 100
 PAGE_BYTES = 2 * 1024 * 1024
 QUIET_S = 1.0
 GATHER_S = 0.002  # commits of the same instant share one transaction of the sequencer
-PACE_S = 0.05  # between two transactions of it: where commits come fast, it must not take every other turn to write
+PACE_S = 0.1  # between two transactions of it: where commits come fast, it must not take every other turn to write
 WATCH_S = 0.05  # how late a waiting reader hears of what another process sequenced
 ALONE_S = 1.0  # no other process writes into a SQLite file
 WAIT_SPARE_S = 0.5  # of a call's deadline, for the answer
@@ -56,7 +56,24 @@ _WAITING = Prepared(
     .limit(BATCH)
 )
 _HEAD = Prepared(sa.select(feed_head.c.position).where(feed_head.c.id == 1))
-_HEAD_MOVED = sa.update(feed_head).where(feed_head.c.id == 1).values(position=sa.bindparam("to_position"))
+_WHOLE_HEAD = Prepared(sa.select(feed_head).where(feed_head.c.id == 1))
+_CONSUMER = Prepared(sa.select(consumer).where(consumer.c.name == sa.bindparam("consumer")))
+_AFTER = Prepared(
+    sa.select(outbox)
+    .where(outbox.c.position > sa.bindparam("after"))
+    .order_by(outbox.c.position)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_REPLAYS = Prepared(
+    sa.select(outbox)
+    .select_from(_ASIDE)
+    .where(parked.c.consumer == sa.bindparam("consumer"), parked.c.replay_time.is_not(None))
+    .order_by(parked.c.position)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_HEAD_MOVED = PreparedChange(
+    sa.update(feed_head).where(feed_head.c.id == 1).values(position=sa.bindparam("to_position"))
+)
 
 _SCOPE = SystemScope("the feed serves every tenant's events in one order")
 
@@ -131,22 +148,24 @@ class Sequencer:
     async def run(self) -> None:
         """Sequence on every wake and, for rows of processes that died, every second. For `Lifecycle.spawn`."""
         clock = asyncio.get_running_loop()
-        adopted = False
+        adopted = told = False
         while True:
             started = clock.time()
             try:
                 if not adopted:
                     await self._fast_path.adopt(self._context, await self.head())
                     adopted = True
-                while await self.sequence() == BATCH:
+                while await self.sequence(told=told) == BATCH:
                     pass
             except Unavailable as error:
                 log.warning("sequencer waits for its database", context=self._context, error=type(error).__name__)
+                adopted = False  # positions may have been given that nobody was told of
                 await asyncio.sleep(QUIET_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_S):
                     await self._woken.wait()
                     await asyncio.sleep(max(started + PACE_S - clock.time(), GATHER_S))
+            told = self._woken.is_set()
             self._woken.clear()
 
     async def head(self) -> int:
@@ -154,11 +173,15 @@ class Sequencer:
         async with self._database.system_read(_SCOPE) as tx:
             return await _head(tx)
 
-    async def sequence(self) -> int:
-        """Give positions to at most 500 waiting rows and announce them; how many. Raises Unavailable."""
-        async with self._database.system_read(_SCOPE) as tx:
-            if not await tx.rows(_ONE_WAITING):
-                return 0
+    async def sequence(self, *, told: bool = False) -> int:
+        """Give positions to at most 500 waiting rows and announce them; how many. Raises Unavailable.
+
+        `told`: there are some, so that it need not look before it takes its turn to write.
+        """
+        if not told:
+            async with self._database.system_read(_SCOPE) as tx:
+                if not await tx.rows(_ONE_WAITING):
+                    return 0
         entries = await self._assign()
         if entries:
             self._moved()
@@ -184,7 +207,7 @@ class Sequencer:
                     values[f"t{index}"], values[f"e{index}"] = row["tenant_id"].bytes, row["event_id"].bytes
                 await tx.execute(_positions(len(part)), values, brief=len(part) <= BRIEF_ROWS)
             if numbered:
-                await tx.execute(_HEAD_MOVED, {"to_position": numbered[-1][0]}, brief=True)
+                await tx.execute(_HEAD_MOVED, {"to_position": numbered[-1][0]})
         if numbered:
             oldest = min(row["occurred_time"] for row in rows)
             self._delay.observe((self._clock.now() - oldest).total_seconds())
@@ -325,16 +348,16 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
         limit = request.limit or DEFAULT_LIMIT
         held = await self._hold(call, request.consumer, request.worker_id)
         async with self._database.system_read(_SCOPE, call.deadline) as tx:
-            state = await tx.row(sa.select(consumer.c.acked_position).where(consumer.c.name == request.consumer))
+            state = await tx.row(_CONSUMER, {"consumer": request.consumer})
             acked = 0 if state is None else int(state["acked_position"])
             answer = event_feed_pb2.ReadResponse(
                 head_position=await _head(tx), acked_position=acked, leased_elsewhere=not held
             )
             if not held:
                 return answer
-            replays = await tx.rows(_replays(request.consumer, limit))
-            newer = sa.select(outbox).where(outbox.c.position > acked).order_by(outbox.c.position)
-            rows = [*replays, *await tx.rows(newer.limit(limit - len(replays)))]
+            replays = await tx.rows(_REPLAYS, {"consumer": request.consumer, "most": limit})
+            newer = await tx.rows(_AFTER, {"after": acked, "most": limit - len(replays)})
+            rows = [*replays, *newer]
         answer.entries.extend(_bounded(rows))
         return answer
 
@@ -461,7 +484,7 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
 
     async def _list(self, call: Call, after: int, limit: int, types: Collection[str]) -> event_feed_pb2.ListResponse:
         async with self._database.system_read(_SCOPE, call.deadline) as tx:
-            head = await tx.row(sa.select(feed_head).where(feed_head.c.id == 1))
+            head = await tx.row(_WHOLE_HEAD)
             newest, purged = (0, 0) if head is None else (int(head["position"]), int(head["purged_position"]))
             after = max(after, purged)
             wanted = sa.select(outbox).where(outbox.c.position > after, outbox.c.position <= newest)
@@ -469,7 +492,8 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
                 wanted = wanted.where(outbox.c.tenant_id == call.tenant_id)
             if types:
                 wanted = wanted.where(outbox.c.type.in_(sorted(types)))
-            rows = await tx.rows(wanted.order_by(outbox.c.position).limit(limit))
+            behind = newest > after
+            rows = await tx.rows(wanted.order_by(outbox.c.position).limit(limit)) if behind else []
         answer = event_feed_pb2.ListResponse(head_position=newest, oldest_position=purged + 1)
         answer.entries.extend(_bounded(rows))
         cut_off = len(rows) == limit or len(answer.entries) < len(rows)
@@ -478,16 +502,15 @@ class EventFeed(event_feed_pb2_grpc.EventFeedServiceServicer):
 
     async def _hold(self, call: Call, name: str, worker_id: str) -> bool:
         """Take or extend the lease; a write only where half of it has passed."""
-        wanted = sa.select(consumer).where(consumer.c.name == name)
         async with self._database.system_read(_SCOPE, call.deadline) as tx:
-            state = await tx.row(wanted)
+            state = await tx.row(_CONSUMER, {"consumer": name})
         fresh = self._clock.now() + LEASE / 2
         if state is not None and state["lease_until"] is not None and state["lease_until"] > fresh:
             return bool(state["lease_owner"] == worker_id)
         now = await self._database.now()
         lease = {"lease_owner": worker_id, "lease_until": now + LEASE, "seen_time": now}
         async with self._database.system(_SCOPE, call.deadline) as tx:
-            state = await tx.row(wanted, lock=Lock.UPDATE)
+            state = await tx.row(_CONSUMER, {"consumer": name}, lock=Lock.UPDATE)
             if state is None:
                 try:
                     await tx.execute(sa.insert(consumer).values(name=name, acked_position=0, **lease))
@@ -514,16 +537,6 @@ def _process_call() -> Call:
     if call.tenant_id != ALL_TENANTS:
         raise FeedNeedsProcess("only a process that acts for all tenants reads the feed")
     return call
-
-
-def _replays(name: str, limit: int) -> sa.Select[Any]:
-    return (
-        sa.select(outbox)
-        .join(parked, (outbox.c.tenant_id == parked.c.tenant_id) & (outbox.c.event_id == parked.c.event_id))
-        .where(parked.c.consumer == name, parked.c.replay_time.is_not(None))
-        .order_by(parked.c.position)
-        .limit(limit)
-    )
 
 
 def _bounded(rows: Iterable[RowMapping]) -> Iterable[event_feed_pb2.Entry]:

@@ -1,4 +1,4 @@
-"""Queries that are asked all the time, compiled once: a look into an index costs a tenth of what is done round it."""
+"""Statements that are sent all the time, compiled once: a look into an index costs a tenth of what is done round it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -12,16 +12,38 @@ MOST_TEXTS = 64  # of one query: a list of values has a text for each of its len
 Convert = Callable[[Any], Any]
 
 
-class Prepared:
+class _Compiled:
+    """How a statement is sent to SQLite, once it was."""
+
+    def __init__(self, statement: sa.Select[Any] | sa.Update) -> None:
+        self._sent = statement
+        self._plan: _Plan | None = None
+
+    def plan(self, dialect: Dialect) -> "_Plan | None":
+        """How it is sent to SQLite, None where that takes Core (an operand that only Core can write)."""
+        if self._plan is None:
+            self._plan = _Plan(self._sent, dialect)
+        return self._plan if self._plan.whole else None
+
+
+class PreparedChange(_Compiled):
+    """An update of a module that reaches a few rows by their keys: give it to `Tx.execute` in its statement's place."""
+
+    def __init__(self, statement: sa.Update) -> None:
+        super().__init__(statement)
+        self.statement = statement
+
+
+class Prepared(_Compiled):
     """A query of a module: give it to `Tx.rows` and `Tx.row` in the place of its statement.
 
     Its values and rows are converted by the types of its columns, as Core does.
     """
 
     def __init__(self, statement: sa.Select[Any]) -> None:
+        super().__init__(statement)
         self.statement = statement
         self._locking: dict[bool, sa.Select[Any]] = {}
-        self._plan: _Plan | None = None
 
     def locking(self, *, share: bool) -> sa.Select[Any]:
         """The statement, which locks its rows; the same one each time, so that it is compiled once."""
@@ -29,17 +51,11 @@ class Prepared:
             self._locking[share] = self.statement.with_for_update(read=share)
         return self._locking[share]
 
-    def plan(self, dialect: Dialect) -> "_Plan | None":
-        """How it is asked of SQLite, None where that takes Core (an operand that only Core can write)."""
-        if self._plan is None:
-            self._plan = _Plan(self.statement, dialect)
-        return self._plan if self._plan.whole else None
-
 
 class _Plan:
-    """The text of a query with a mark for each of its values, and what converts them and its rows."""
+    """The text of a statement with a mark for each of its values, and what converts them and its rows."""
 
-    def __init__(self, statement: sa.Select[Any], dialect: Dialect) -> None:
+    def __init__(self, statement: sa.Select[Any] | sa.Update, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
         self._sql: str = compiled.string
         self._names: list[str] = [str(name) for name in compiled.positiontup or ()]
@@ -60,9 +76,9 @@ class _Plan:
             and self._sql.count("POSTCOMPILE") == len(marks)
         )
         self._texts: dict[tuple[int, ...], str] = {}
-        columns = statement.selected_columns
+        columns: Any = statement.selected_columns if isinstance(statement, sa.Select) else {}
         self._keys = tuple(columns.keys())
-        found = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        found = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns or ()]
         self._converters = [(place, convert) for place, convert in enumerate(found) if convert is not None]
 
     def asked(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:

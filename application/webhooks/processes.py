@@ -19,9 +19,11 @@ from chassis.rpc.channels import Client
 from kernel.ids import INSTALLATION, TenantId, derived_id
 
 SUBJECT = "process:webhooks"
+GATHER_S = 0.25  # events are looked at at most so often; "a second or so" is what receivers were promised
 TOGETHER_S = 0.05  # events of so long are asked about with one call
 AT_ONCE = 400  # events in hand of one service
 ACK_EVERY_S = 2.0  # a storm of punches must not meet twenty writes a second of ours
+ASK_LIMIT_S = 5.0  # well within a consumer's lease
 MOST_EVENTS = 100  # of one tenant in one call
 MOST_BYTES = 2 * 1024 * 1024
 LARGEST_BODY = 256 * 1024
@@ -41,14 +43,22 @@ class Deliveries:
     """Gives delivery the events of tenants that have an endpoint.
 
     Invariants: events that come within 50 ms are asked about with one call, and those of tenants without an endpoint
-    are neither encoded nor sent, so that a storm of punches costs nobody anything who does not listen; nothing is
-    remembered between two calls, so that an endpoint hears of what was published after it was created.
+    are neither encoded nor sent nor looked at one by one, so that a storm of punches costs nobody anything who does not
+    listen; nothing is remembered between two calls, so that an endpoint hears of what was published once it is there.
     """
 
     def __init__(self, delivery: Client) -> None:
         self._calls = Calls(delivery)
         self._stub = delivery.stub(webhook_delivery_pb2_grpc.WebhookDeliveryServiceStub)
         self._waiting: list[tuple[Told, asyncio.Future[None]]] = []
+
+    async def wanted(self, entries: Sequence[Entry]) -> frozenset[str]:
+        """The ids of those events whose tenants have an endpoint. Raises RemoteError."""
+        found: set[str] = set()
+        tenants = sorted({entry.tenant_id for entry in entries})
+        for start in range(0, len(tenants), MOST_EVENTS):
+            found |= await self._interested(tenants[start : start + MOST_EVENTS])
+        return frozenset(entry.event_id for entry in entries if entry.tenant_id in found)
 
     async def ensure(self, service: str, entry: Entry) -> None:
         """Return once delivery has the event, or nobody of its tenant wants any. Raises RemoteError."""
@@ -89,7 +99,9 @@ class Deliveries:
 
     async def _interested(self, tenant_ids: Sequence[str]) -> frozenset[str]:
         request = wire.ListInterestedTenantsRequest(tenant_ids=tenant_ids)
-        answer = await self._calls.read_as(process_of(INSTALLATION), self._stub.ListInterestedTenants, request)
+        answer = await self._calls.read_as(
+            process_of(INSTALLATION), self._stub.ListInterestedTenants, request, timeout_s=ASK_LIMIT_S
+        )
         return frozenset(answer.tenant_ids)
 
     async def _send(self, tenant_id: str, waiting: Sequence[tuple[Told, asyncio.Future[None]]]) -> None:
@@ -161,6 +173,8 @@ def delivery_consumers(
             patience=PATIENCE,
             ack_every_s=ACK_EVERY_S,
             together=each_at_once(telling(name)),
+            sift=deliveries.wanted,
+            gather_s=GATHER_S,
         )
         for name in services
     ]

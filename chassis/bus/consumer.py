@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import secrets
 import socket
 from collections import deque
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[Entry], Awaitable[None]]
 Together = Callable[[Sequence[Entry]], Awaitable[None]]
 """Applies several entries in one go, all of them or none, an aggregate's in the order in which they stand."""
+Sift = Callable[[Sequence[Entry]], Awaitable[Collection[str]]]
 
 SILENCE_S = 1.0
 TOUCH_S = 4.0  # the lease of 15 s is extended at least so often
@@ -202,12 +204,16 @@ class Consumer:
         patience: Patience | None = None,
         ack_every_s: float = ACK_EVERY_S,
         together: Together | None = None,
+        sift: Sift | None = None,
+        gather_s: float = 0.0,
     ) -> None:
         """`name`: "time.roster"; `types`: full names of the messages to hear of, none for all.
 
         `together` is asked first, for up to 200 events of any aggregates; where it fails, the handler is, for each.
         `ack_every_s`: each acknowledgement is a write of the publisher's database; a consumer that hears of everything
-        makes few, and hears of more again after a crash.
+        makes few, and hears of more again after a crash. `sift` is asked once about all events that came together, and
+        gives the ids of those that the handler has to see; where it fails, the handler sees all, with its tries.
+        `gather_s`: how long to wait after events, so that more of the next ones come together.
         """
         self.name = name
         self.worker_id = f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -220,6 +226,7 @@ class Consumer:
         self._slots = asyncio.Semaphore(at_once)
         self._patience = patience or Patience()
         self._ack_every_s = ack_every_s
+        self._sift, self._gather_s = sift, gather_s
         self._principal = feed_principal(name)
         self._lag = LAG.labels(name)
 
@@ -260,8 +267,9 @@ class Consumer:
         while True:
             if page.leased_elsewhere:
                 raise _LeaseLost
-            touched, before = loop.time(), window.taken
-            self._admit(window, page.entries, page.acked_position, tasks)
+            # Consumers that began together must not ask together for ever.
+            touched, before = loop.time() - random.uniform(0.0, TOUCH_S / 4), window.taken
+            await self._admit(window, page.entries, page.acked_position, tasks)
             self._lag.set(max(page.head_position - window.ready_to_ack, 0))
             behind = before < window.taken < page.head_position
             while loop.time() - touched < TOUCH_S:
@@ -271,14 +279,19 @@ class Consumer:
                     continue
                 if behind:
                     break
-                heard = await self._fast_path.read(self._client.service, window.taken, PAGE, SILENCE_S)
+                heard = await self._fast_path.read(self._client.service, window.taken, WINDOW, SILENCE_S)
+                if not heard and self._fast_path.head_of(self._client.service) == window.taken:
+                    continue  # nothing happened
                 if not heard or heard[0].position != window.taken + 1:
                     break  # silence, or a gap: the feed knows
-                self._admit(window, heard, 0, tasks)
+                await self._admit(window, heard, 0, tasks)
+                if self._gather_s:
+                    await asyncio.sleep(self._gather_s)
             page = await self._read(1 if window.full else WINDOW)
 
-    def _admit(self, window: _Window, entries: Iterable[Entry], acked: int, tasks: asyncio.TaskGroup) -> None:
+    async def _admit(self, window: _Window, entries: Sequence[Entry], acked: int, tasks: asyncio.TaskGroup) -> None:
         """Start what is next in line. `acked`: where the feed stood when it gave them; what lies below is a replay."""
+        wanted = await self._wanted(window, entries)
         for entry in entries:
             if entry.position <= acked:
                 if entry.event_id in window.replaying:
@@ -288,7 +301,7 @@ class Consumer:
                 continue  # known already, after a gap, or more than there is room for: it is read again
             else:
                 window.taken = entry.position
-                if self._types and entry.type not in self._types:
+                if entry.event_id not in wanted:
                     window.done(entry.position)
                     continue
             lane = window.add(entry)
@@ -319,6 +332,18 @@ class Consumer:
             return False
         HANDLED.labels(self.name, "applied").inc(len(batch))
         return True
+
+    async def _wanted(self, window: _Window, entries: Sequence[Entry]) -> Collection[str]:
+        """The ids of the new entries that the handler has to see."""
+        new = [entry for entry in entries if entry.position > window.taken]
+        if self._types:
+            new = [entry for entry in new if entry.type in self._types]
+        if self._sift is not None and new:
+            try:
+                return frozenset(await self._sift(new))
+            except Exception as error:
+                log.info("events not sifted", consumer=self.name, reason=_reason(error))
+        return frozenset(entry.event_id for entry in new)
 
     async def _run_lane(self, window: _Window, lane: tuple[str, str]) -> None:
         while (entry := window.next_of(lane)) is not None:

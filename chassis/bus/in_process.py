@@ -17,6 +17,7 @@ REMEMBERED = 1000
 class _Stream:
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    head: int | None = None  # None until the sequencer told where the feed stands
 
 
 class InProcessFastPath:
@@ -30,12 +31,20 @@ class InProcessFastPath:
         stream = self._streams[context]
         if stream.entries and stream.entries[-1].position > head:
             stream.entries.clear()
+        stream.head = head
+        self._tell(stream)
 
     async def publish(self, context: str, entries: Sequence[Entry]) -> None:
         """See FastPath."""
         stream = self._streams[context]
         newest = stream.entries[-1].position if stream.entries else 0
         stream.entries.extend(entry for entry in entries if entry.position > newest)
+        if stream.head is not None and entries:
+            stream.head = max(stream.head, entries[-1].position)
+        self._tell(stream)
+
+    @staticmethod
+    def _tell(stream: _Stream) -> None:
         stream.news.set()
         stream.news = asyncio.Event()  # whoever waited is awake; the next ones wait for the next news
 
@@ -53,9 +62,17 @@ class InProcessFastPath:
 
     @staticmethod
     def _after(stream: _Stream, after: int, limit: int) -> list[Entry]:
-        if not stream.entries or stream.entries[-1].position <= after:
-            return []
-        return [entry for entry in stream.entries if entry.position > after][:limit]
+        found = []
+        for entry in reversed(stream.entries):  # from the newest: most readers are nearly up to date
+            if entry.position <= after:
+                break
+            found.append(entry)
+        found.reverse()
+        return found[:limit]
+
+    def head_of(self, context: str) -> int | None:
+        """See FastPath: the sequencer, of which a data folder has one, tells it of everything."""
+        return self._streams[context].head
 
     async def close(self) -> None:
         """Nothing to let go of: other parts may still use it."""

@@ -27,6 +27,12 @@ class FastPath(Protocol):
         """Entries after that position as soon as there are any, none after `wait_s` seconds of silence."""
         ...
 
+    def head_of(self, context: str) -> int | None:
+        """The newest position that was given, where nothing given can have escaped it: then silence says that nothing
+        happened, and the feed need not be asked each second. None where that cannot be known.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...

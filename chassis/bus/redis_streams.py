@@ -81,6 +81,10 @@ class RedisFastPath:
             Entry.FromString(fields[_FIELD]) for _, found in answer or () for _, fields in found if _FIELD in fields
         ]
 
+    def head_of(self, context: str) -> int | None:
+        """See FastPath: Redis may lose and forget."""
+        return None
+
     def _note(self, error: BaseException | None) -> None:
         if (error is not None) != self._down:
             self._down = error is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import secrets
 import socket
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.engine import RowMapping
 
 from chassis.bus.consumer import why
-from chassis.database import Database, Duplicate, Lock, SystemScope, SystemTx, Unavailable
+from chassis.database import Database, Duplicate, Lock, Prepared, SystemScope, SystemTx, Unavailable
 from chassis.jobs.job import Firing, Job, State
 from chassis.tables import job_head, job_run
 
@@ -36,6 +37,18 @@ LAG = Gauge("muster_job_lag_seconds", "How long the oldest run that is not done 
 
 _SCOPE = SystemScope("jobs are the data service's own, of no tenant")
 _OPEN = (State.WAITING.value, State.RUNNING.value)
+_HEAD_OF = Prepared(sa.select(job_head).where(job_head.c.name == sa.bindparam("job")))
+_OLDEST_OF = Prepared(
+    sa.select(job_run)
+    .where(job_run.c.job == sa.bindparam("job"), job_run.c.state.in_(_OPEN))
+    .order_by(job_run.c.nominal_time)
+    .limit(1)
+)
+_FAILED_OF = Prepared(
+    sa.select(sa.func.count().label("count"))
+    .select_from(job_run)
+    .where(job_run.c.job == sa.bindparam("job"), job_run.c.state == State.FAILED.value)
+)
 
 
 class Worker:
@@ -70,18 +83,15 @@ class Worker:
                     continue
             except Unavailable as error:
                 log.warning("job waits for its database", job=job.name, error=type(error).__name__)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(random.uniform(0.8, 1.0) * LOOK_S)  # jobs that began together need not look together
 
     async def take(self, job: Job) -> Firing | None:
         """Fire what is due and take the oldest run that may be tried now, if there is one. Raises Unavailable."""
         now = await self._database.now()
         async with self._database.system_read(_SCOPE) as tx:
-            head = await tx.row(sa.select(job_head).where(job_head.c.name == job.name))
-            oldest = await self._oldest(tx, job)
-            failed = sa.select(sa.func.count().label("count")).where(
-                job_run.c.job == job.name, job_run.c.state == State.FAILED.value
-            )
-            FAILED.labels(self._context, job.name).set((await tx.rows(failed))[0]["count"])
+            head = await tx.row(_HEAD_OF, {"job": job.name})
+            oldest = await tx.row(_OLDEST_OF, {"job": job.name})
+            FAILED.labels(self._context, job.name).set((await tx.rows(_FAILED_OF, {"job": job.name}))[0]["count"])
         late = 0.0 if oldest is None else (now - oldest["nominal_time"]).total_seconds()
         LAG.labels(self._context, job.name).set(max(late, 0.0))
         due = head is None or job.due(head["fired_until"], now) or head["fired_until"] > now + JUMP
@@ -92,7 +102,7 @@ class Worker:
     async def _take(self, job: Job, now: datetime) -> Firing | None:
         async with self._database.system(_SCOPE) as tx:
             await self._fire(tx, job, now)
-            run = await self._oldest(tx, job)
+            run = await tx.row(_OLDEST_OF, {"job": job.name})
             if run is None or not _may_be_tried(run, now):
                 return None
             mine = _as_seen(run)
@@ -136,14 +146,6 @@ class Worker:
             with suppress(Duplicate):  # fired before a clock was set back
                 await tx.execute(sa.insert(job_run).values(**new_run(job.name, nominal_time, now)))
             await tx.execute(sa.update(job_head).where(mine).values(fired_until=nominal_time))
-
-    async def _oldest(self, tx: SystemTx, job: Job) -> RowMapping | None:
-        return await tx.row(
-            sa.select(job_run)
-            .where(job_run.c.job == job.name, job_run.c.state.in_(_OPEN))
-            .order_by(job_run.c.nominal_time)
-            .limit(1)
-        )
 
     async def work(self, job: Job, firing: Firing) -> None:
         """Do one try, holding its lease, and record how it ended. Raises Unavailable."""

@@ -103,9 +103,6 @@ class _Context:
         self.code, self.details, self.trailing = code, details, tuple(trailing_metadata)
         raise grpc.aio.AbortError
 
-    async def abort_with_status(self, status: Any) -> NoReturn:
-        await self.abort(status.code, status.details, status.trailing_metadata)
-
 
 class InProcessCall:
     """One call, as `grpc.aio.UnaryUnaryCall` is used: awaited once, its trailing metadata read after that.

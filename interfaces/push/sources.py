@@ -1,6 +1,7 @@
 """Where the hub's events come from: the fast path of every data service, and its feed after silence or a gap."""
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 NAME = "push"
 PAGE = 500
 SILENCE_S = 1.0
+LOOK_S = 5.0  # after so long the feed is asked even where the fast path knows that nothing happened
 PAUSE_S = 1.0
 CALL_S = 5.0
 RESTORED = "FEED_RESTORED"
@@ -42,6 +44,7 @@ class Sources:
         self._overhear = overhear
         self._everybody = feed_principal(NAME)
         self._begun: set[str] = set()
+        self._looked: dict[str, float] = {}  # when each service's feed was asked last
 
     @property
     def begun(self) -> bool:
@@ -77,6 +80,8 @@ class Sources:
                 break
             following.append(entry)
         if not following:
+            if self._nothing_happened(service, at):
+                return at
             page = await self._list(service, at, PAGE)
             if page.head_position < at:
                 log.warning("the feed was restored from a backup", service=service, at=at, head=page.head_position)
@@ -90,8 +95,16 @@ class Sources:
             await self._hub.publish(service, following)
         return at + len(following)
 
+    def _nothing_happened(self, service: str, at: int) -> bool:
+        fresh = asyncio.get_running_loop().time() - self._looked.get(service, 0.0) < LOOK_S
+        return fresh and self._fast_path.head_of(service) == at
+
     async def _list(self, service: str, after: int, limit: int) -> wire.ListResponse:
         request = wire.ListRequest(after_position=after, limit=limit)
-        return await self._clients[service].call(
+        answer = await self._clients[service].call(
             self._stubs[service].List, request, principal=self._everybody, timeout_s=CALL_S
         )
+        self._looked[service] = asyncio.get_running_loop().time() - random.uniform(
+            0.0, LOOK_S / 4
+        )  # each at its own time
+        return answer

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,7 +10,9 @@ import sqlalchemy as sa
 
 from chassis.bulk_insert import BulkInserts
 from chassis.columns import Code, Document, ExactDecimal, Id, Instant, tenant_column
+from chassis.database import Database, select
 from chassis.tables import context_metadata
+from kernel.ids import TenantId
 
 METADATA = context_metadata()
 TICKET = sa.Table(
@@ -76,3 +79,38 @@ def test_an_insert_is_made_once_for_the_same_columns() -> None:
     assert inserts.of(TICKET, ("tenant_id", "id", "code")) is again
     assert inserts.of(TICKET, ("tenant_id", "code", "id")) is not again
     assert isinstance(again.values([{"id": UUID(int=1), "code": "A"}], {"tenant_id": UUID(int=2)}), list)
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 99, 487, 500, 637, 1003])
+async def test_no_row_is_lost_between_two_statements(tmp_path: Path, count: int) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'tickets.sqlite3'}", METADATA)
+    await database.create_tables()
+    tenant, given = TenantId(uuid4()), rows(count)
+
+    async with database.write(tenant) as tx:
+        await tx.insert(TICKET, given)
+
+    async with database.read(tenant) as tx:
+        found = await tx.rows(select(TICKET))
+    await database.close()
+    assert sorted(row["code"] for row in found) == sorted(str(row["code"]) for row in given)
+    assert {row["id"]: row["document"] for row in found} == {row["id"]: row["document"] for row in given}
+
+
+async def test_a_table_of_many_columns_is_given_fewer_rows_at_once(tmp_path: Path) -> None:
+    wide = sa.MetaData()
+    for table in METADATA.tables.values():
+        table.to_metadata(wide)
+    columns = [sa.Column(f"c{number}", sa.Integer) for number in range(90)]
+    broad = sa.Table("broad", wide, tenant_column(), sa.Column("id", Id, primary_key=True), *columns)
+    database = Database(f"sqlite:///{tmp_path / 'broad.sqlite3'}", wide)
+    await database.create_tables()
+    tenant = TenantId(uuid4())
+
+    async with database.write(tenant) as tx:
+        await tx.insert(broad, [{"id": uuid4(), **{f"c{number}": row for number in range(90)}} for row in range(600)])
+
+    async with database.read(tenant) as tx:
+        found = await tx.rows(select(broad, broad.c.c89))
+    await database.close()
+    assert sorted(row["c89"] for row in found) == list(range(600))

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,17 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from chassis.database import Database, Duplicate, Lock, Prepared, SystemScope, TenantMissing, select
+from chassis.database import (
+    Database,
+    Duplicate,
+    Lock,
+    Prepared,
+    PreparedChange,
+    SystemScope,
+    TenantMissing,
+    select,
+    update,
+)
 from tests.chassis.test_database import BADGE, METADATA, NOW, OURS, PAIRS, PHOTO, THEIRS, badge
 
 _ids = sa.bindparam("ids", expanding=True, type_=BADGE.c.id.type)
@@ -81,6 +92,31 @@ async def test_rows_are_found_and_converted_as_the_statement_does(database: Data
     assert await found_alike(database, BY_CODE_AND_TIME, {**values, "codes": []}) == []
     assert len(await found_alike(database, PHOTOS, {})) == 4
     assert len(await found_alike(database, TUPLES, {"pairs": [("B1", "B1"), ("B2", "B3")]})) == 1
+
+
+async def test_a_prepared_change_does_what_its_statement_does(database: Database) -> None:
+    statement = (
+        update(BADGE)
+        .where(BADGE.c.id.in_(_ids))
+        .values(count=BADGE.c.count + sa.bindparam("more"), seen_time=sa.bindparam("at", type_=BADGE.c.seen_time.type))
+    )
+    prepared = PreparedChange(statement)
+    everything = select(BADGE).order_by(BADGE.c.code)
+    async with database.write(OURS) as tx:
+        ids = [row["id"] for row in await tx.rows(everything)]
+        before = await tx.rows(everything)
+        for some in ([], ids[:1], ids[3:7], [*ids, uuid4()]):
+            values = {"ids": some, "more": Decimal(3), "at": NOW + timedelta(microseconds=1)}
+            by_statement = await tx.execute(statement, values)
+            assert await tx.execute(prepared, values) == by_statement == min(len(some), 10)
+        after = await tx.rows(everything)
+
+    # the ends once more than the middle, each time by both
+    gained = [new["count"] - old["count"] for new, old in zip(after, before, strict=True)]
+    assert gained == [12, 6, 6, 12, 12, 12, 12, 6, 6, 6]
+    assert {row["seen_time"] for row in after} == {NOW + timedelta(microseconds=1)}
+    async with database.write(THEIRS) as tx:
+        assert await tx.execute(prepared, {"ids": ids, "more": Decimal(1), "at": NOW}) == 0
 
 
 async def test_a_prepared_query_without_its_tenant_is_never_sent(database: Database) -> None:

@@ -110,7 +110,7 @@ class Gullible(Consumer):
             heard = await self._fast_path.read(self._client.service, window.taken, 100, 0.2)
             for entry in heard:
                 window.taken = entry.position - 1  # gaps are not noticed
-                self._admit(window, [entry], 0, tasks)
+                await self._admit(window, [entry], 0, tasks)
 
 
 def sequencer_of(storm: Storm, database: Database) -> Sequencer:

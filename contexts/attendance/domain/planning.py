@@ -20,7 +20,7 @@ from contexts.attendance.domain.catalog import (
     WorkSchedule,
 )
 from contexts.attendance.domain.errors import PlanUnknown
-from contexts.attendance.domain.periods import NATURAL_MONTHS, TimeCalendar
+from contexts.attendance.domain.periods import NATURAL_MONTHS, TimeCalendar, TimePeriod
 from contexts.attendance.domain.roster import Placement
 from contexts.attendance.domain.spans import (
     DAY_MINUTES,
@@ -43,6 +43,7 @@ MARGIN_DAYS = 2  # occurrences around a span that decide what belongs to its fir
 LONGEST_PRESENCE_MINUTES = 16 * 60  # who has not punched out by then forgot to; past any shift that labour law allows
 _ONE_DAY = timedelta(days=1)
 _PLANS_KEPT = 256
+_PERIODS_KEPT = 1000  # days of all calendars
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ class Planner:
     def __init__(self, catalog: TimeCatalog) -> None:
         self.catalog = catalog
         self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
+        self._periods: OrderedDict[tuple[str, date], tuple[TimeCalendar, TimePeriod]] = OrderedDict()
 
     def calendar(self, placement: Placement, day: date) -> TimeCalendar:
         """The time calendar of a placement on a day; calendar months where it names none. Raises PlanUnknown."""
@@ -244,6 +246,17 @@ class Planner:
                 as_of=day,
             )
         return found
+
+    def period(self, placement: Placement, day: date) -> tuple[TimeCalendar, TimePeriod]:
+        """The time calendar of a placement on a day, and its period that the day is in. Raises PlanUnknown."""
+        key = (placement.time_calendar, day)
+        known = self._periods.get(key)
+        if known is None:
+            calendar = self.calendar(placement, day)
+            known = self._periods[key] = (calendar, calendar.period_of(day))
+            if len(self._periods) > _PERIODS_KEPT:
+                self._periods.popitem(last=False)
+        return known
 
     def plan(self, placements: Sequence[Placement], span: Period) -> Plan:
         """The plan of one assignment for a span of days."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.errors import BadgeUnknown, NotPlaced, PunchIdTaken, RosterUnknown
-from contexts.attendance.domain.periods import TimeCalendar, TimePeriod
+from contexts.attendance.domain.periods import TimePeriod
 from contexts.attendance.domain.planning import LONGEST_PRESENCE_MINUTES, Plan, PlannedOccurrence, Planner
 from contexts.attendance.domain.punches import (
     Direction,
@@ -396,7 +396,6 @@ class _Sheets:
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
         self._by_key: dict[TimesheetKey, _Sheet | None] = {}
-        self._periods: dict[tuple[str, date], tuple[TimeCalendar, TimePeriod]] = {}
         self._last: dict[int, _Sheet] = {}  # by the identity of a roster entry of this batch
 
     def locate(self, entry: RosterEntry, direction: Direction, minute: int) -> _Sheet:
@@ -441,11 +440,7 @@ class _Sheets:
         return sorted(found, key=lambda sheet: sheet.period.span.start)
 
     def _of(self, entry: RosterEntry, placement: Placement, day: date) -> _Sheet | None:
-        known = self._periods.get((placement.time_calendar, day))
-        if known is None:
-            calendar = self._planner.calendar(placement, day)
-            known = self._periods[placement.time_calendar, day] = (calendar, calendar.period_of(day))
-        calendar, period = known
+        calendar, period = self._planner.period(placement, day)
         key = TimesheetKey(entry.employee_id, placement.assignment_id, calendar.code, period.name)
         if key not in self._by_key:
             version = self._planner.catalog.version

@@ -11,7 +11,18 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from chassis.database import FEW_ROWS, Contention, Duplicate, Lock, Prepared, Tx, delete, select, update
+from chassis.database import (
+    FEW_ROWS,
+    Contention,
+    Duplicate,
+    Lock,
+    Prepared,
+    PreparedChange,
+    Tx,
+    delete,
+    select,
+    update,
+)
 from chassis.outbox import Outbox
 from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import CatalogEntry
@@ -105,6 +116,7 @@ _moved = (
         approved_by=sa.bindparam("to_approved_by"),
     )
 )
+_moved_few = PreparedChange(_moved)
 _changed = (
     update(timesheet)
     .where(
@@ -375,8 +387,8 @@ class SqlTimesheets:
         names = ("versions", "punches", "at", "to_status", "to_submitted_by", "to_approved_by")
         for alike, ids in moved.items():
             values = dict(zip(names, alike, strict=True))
-            brief = len(ids) <= FEW_ROWS
-            if await self._tx.execute(_moved, values | {"ids": ids}, brief=brief) != len(ids):
+            change = _moved_few if len(ids) <= FEW_ROWS else _moved
+            if await self._tx.execute(change, values | {"ids": ids}) != len(ids):
                 raise Stale("a timesheet was changed meanwhile; read it again")
         if changed and await self._tx.execute_many(_changed, changed) != len(changed):
             raise Stale("a timesheet was changed meanwhile; read it again")

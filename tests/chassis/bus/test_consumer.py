@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from muster.event.v1 import event_feed_pb2 as feed_pb2
+from muster.event.v1 import event_feed_pb2_grpc as feed_grpc
 from muster.event.v1.event_feed_pb2 import Entry
 
 from chassis import tables
@@ -56,7 +58,7 @@ class Effects:
         try:
             await asyncio.sleep(self.takes_s)
             if text in self.fails:
-                raise self.fails[text]
+                raise self.fails[text].with_traceback(None)  # or it grows with each raise, and the log with it
         finally:
             self.running[entry.aggregate_id] -= 1
         self.texts.append(text)
@@ -439,7 +441,7 @@ class Gullible(Consumer):
             heard = await self._fast_path.read(self._client.service, window.taken, 100, 0.2)
             for entry in heard:
                 window.taken = entry.position - 1  # gaps are not noticed
-                self._admit(window, [entry], 0, tasks)
+                await self._admit(window, [entry], 0, tasks)
 
 
 async def with_redis_killed_flushed_and_set_back(tmp_path: Path, kind: type[Consumer]) -> tuple[Effects, int]:
@@ -517,3 +519,113 @@ async def test_a_lying_fast_path_cannot_make_a_consumer_skip_or_repeat(tmp_path:
         await until_acked(publisher, 80)
 
     assert effects.delivered == dict.fromkeys(range(1, 81), 1)
+
+
+class Asked:
+    """What a sift was asked, and what it lets through: events whose text ends so."""
+
+    def __init__(self, ending: str, fails: Exception | None = None) -> None:
+        self.ending, self.fails = ending, fails
+        self.batches: list[int] = []
+
+    async def __call__(self, entries: Sequence[Entry]) -> Collection[str]:
+        self.batches.append(len(entries))
+        if self.fails is not None:
+            raise self.fails
+        return {entry.event_id for entry in entries if event_of(entry).text.endswith(self.ending)}  # type: ignore[attr-defined]
+
+
+async def test_a_sift_is_asked_once_about_many_events_and_the_handler_sees_what_it_wants(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects, sift = Effects(), Asked("wanted")
+    for version in range(1, 41):
+        await publisher.commit(version % 4, version, "wanted" if version % 5 == 0 else "not")
+    while await publisher.sequencer.sequence():
+        pass
+
+    async with consuming(client, fast_path, effects, sift=sift, gather_s=0.05):
+        await until_acked(publisher, 40)
+        await publisher.commit(1, 41, "also wanted")
+        await publisher.commit(1, 42, "not")
+        await until_acked(publisher, 42)
+
+    assert sum(sift.batches) == 42
+    assert len(sift.batches) < 6
+    assert sorted(effects.texts) == ["also wanted", *["wanted"] * 8]
+
+
+async def test_where_the_sift_fails_the_handler_sees_everything(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    for version in range(1, 6):
+        await publisher.commit(1, version, "any")
+
+    async with consuming(client, fast_path, effects, sift=Asked("none", fails=RuntimeError("away"))):
+        await until_acked(publisher, 5)
+
+    assert effects.by_aggregate == {str(UUID(int=1)): [1, 2, 3, 4, 5]}
+
+
+async def test_a_replay_is_seen_by_the_handler_though_the_sift_wants_nothing(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects, sift = Effects(), Asked("")
+    effects.fails["bad"] = Locked("not now")
+    await publisher.commit(1, 1, "bad")
+    async with consuming(client, fast_path, effects, sift=sift):
+        await until_acked(publisher, 1)
+        effects.fails.clear()
+        sift.ending = "nothing"
+        stub = client.stub(feed_grpc.EventFeedServiceStub)
+        [one] = (
+            await client.call(stub.ListParked, feed_pb2.ListParkedRequest(), principal=feed_principal("test"))
+        ).parked_events
+
+        await client.call(
+            stub.Replay,
+            feed_pb2.ReplayRequest(consumer="time.roster", event_id=one.entry.event_id),
+            principal=feed_principal("test"),
+        )
+
+        await until(lambda: effects.texts == ["bad"], seconds=20.0)
+
+
+class Counting(Consumer):
+    """Counts how often it asks the feed."""
+
+    asked = 0
+
+    async def _read(self, limit: int) -> feed_pb2.ReadResponse:
+        type(self).asked += 1
+        return await super()._read(limit)
+
+
+async def test_in_one_process_silence_needs_no_look_at_the_feed(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    Counting.asked = 0
+    await publisher.commit(1, 1, "one")
+
+    async with consuming(client, fast_path, Effects(), kind=Counting):
+        await until_acked(publisher, 1)
+        before = Counting.asked
+        await asyncio.sleep(2.5)
+
+    asked = Counting.asked - before
+    assert asked <= 1 if fast_path.head_of("probe") is not None else asked >= 2
+
+
+async def test_what_the_fast_path_was_never_told_is_found_all_the_same(
+    publisher: Publisher, client: Client, fast_path: FastPath
+) -> None:
+    effects = Effects()
+    async with consuming(client, fast_path, effects):
+        await publisher.commit(1, 1, "told")
+        await until_acked(publisher, 1)
+        publisher.sequencer._fast_path = InProcessFastPath()  # nobody reads it
+
+        await publisher.commit(1, 2, "not told")
+
+        await until(lambda: effects.texts == ["told", "not told"], seconds=20.0)

@@ -93,6 +93,19 @@ async def test_what_lies_beyond_the_feed_is_forgotten(fast_path: FastPath) -> No
     assert await positions(fast_path, 2) == [3]
 
 
+async def test_only_who_is_told_everything_knows_where_the_feed_stands(fast_path: FastPath) -> None:
+    await fast_path.publish("probe", entries(1, 2))
+    before = fast_path.head_of("probe")
+    await fast_path.adopt("probe", 2)
+    adopted = fast_path.head_of("probe")
+    await fast_path.publish("probe", entries(3))
+    told = fast_path.head_of("probe")
+    await fast_path.adopt("probe", 7)  # some were given that it was not told of
+
+    heads = (before, adopted, told, fast_path.head_of("probe"))
+    assert heads == ((None, 2, 3, 7) if isinstance(fast_path, InProcessFastPath) else (None,) * 4)
+
+
 async def test_without_redis_nothing_fails_and_nothing_takes_long() -> None:
     fast_path = RedisFastPath("redis://127.0.0.1:1/0")
     started = asyncio.get_running_loop().time()

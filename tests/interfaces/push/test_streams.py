@@ -272,6 +272,9 @@ async def test_hearing_live_events_first_would_be_found(
 class Lossy(InProcessFastPath):
     """Loses every third event."""
 
+    def head_of(self, context: str) -> int | None:
+        return None
+
     async def publish(self, context: str, entries: Sequence[Entry]) -> None:
         await super().publish(context, [entry for entry in entries if entry.position % 3])
 
@@ -282,6 +285,9 @@ class Deaf(InProcessFastPath):
     async def read(self, context: str, after: int, limit: int, wait_s: float) -> Sequence[Entry]:
         await asyncio.sleep(wait_s)
         return []
+
+    def head_of(self, context: str) -> int | None:
+        return None
 
 
 class Trusting(Sources):
