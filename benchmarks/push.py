@@ -25,6 +25,7 @@ AT_ONCE = 100
 WAIT_S, PAUSE_S = 60.0, 0.01
 MOST_KIB, MOST_FAN_OUT_MS, MOST_PERSONAL_MS = 30.0, 500.0, 5.0
 PING, PONG = b"\x89\x04", b"\x8a\x84\x00\x00\x00\x00"
+HUB = "benchmarks.push_hub"
 SSE, WEB_SOCKET, FLOOR = "server-sent events", "WebSocket", "floor"
 
 
@@ -138,14 +139,14 @@ async def listening(port: int, requests: Sequence[bytes]) -> list[Client]:
     return clients
 
 
-async def measured(kind: str, listeners: int, rounds: int) -> dict[str, float]:
+async def measured(kind: str, listeners: int, rounds: int, hub_module: str = HUB) -> dict[str, float]:
     """KiB each; milliseconds until half of all heard, the last, the one concerned; microseconds of CPU per delivery."""
     tokens, tenant = Tokens(), TenantId(uuid4())
     me = uuid4()
     [jwk] = await tokens.published()
     requests = [request_of(kind, tokens.token(tenant, "owner", "employee")) for _ in range(listeners - 1)]
     personal = request_of(kind, tokens.token(tenant, "employee", employee=me))
-    module = "benchmarks.floors.push" if kind == FLOOR else "benchmarks.push_hub"
+    module = "benchmarks.floors.push" if kind == FLOOR else hub_module
     with server(module, *([] if kind == FLOOR else [str(tenant), json.dumps(jwk)])) as hub:
         await hub.told()
         warm = await listening(hub.port, requests[:50])

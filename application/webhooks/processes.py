@@ -27,9 +27,8 @@ ASK_LIMIT_S = 5.0  # well within a consumer's lease
 MOST_EVENTS = 100  # of one tenant in one call
 MOST_BYTES = 2 * 1024 * 1024
 LARGEST_BODY = 256 * 1024
-PATIENCE = Patience(
-    (*BACKOFF_S, *([30.0] * 120))
-)  # an hour without delivery is waited for, in order, before events park
+# An hour without delivery is waited for, in order, before events park; once it is back, feeding goes on within 10 s.
+PATIENCE = Patience((*BACKOFF_S[:3], *([10.0] * 360)))
 
 Told = tuple[str, Entry]  # the service whose event it is
 

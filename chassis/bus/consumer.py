@@ -368,7 +368,9 @@ class Consumer:
             except Exception as error:
                 kind = kind_of(error)
                 by_rule = isinstance(kind, Kind) and kind is not Kind.STALE
-                log.warning(
+                # A long outage is told at its beginning and its end, not 500 times every few seconds.
+                tell = log.warning if by_rule or attempt in (1, tries) else log.debug
+                tell(
                     "event not applied", consumer=self.name, event_id=entry.event_id, type=entry.type,
                     position=entry.position, attempt=attempt, kind=kind.name, reason=_reason(error), exc_info=error,
                 )  # fmt: skip

@@ -16,6 +16,7 @@ from application.edge.wire import to_date
 from application.pay.processes import AT_ONCE, CalculateRuns
 from application.people.processes import KeepRoster
 from application.time.rosters import roster_entry
+from application.webhooks.processes import PATIENCE
 from chassis.bus.port import Entry
 from chassis.rpc.error_map import RemoteError, Trouble
 from kernel.ids import TenantId
@@ -251,3 +252,10 @@ async def test_why_a_calculation_could_not_go_on_is_told_to_payroll() -> None:
     [reason] = runs.given_back
     assert reason.startswith("pay.calculation: UNAVAILABLE: ")
     assert runs.finished == 0
+
+
+def test_an_hour_without_delivery_is_waited_for_and_its_end_is_noticed_within_ten_seconds() -> None:
+    pauses = PATIENCE.pauses_s
+
+    assert sum(pauses) >= 3600
+    assert max(pauses) <= 10

@@ -19,3 +19,10 @@ async def test_many_listeners_hear_soon_and_cost_little(kind: str) -> None:
     assert found["kib"] <= MOST_KIB
     assert found["half_ms"] <= MOST_FAN_OUT_MS
     assert found["one_ms"] <= max(found["half_ms"], 50.0)  # alone: benchmarks/push.py holds it to 5 ms
+
+
+async def test_a_task_and_a_buffer_for_each_listener_would_cost_too_much() -> None:
+    wasteful = "tests.support.wasteful_hub"
+    found = await asyncio.to_thread(lambda: asyncio.run(measured(SSE, 150, 1, wasteful)))
+
+    assert found["kib"] > MOST_KIB

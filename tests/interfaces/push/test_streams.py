@@ -436,6 +436,15 @@ async def test_an_id_that_never_was_is_answered_with_reset(
     assert heard.sequence == 1
 
 
+async def test_beginning_again_without_a_word_would_be_found(
+    publisher: Publisher, running: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CatchUp, "_start_over", lambda self, reason: self._hub.join(self._listener))
+    monkeypatch.setattr(push_support.SseClient.next, "__defaults__", (2.0,))
+    with pytest.raises(TimeoutError):
+        await test_an_id_that_never_was_is_answered_with_reset(publisher, running, "nonsense", "CURSOR_UNKNOWN")
+
+
 async def test_an_id_older_than_what_is_kept_is_answered_with_reset(
     publisher: Publisher, client: Client, fast_path: InProcessFastPath
 ) -> None:
@@ -483,6 +492,21 @@ async def test_a_stream_ends_with_its_token(running: RunningHub) -> None:
     assert await listener.next() is None
 
 
+@pytest.mark.parametrize("proof", ["its token", "its account"])
+async def test_a_hub_that_looks_at_nobody_would_be_found(
+    publisher: Publisher, running: RunningHub, monkeypatch: pytest.MonkeyPatch, proof: str
+) -> None:
+    monkeypatch.setattr(Hub, "look", lambda self, tick: None)
+    monkeypatch.setattr(hub_module, "ENDS_ACCOUNT", {})
+    monkeypatch.setattr(push_support.SseClient.next, "__defaults__", (4.0,))  # how long a client waits for the end
+    proofs = {
+        "its token": lambda: test_a_stream_ends_with_its_token(running),
+        "its account": lambda: test_disabling_an_account_ends_its_streams(publisher, running),
+    }
+    with pytest.raises(TimeoutError):
+        await proofs[proof]()
+
+
 async def test_streams_are_counted(client: Client, fast_path: InProcessFastPath) -> None:
     limits = Limits(in_all=4, of_tenant=3, of_principal=2)
     async with a_hub({SERVICE: client}, fast_path, Tokens(), limits=limits) as running:
@@ -516,6 +540,14 @@ async def test_a_hub_that_stops_tells_its_clients_to_come_back(running: RunningH
     assert {(one.event, one.data["reason"]) for one in ends if one} == {("end", "DRAINING")}
     assert len({one.retry_ms for one in ends if one}) > 10
     assert took < 4.0
+
+
+async def test_clients_who_are_all_sent_back_at_one_moment_would_be_found(
+    running: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "retry_ms", lambda: 1000)
+    with pytest.raises(AssertionError):
+        await test_a_hub_that_stops_tells_its_clients_to_come_back(running)
 
 
 async def until_at(running: RunningHub, position: int) -> None:
