@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup demo demo-distributed serve test servers bench bench-mesh check format format-check lint types imports unit \
-        protos protos-fresh protos-lint protos-baseline lock lock-check clean
+        protos protos-fresh protos-lint protos-baseline operations lock lock-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -168,6 +168,9 @@ protos-lint: .venv/.ready-dev $(BUF)
 
 protos-baseline: .venv/.ready-dev  ## at a release: what later protos must stay compatible with
 	@$(call protoc,--include_imports --descriptor_set_out=protos/baseline.binpb)
+
+operations: .venv/.ready  ## write down the operations for the gateway (commit the result)
+	@$(PY) -m interfaces.gateway.policy
 
 # ---- locks ------------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from application.edge.rates import Rates
 from application.edge.routes import Routes
 from application.edge.tenants import Tenants
 from application.events import stream
+from application.events.feeds import DATA_SERVICES
 from application.events.routes import routes as events_routes
 from application.events.use_cases import Events
 from application.identity.routes import routes as identity_routes
@@ -61,7 +62,6 @@ SERVICES: tuple[Routes, ...] = (
     events_routes,
     webhooks_routes,
 )
-DATA_SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 LOOPS_GRACE_S = 2.0
 
 

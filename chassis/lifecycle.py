@@ -31,6 +31,10 @@ class CannotStart(Exception):
     """Something outside must be mended before this can run; the message says what, to the operator."""
 
 
+class AddressTaken(CannotStart):
+    """The address cannot be listened on, and what to do."""
+
+
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 10.0
 HEALTHY_AFTER_S = 60.0

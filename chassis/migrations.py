@@ -9,22 +9,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from chassis.database import Database
-from chassis.lifecycle import CannotStart
+from chassis.schema_version import version_table
 from chassis.tables import PLUMBING
 
 _ENVIRONMENT = Path(__file__).parent / "alembic"
 _one_at_a_time = threading.Lock()  # Alembic's `op` and `context` stand for the one migration of the whole process
-
-
-class SchemaBehind(CannotStart):
-    """The database's schema is not this program's: migrate it first."""
-
-
-def _version_table(context: str) -> str:
-    return f"alembic_version_{context}"
 
 
 def _config(context: str, versions: Path) -> Config:
@@ -32,7 +23,7 @@ def _config(context: str, versions: Path) -> Config:
     config.set_main_option("script_location", str(_ENVIRONMENT))
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", str(versions))
-    config.attributes["version_table"] = _version_table(context)
+    config.attributes["version_table"] = version_table(context)
     return config
 
 
@@ -61,23 +52,6 @@ async def upgrade(database: Database, context: str, versions: Path) -> None:
     await database.run_schema(work)
 
 
-async def check(database: Database, context: str, versions: Path) -> None:
-    """Raises SchemaBehind where the database's version is not this program's."""
-    wanted = set(ScriptDirectory.from_config(_config(context, versions)).get_heads())
-    found: set[str] = set()
-
-    def read(connection: sa.Connection) -> None:
-        migration = MigrationContext.configure(connection, opts={"version_table": _version_table(context)})
-        found.update(migration.get_current_heads())
-
-    await database.run_schema(read)
-    if found != wanted:
-        raise SchemaBehind(
-            f"{context}: the schema is at {sorted(found) or 'nothing'}, this program needs {sorted(wanted)}; "
-            f"run: muster migrate {context}"
-        )
-
-
 async def differences(database: Database, context: str) -> list[Any]:
     """What the migrated schema lacks of the metadata or has beyond it (for the test that keeps both equal)."""
     found: list[Any] = []
@@ -86,7 +60,7 @@ async def differences(database: Database, context: str) -> list[Any]:
         migration = MigrationContext.configure(
             connection,
             opts={
-                "version_table": _version_table(context),
+                "version_table": version_table(context),
                 "include_name": lambda name, kind, _parents: kind != "table" or name in database.metadata.tables,
             },
         )

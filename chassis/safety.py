@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from chassis import migrations
+from chassis import schema_version
 from chassis.database import CLOCK_DIFFERENCE_S, Database, Pool
 from chassis.lifecycle import CannotStart
 from chassis.settings import Settings
@@ -33,10 +33,13 @@ async def open_database(settings: Settings, context: str, metadata: sa.MetaData,
     try:
         async with asyncio.timeout(FIRST_ANSWER_S):
             if database.sqlite:
-                await migrations.upgrade(database, context, versions)
+                if await schema_version.found(database, context) != schema_version.wanted(versions):
+                    from chassis import migrations  # a quarter of a service's start, and most starts need none of it
+
+                    await migrations.upgrade(database, context, versions)
             else:
                 await refuse_unsafe(database, context)
-                await migrations.check(database, context, versions)
+                await schema_version.check(database, context, versions)
     except BaseException:
         await database.close()
         raise

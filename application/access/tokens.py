@@ -16,6 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64decode
 
+from application.access.claims import ALGORITHM, AUDIENCE, SKEW_S
 from application.access.table import ROLES
 from application.edge.json_body import decode
 from application.edge.refusal import Refusal, Unauthenticated
@@ -28,9 +29,6 @@ log = structlog.get_logger(__name__)
 Jwk = Mapping[str, str]
 Keys = Callable[[], Awaitable[Sequence[Jwk]]]  # the issuer's public keys, now
 
-ALGORITHM = "ES256"
-AUDIENCE = "muster"
-SKEW_S = 60
 LONGEST_LIFE_S = 12 * 3600
 MAX_TOKEN = 8192
 MAX_ROLES = 32

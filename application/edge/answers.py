@@ -4,8 +4,8 @@ import grpc
 import structlog
 from starlette.responses import Response
 
-from application.edge.endpoint import InvalidInput
 from application.edge.exchange import Exchange
+from application.edge.given import InvalidInput
 from application.edge.problem import field_errors, problem_response
 from application.edge.refusal import NOTHING_THERE, Refusal
 from chassis.rpc.error_map import Problem, RemoteError, problem_of, remote_error

@@ -18,7 +18,7 @@ from application.edge.answers import answer_to
 from application.edge.directory import Directory
 from application.edge.early import EarlyRefusals
 from application.edge.endpoint import Endpoint
-from application.edge.exchange import ALWAYS, PRIVATE, TRACE_ID, Exchange, enter, leave, new_trace_id
+from application.edge.exchange import ALWAYS, MAX_HEADER_BYTES, PRIVATE, TRACE_ID, Exchange, enter, leave, new_trace_id
 from application.edge.gate import Gate
 from application.edge.problem import problem_response
 from application.edge.refusal import (
@@ -37,7 +37,6 @@ from chassis.telemetry import HTTP_SECONDS, INCIDENTS, follow_trace
 
 log = structlog.get_logger(__name__)
 
-MAX_HEADER_BYTES = 32 * 1024
 MAX_ADDRESS_BYTES = 8 * 1024
 LONGEST_WAIT_S = 30.0
 GRACE_S = 0.15  # the inner deadline answers first, with a better reason

@@ -10,7 +10,8 @@ from pydantic.json_schema import models_json_schema
 from application.access import roles_for
 from application.edge.gate import CHANGES
 from application.edge.operation import IfMatch, Operation, operation_of
-from application.edge.problem import MEDIA_TYPE, Problem
+from application.edge.problem import Problem
+from application.edge.problem_words import MEDIA_TYPE
 
 DESCRIPTION = """
 A multi-tenant HR backend: organization, attendance and payroll.

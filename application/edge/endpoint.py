@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import params
@@ -13,20 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from application.edge.given import InvalidInput, query_parameters
 from application.edge.operation import Operation, operation_of, response_of
-from application.edge.refusal import AmbiguousRequest
-
-MAX_PARAMETERS = 100
 
 Provider = Callable[[Request], Awaitable[Any]]
-
-
-class InvalidInput(Exception):
-    """Inputs that do not have their documented form, as pydantic found them."""
-
-    def __init__(self, errors: list[Any]) -> None:
-        super().__init__(f"{len(errors)} errors")
-        self.errors = errors
 
 
 class Endpoint:
@@ -129,20 +118,6 @@ def _providers_of(route: APIRoute) -> list[tuple[str, Provider]]:
                 assert mark.dependency is not None
                 providers.append((name, mark.dependency))
     return providers
-
-
-def query_parameters(query: bytes) -> dict[str, str]:
-    """The parameters of a query string, each given once. Raises AmbiguousRequest."""
-    if not query:
-        return {}
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
-    except ValueError:
-        raise AmbiguousRequest("the query cannot be read; encode it as UTF-8, with at most 100 parameters") from None
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise AmbiguousRequest("a query parameter is given twice; give each one once")
-    return found
 
 
 def _validate(

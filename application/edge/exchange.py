@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from application.edge.operation import Operation
 
 
+MAX_HEADER_BYTES = 32 * 1024
 TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))  # sent with every answer
 PRIVATE = (b"cache-control", b"no-store")  # sent with every answer to somebody who is known

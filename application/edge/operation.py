@@ -4,9 +4,12 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+LONGEST_TABLE_S = 600.0  # that one table may take to send
 
 
 class Criticality(Enum):
@@ -74,7 +77,9 @@ def operation_of(endpoint: Callable[..., Any]) -> Operation:
     return _OPERATIONS[endpoint]
 
 
-def response_of(endpoint: Callable[..., Any]) -> type[Response] | None:
+def response_of(endpoint: Callable[..., Any]) -> "type[Response] | None":
     """The kind of response that `endpoint` makes itself; None where it answers with a value."""
+    from starlette.responses import Response
+
     answers = inspect.signature(endpoint).return_annotation
     return answers if isinstance(answers, type) and issubclass(answers, Response) else None

@@ -8,7 +8,8 @@ import orjson
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-MEDIA_TYPE = "application/problem+json"
+from application.edge.problem_words import MEDIA_TYPE, title_of
+
 MAX_ERRORS = 50
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -76,11 +77,6 @@ class Problem(BaseModel):
             examples=[{"version": "3"}],
         ),
     ] = {}
-
-
-def title_of(reason: str) -> str:
-    """EMPLOYEE_NOT_FOUND reads "Employee not found"."""
-    return reason.replace("_", " ").capitalize()
 
 
 def problem_response(

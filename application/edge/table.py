@@ -8,7 +8,6 @@ from starlette.responses import StreamingResponse
 
 from kernel.money import Money
 
-LONGEST_S = 600.0  # that one table may take to send
 BOM = "\ufeff"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -24,6 +24,7 @@ from kernel.ids import TenantId
 
 log = structlog.get_logger(__name__)
 
+DATA_SERVICES = ("identity", "organization", "attendance", "payroll", "delivery")
 WATCH_MS = 20_000
 WATCH_SPARE_S = 2.0
 WATCH_PAGE = 500

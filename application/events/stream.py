@@ -7,12 +7,8 @@ from pydantic import Field
 from application.access import roles_for
 from application.edge.fields import Query
 from application.events.cursor import CURSOR_PATTERN
+from application.events.stream_paths import BEARER_PROTOCOL, PROTOCOL, SSE_PATH, WEB_SOCKET_PATH
 from application.events.topics import STREAM, TOPICS
-
-SSE_PATH, WEB_SOCKET_PATH = "/v1/stream", "/v1/ws"
-PATHS = frozenset({SSE_PATH, WEB_SOCKET_PATH})
-PROTOCOL = "muster.v1"
-BEARER_PROTOCOL = "muster.bearer."
 
 MOST_TYPES = 50
 _TOPIC = f"({'|'.join(TOPICS)})"

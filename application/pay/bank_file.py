@@ -10,7 +10,8 @@ from muster.payroll.v1 import payroll_run_pb2 as wire
 from muster.payroll.v1 import payroll_run_pb2_grpc
 
 from application.edge.calls import Calls
-from application.edge.table import LONGEST_S, CsvResponse, TableBroken, amount_cell, csv_line, text_cell
+from application.edge.operation import LONGEST_TABLE_S
+from application.edge.table import CsvResponse, TableBroken, amount_cell, csv_line, text_cell
 from chassis.principal import Principal
 
 PAGE = 500
@@ -49,7 +50,7 @@ class BankFile:
 
     async def _lines(self, run: wire.PayrollRun) -> AsyncIterator[str]:
         clock = asyncio.get_running_loop()
-        until = clock.time() + LONGEST_S
+        until = clock.time() + LONGEST_TABLE_S
         yield csv_line(COLUMNS)
         rows = total = 0
         async for page in self._pages(run.run_id):
@@ -58,7 +59,7 @@ class BankFile:
             rows += len(pending)
             total += sum(one.amount.minor_units for one in pending)
             if rows > MAX_ROWS or clock.time() > until:
-                raise TableBroken(f"the file was not sent within {MAX_ROWS} rows and {LONGEST_S:.0f} s")
+                raise TableBroken(f"the file was not sent within {MAX_ROWS} rows and {LONGEST_TABLE_S:.0f} s")
         yield csv_line(["TOTAL", str(rows), "", "", "", "", amount_cell(total, run.currency), run.currency, "", "", ""])
 
     async def _pages(self, run_id: str) -> AsyncIterator[Sequence[wire.Payment]]:

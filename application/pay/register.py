@@ -10,8 +10,9 @@ from muster.payroll.v1 import payroll_run_pb2 as wire
 from muster.payroll.v1 import payroll_run_pb2_grpc
 
 from application.edge.calls import Calls
+from application.edge.operation import LONGEST_TABLE_S
 from application.edge.refusal import Refusal
-from application.edge.table import LONGEST_S, CsvResponse, TableBroken, amount_cell, csv_line, text_cell
+from application.edge.table import CsvResponse, TableBroken, amount_cell, csv_line, text_cell
 from chassis.principal import Principal
 
 PAGE = 500
@@ -55,7 +56,7 @@ class Register:
 
     async def _lines(self, first: wire.ListRegisterRowsResponse) -> AsyncIterator[str]:
         clock = asyncio.get_running_loop()
-        until = clock.time() + LONGEST_S
+        until = clock.time() + LONGEST_TABLE_S
         codes = [column.code for column in first.columns]
         yield csv_line(["employee_number", "name", "employee_id", "payslip_id", *codes, *TOTALS])
         page, rows = first, 0
@@ -67,7 +68,7 @@ class Register:
             if not page.next_page_token:
                 break
             if rows >= MAX_ROWS or clock.time() > until:
-                raise TableBroken(f"the register was not sent within {MAX_ROWS} rows and {LONGEST_S:.0f} s")
+                raise TableBroken(f"the register was not sent within {MAX_ROWS} rows and {LONGEST_TABLE_S:.0f} s")
             page = await self._page(first.run.run_id, page.next_page_token)
             if (page.run.calculation_hash, page.run.attempt) != (first.run.calculation_hash, first.run.attempt):
                 raise TableBroken("the run was calculated anew meanwhile")

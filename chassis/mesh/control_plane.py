@@ -5,11 +5,10 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped]
 
-from chassis.lifecycle import Lifecycle, Listener, Running
+from chassis.lifecycle import AddressTaken, Lifecycle, Listener, Running
 from chassis.mesh.plane import Plane
 from chassis.mesh.registry import TTL_S, Wire, open_registry
 from chassis.mesh.resources import RouteConfiguration
-from chassis.rpc.server import AddressTaken
 from chassis.settings import Settings, SettingsProblem
 
 NAME = "control-plane"

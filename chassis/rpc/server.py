@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from chassis.assertion import Verifier
 from chassis.health import Readiness
-from chassis.lifecycle import CannotStart, Listener, Running
+from chassis.lifecycle import AddressTaken, Listener, Running
 from chassis.rpc.error_map import METADATA_BYTES
 from chassis.rpc.in_process import InProcessServer, serve_at, serve_no_more
 from chassis.rpc.interceptors import Handler, Interceptor
@@ -26,10 +26,6 @@ CALLS_OF_HEALTH = 100
 
 Registration = tuple[Callable[[Any, Any], None], object]
 """A generated `add_XServicer_to_server` and the servicer for it."""
-
-
-class AddressTaken(CannotStart):
-    """The address cannot be listened on, and what to do."""
 
 
 class _Registrar:

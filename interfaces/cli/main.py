@@ -104,9 +104,12 @@ async def data_services(data: Path, names: tuple[str, ...]) -> "AsyncIterator[Ca
                 await channels.close()
 
 
-def collect_later() -> None:
+def load_lightly() -> None:
     """What a service loads is no garbage: collecting waits until it is up (`spare_garbage_collection`)."""
     gc.disable()
+    from interfaces.cli.light import load_logging
+
+    load_logging()
 
 
 def run(work: Callable[[], Awaitable[None]], *, quiet: bool = True) -> None:
@@ -155,7 +158,7 @@ def serve(
     port: Annotated[int, typer.Option(help="HTTP port on 127.0.0.1.", min=0, max=65535)] = 8080,
 ) -> None:
     """Keep the whole backend up in this process (SQLite; API docs at /docs)."""
-    collect_later()
+    load_lightly()
     from chassis.lifecycle import Listener
     from chassis.telemetry import configure_logging
     from interfaces.cli.embedded import embedded
@@ -183,7 +186,7 @@ def run_command(
     data: DataDir = DATA,
 ) -> None:
     """Run one part of the distributed form; MUSTER_* variables say where everything is."""
-    collect_later()
+    load_lightly()
     from chassis.telemetry import configure_logging
     from interfaces.cli.parts import PARTS
     from interfaces.cli.run import run_part

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from chassis import migrations
-from chassis.database import Database
 from chassis.lifecycle import Lifecycle, Listener, Running
 from chassis.mesh.membership import join
 from chassis.metrics import serve_metrics, watch_loop
-from chassis.safety import refuse_unsafe
-from chassis.service import DataService
 from chassis.settings import Settings
 from interfaces.cli.parts import PROTOCOLS, SERVICES
+
+if TYPE_CHECKING:
+    from chassis.service import DataService
 
 Serve = Callable[[Settings, Listener], Awaitable[Running]]
 
@@ -51,6 +51,10 @@ def serve_of(part: str) -> Serve:
 
 async def migrate_part(part: str, settings: Settings) -> None:
     """Bring a data service's schema to this program's version. Raises UnsafeDatabase, Unavailable."""
+    from chassis import migrations
+    from chassis.database import Database
+    from chassis.safety import refuse_unsafe
+
     service: DataService = main_of(part).SERVICE
     database = Database(settings.database_url(part), service.metadata)
     try:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from application.access.tokens import AUDIENCE, SKEW_S
-from application.events.stream import BEARER_PROTOCOL
+from application.access.claims import AUDIENCE, SKEW_S
+from application.events.stream_paths import BEARER_PROTOCOL
 from chassis.rate_limit import MOST_KEYS, Limit
 from chassis.settings import Settings
 from interfaces.gateway.policy import APPLICATION, Row, table

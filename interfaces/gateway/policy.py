@@ -1,16 +1,20 @@
-"""The one table of what the gateway lets through: the application's operations, what stands beside them, and push."""
+"""The one table of what the gateway lets through: the application's operations, what stands beside them, and push.
 
+The operations are read from a file that `make operations` writes: the parts of the gateway would have to load the whole
+application for them, which costs each some seconds at its start. A test compares the file with the application.
+"""
+
+import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from fastapi.routing import APIRoute
-
-from application.app import operations
-from application.edge.operation import Criticality, RateClass, operation_of
+from application.edge.operation import Criticality, RateClass
 
 APPLICATION = "application"
 PUSH = "push"
+WRITTEN = Path(__file__).with_name("operations.json")
 
 _PARAMETER = re.compile(r"\{[a-z_]+\}")
 
@@ -48,29 +52,49 @@ class Row:
 
 def table() -> tuple[Row, ...]:
     """Every row; exact paths first, so that a parameter never takes a name for itself."""
-    rows = [*_operations(operations()), *_beside(), *_push()]
+    rows = [*_operations(), *_beside(), *_push()]
     return tuple(sorted(rows, key=lambda row: not row.exact_path))
 
 
-def _operations(routes: Sequence[APIRoute]) -> list[Row]:
-    rows = []
-    for route in routes:
+def _operations() -> list[Row]:
+    return [
+        Row(
+            one["name"],
+            one["method"],
+            one["path"],
+            APPLICATION,
+            one["public"],
+            Criticality(one["criticality"]),
+            RateClass(one["rate"]),
+            one["body_bytes"],
+            one["keyed"],
+        )
+        for one in json.loads(WRITTEN.read_text())
+    ]
+
+
+def written_anew() -> str:
+    """What the file should hold, by the application itself."""
+    from application.app import operations
+    from application.edge.operation import operation_of
+
+    found: list[dict[str, Any]] = []
+    for route in operations():
         operation = operation_of(route.endpoint)
-        rows += [
-            Row(
-                operation.name,
-                method,
-                route.path_format,
-                APPLICATION,
-                operation.action is None,
-                operation.criticality,
-                operation.rate,
-                operation.body_bytes,
-                operation.accepts_key,
-            )
+        found += [
+            {
+                "name": operation.name,
+                "method": method,
+                "path": route.path_format,
+                "public": operation.action is None,
+                "criticality": operation.criticality.value,
+                "rate": operation.rate.value,
+                "body_bytes": operation.body_bytes,
+                "keyed": operation.accepts_key,
+            }
             for method in sorted(route.methods or ())
         ]
-    return rows
+    return "[\n" + ",\n".join(json.dumps(one) for one in found) + "\n]\n"
 
 
 def _beside() -> list[Row]:
@@ -95,3 +119,7 @@ def _push() -> list[Row]:
         Row(f"push.{name}", "GET", path, PUSH, False, Criticality.NORMAL, RateClass.TENANT, stream=True)
         for name, path in {"stream": "/v1/stream", "ws": "/v1/ws"}.items()
     ]
+
+
+if __name__ == "__main__":
+    WRITTEN.write_text(written_anew())

@@ -10,9 +10,8 @@ from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyp
 from prometheus_client import Counter
 
 from application.edge.operation import RateClass
-from chassis.lifecycle import Listener, Running
+from chassis.lifecycle import AddressTaken, Listener, Running
 from chassis.rate_limit import Limit, SlidingWindows, Verdict
-from chassis.rpc.server import AddressTaken
 from chassis.settings import Settings, SettingsProblem
 from chassis.shared_rate import CountAway, SharedWindows
 from interfaces.gateway.routes import ADDRESS_KEY, CLASS_KEY, TENANT_KEY

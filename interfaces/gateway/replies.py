@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from application.edge.problem import MEDIA_TYPE, title_of
+from application.edge.problem_words import MEDIA_TYPE, title_of
 
 Json = dict[str, Any]
 

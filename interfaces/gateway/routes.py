@@ -15,8 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from application.edge.operation import Criticality, RateClass
-from application.edge.table import LONGEST_S as LONGEST_TABLE_S
+from application.edge.operation import LONGEST_TABLE_S, Criticality, RateClass
 from chassis.rate_limit import MOST_KEYS, Limit
 from chassis.settings import Settings
 from interfaces.gateway.policy import APPLICATION, PUSH, Row, table

@@ -7,11 +7,10 @@ from typing import Any
 from starlette.routing import Router
 
 from application.access.tokens import PublishedKeys, TokenVerifier
-from application.app import DATA_SERVICES
 from application.edge import health
 from application.edge.tenants import Tenants
-from application.events.feeds import Feeds
-from application.events.stream import PATHS
+from application.events.feeds import DATA_SERVICES, Feeds
+from application.events.stream_paths import PATHS
 from application.identity.use_cases import Identity
 from application.people.relations import Relations
 from chassis.assertion import Signer

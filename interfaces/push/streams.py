@@ -13,10 +13,9 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from application.edge.answers import answer_to
-from application.edge.application import MAX_HEADER_BYTES
 from application.edge.authorize import knock
-from application.edge.endpoint import InvalidInput, query_parameters
-from application.edge.exchange import TRACE_ID, Exchange
+from application.edge.exchange import MAX_HEADER_BYTES, TRACE_ID, Exchange
+from application.edge.given import InvalidInput, query_parameters
 from application.edge.problem import problem_response
 from application.edge.refusal import (
     AmbiguousRequest,
@@ -26,7 +25,8 @@ from application.edge.refusal import (
     Unauthenticated,
 )
 from application.events.feeds import Feeds
-from application.events.stream import BEARER_PROTOCOL, PROTOCOL, SSE_PATH, StreamQuery
+from application.events.stream import StreamQuery
+from application.events.stream_paths import BEARER_PROTOCOL, PROTOCOL, SSE_PATH
 from application.events.topics import STREAM, Key, keys_of
 from chassis.principal import Principal
 from chassis.telemetry import INCIDENTS

@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from chassis.schema_version import wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXTS = ("identity", "organization", "attendance", "payroll", "delivery")
@@ -26,6 +30,43 @@ def imported_by(statement: str) -> set[str]:
 
 def test_a_data_service_does_not_import_the_edge() -> None:
     assert imported_by(SERVICES) & EDGE == set()
+
+
+def test_a_data_service_loads_no_alembic_for_a_schema_that_is_up_to_date() -> None:
+    started = (
+        f"from interfaces.cli.light import load_logging; load_logging(); from interfaces.cli.run import main_of; "
+        f"[main_of(name) for name in {CONTEXTS}]"
+    )
+
+    assert imported_by(started) & (EDGE | {"alembic", "mako", "rich", "pygments"}) == set()
+
+
+@pytest.mark.parametrize("part", ["control-plane", "ratelimit"])
+def test_the_gateways_parts_load_no_application_and_no_database(part: str) -> None:
+    started = f"from interfaces.cli.run import main_of; main_of({part!r})"
+
+    assert imported_by(started) & (EDGE | {"sqlalchemy", "pydantic", "protovalidate"}) == set()
+
+
+def test_a_gateway_loads_little_more_than_envoys_configuration() -> None:
+    assert imported_by("import interfaces.gateway.process") & (HEAVY - {"opentelemetry"}) == set()
+
+
+def test_a_hub_loads_neither_the_framework_of_the_operations_nor_a_database() -> None:
+    started = "from interfaces.cli.run import main_of; main_of('push')"
+
+    assert imported_by(started) & {"fastapi", "sqlalchemy", "alembic"} == set()
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_the_version_that_a_start_looks_for_is_the_one_that_alembic_would_reach(context: str) -> None:
+    versions = ROOT / "contexts" / context / "repository" / "migrations" / "versions"
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "chassis" / "alembic"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", str(versions))
+
+    assert wanted(versions) == set(ScriptDirectory.from_config(config).get_heads())
 
 
 def test_the_command_imports_nothing_heavy_before_a_verb_runs() -> None:

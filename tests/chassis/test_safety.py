@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from chassis import migrations
 from chassis.database import Database, Unavailable
 from chassis.safety import UnsafeDatabase, open_database
+from chassis.schema_version import SchemaBehind
 from chassis.settings import Settings
 from chassis.tables import context_metadata
 from kernel.ids import INSTALLATION
@@ -20,8 +21,10 @@ STEP = """
 from alembic import op
 
 from chassis.migrations import create_plumbing
+from chassis.schema_version import SchemaBehind
 
-revision, down_revision = "0001", None
+revision = "0001"
+down_revision = None
 
 
 def upgrade() -> None:
@@ -68,7 +71,7 @@ async def test_a_server_with_another_schema_is_refused_until_it_is_migrated(
 ) -> None:
     settings = settings_for(mariadb.create_database("unmigrated"), tmp_path)
 
-    with pytest.raises(migrations.SchemaBehind, match="muster migrate organization"):
+    with pytest.raises(SchemaBehind, match="muster migrate organization"):
         await open_database(settings, "organization", context_metadata(), versions)
 
     database = Database(settings.database_url("organization"), context_metadata())
@@ -85,7 +88,8 @@ from alembic import op
 
 from chassis.migrations import extend_plumbing
 
-revision, down_revision = "0002", "0001"
+revision = "0002"
+down_revision = "0001"
 
 
 def upgrade() -> None:

@@ -7,12 +7,11 @@ import grpc
 import pytest
 
 from chassis.health import NotReady, Readiness
-from chassis.lifecycle import Listener, Running
+from chassis.lifecycle import AddressTaken, Listener, Running
 from chassis.mesh import control_plane
 from chassis.mesh.membership import PAUSE_S, join
 from chassis.mesh.registry import open_registry
 from chassis.mesh.resources import no_routes
-from chassis.rpc.server import AddressTaken
 from chassis.settings import Settings, SettingsProblem
 from tests.support.mesh import watching
 from tests.support.servers import free_port

@@ -10,12 +10,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from chassis.health import NotReady, Readiness
-from chassis.lifecycle import Listener
+from chassis.lifecycle import AddressTaken, Listener
 from chassis.principal import call_or_none
 from chassis.rpc import server
 from chassis.rpc.channels import Channels, spending
 from chassis.rpc.error_map import RemoteError, Trouble
-from chassis.rpc.server import AddressTaken
 from chassis.unit_of_work import replayed
 from kernel.errors import Kind
 from tests.chassis.rpc.conftest import Served

@@ -11,7 +11,7 @@ from envoy.config.route.v3.route_components_pb2 import Route
 from application.app import operations
 from application.edge.operation import Criticality, RateClass, operation_of
 from chassis.settings import RATES, Settings
-from interfaces.gateway.policy import PUSH, Row, table
+from interfaces.gateway.policy import PUSH, WRITTEN, Row, table, written_anew
 from interfaces.gateway.routes import BUFFER, LOCAL_RATE_LIMIT, route_configuration
 
 COSTLY = {
@@ -49,6 +49,10 @@ def first_match(method: str, path: str, headers: frozenset[str] = frozenset()) -
         ):
             return route
     raise AssertionError(f"{method} {path} has no route")
+
+
+def test_the_table_that_is_kept_is_that_of_the_application() -> None:
+    assert WRITTEN.read_text() == written_anew(), "run: make operations"
 
 
 def test_every_operation_has_its_row() -> None:
