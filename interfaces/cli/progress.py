@@ -63,7 +63,8 @@ class Step:
             self._steps.bar.update(self._steps.task, completed=done, total=self.total)
         elif self._steps.console is not None and now - self._said_at >= PLAIN_EVERY_S:
             self._said_at = now
-            self._steps.console.print(f"  {self.title:<{TITLE}} {done:,} of {self.total:,}")
+            how_far = f"{done:,} of {self.total:,}" if self.total else "begins"
+            self._steps.console.print(f"  {self.title:<{TITLE}} {how_far}")
 
     def add_seconds(self, seconds: float) -> None:
         """Time that belongs to the step and was spent before it could be opened."""

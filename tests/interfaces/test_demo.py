@@ -1,8 +1,10 @@
 """The main job as a newcomer sees it: `muster demo`, its numbers recomputed here from the published rules."""
 
+import contextlib
 import csv
 import io
 import json
+import os
 import re
 import resource
 import shutil
@@ -295,6 +297,26 @@ def test_the_register_shows_who_has_a_story_and_the_others_as_a_sum(demo: Ran, g
     told = re.sub(r"\s+", " ", demo.out)
     assert f"gross {totals[0]:,.2f}, net {totals[4]:,.2f}, employer cost {totals[5]:,.2f}: the same." in told
     assert f"All {GROUPS[group]} payslips as CSV" in told
+
+
+def test_on_every_part_as_a_process_of_its_own_the_books_are_the_same(demo: Ran) -> None:
+    ran = muster("demo", "--distributed")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert re.search(r"start the backend +MariaDB, Redis, etcd, \d+ parts, Envoy", ran.out)
+    assert [register(ran.out, group) for group in GROUPS] == [register(demo.out, group) for group in GROUPS]
+    assert story(ran.out) == story(demo.out)
+    assert not still_running()
+
+
+def still_running() -> list[str]:
+    """Processes of a demo's folder, which is gone by now."""
+    command_lines = [Path(f"/proc/{pid}/cmdline") for pid in os.listdir("/proc") if pid.isdecimal()]
+    found = []
+    for path in command_lines:
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in found if "/muster-demo-" in line]
 
 
 def test_the_payslip_with_the_raise_is_explained_line_by_line(demo: Ran) -> None:
