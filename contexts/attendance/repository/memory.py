@@ -1,15 +1,15 @@
 """Attendance in dictionaries: for tests and trials, with the same promises as SQL."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Contention
-from chassis.outbox import Outbox, PendingOutbox, Saved
+from chassis.in_memory import RowsInMemory, TenantsInMemory, WorkInMemory
+from chassis.outbox import Outbox, Saved
 from contexts.attendance.domain.badges import Badge
 from contexts.attendance.domain.catalog import EMPTY_CATALOG, CatalogEntry, TimeCatalog
 from contexts.attendance.domain.errors import PunchIdTaken, TimesheetNotFound
@@ -50,7 +50,7 @@ class TotalsRow:
 
 
 @dataclass(slots=True)
-class Rows:
+class Rows(RowsInMemory):
     """What one tenant has stored."""
 
     timesheets: dict[UUID, TimesheetState] = field(default_factory=dict)
@@ -60,10 +60,6 @@ class Rows:
     badges: dict[str, Badge] = field(default_factory=dict)
     catalog: list[TimeCatalog] = field(default_factory=lambda: [EMPTY_CATALOG])
     saved: list[Saved] = field(default_factory=list)
-
-    def copied(self) -> "Rows":
-        """The same rows, to be changed apart; the values themselves are frozen."""
-        return Rows(*(getattr(self, one.name).copy() for one in fields(self)))
 
 
 class MemoryTimesheets:
@@ -361,7 +357,7 @@ class MemoryReadings:
         return Planner(self._rows.catalog[-1 if version is None else version])
 
 
-class MemoryAttendanceWork:
+class MemoryAttendanceWork(WorkInMemory):
     """A unit of work over a copy of the tenant's rows."""
 
     def __init__(
@@ -374,39 +370,20 @@ class MemoryAttendanceWork:
         new_id: Callable[[], UUID],
         codec: TotalsCodec,
     ) -> None:
-        self.actor = actor
+        super().__init__(tenant_id, now, new_id, actor)
+        self.rows = rows
         self.actor_employee = actor_employee
-        self.outbox = PendingOutbox()
-        self.noted: tuple[UUID | str, str | None] | None = None
-        self._now = now
-        self._new_id = new_id
         self.timesheets = MemoryTimesheets(rows, self.outbox, codec)
         self.roster = MemoryRoster(rows)
         self.badges = MemoryBadges(rows)
         self.catalog = MemoryCatalog(rows, self.outbox, tenant_id)
 
-    def now(self) -> datetime:
-        """The current instant."""
-        return self._now()
 
-    def new_id(self) -> UUID:
-        """A new id."""
-        return self._new_id()
-
-    def note(self, subject: UUID | str, reason: str | None = None) -> None:
-        """What the audit row would say."""
-        self.noted = (subject, reason)
-
-
-class MemoryAttendance:
-    """Every tenant's rows.
-
-    Invariants: works take turns; a work that raises leaves nothing behind.
-    """
+class MemoryAttendance(TenantsInMemory[Rows]):
+    """Every tenant's timesheets, roster and catalog."""
 
     def __init__(self, now: Callable[[], datetime], new_id: Callable[[], UUID], codec: TotalsCodec) -> None:
-        self._rows: dict[TenantId, Rows] = defaultdict(Rows)
-        self._turn = asyncio.Lock()
+        super().__init__(Rows)
         self._now = now
         self._new_id = new_id
         self._codec = codec
@@ -416,12 +393,13 @@ class MemoryAttendance:
         self, tenant_id: TenantId, actor: str, actor_employee: EmployeeId | None
     ) -> AsyncIterator[MemoryAttendanceWork]:
         """One command's work, kept when the block ends without an error."""
-        async with self._turn:
-            rows = self._rows[tenant_id].copied()
-            work = MemoryAttendanceWork(rows, tenant_id, actor, actor_employee, self._now, self._new_id, self._codec)
+
+        def opened(rows: Rows) -> MemoryAttendanceWork:
+            return MemoryAttendanceWork(rows, tenant_id, actor, actor_employee, self._now, self._new_id, self._codec)
+
+        async with self.changed(tenant_id, opened) as work:
             yield work
-            rows.saved += work.outbox.saved
-            self._rows[tenant_id] = rows
+            work.rows.saved += work.outbox.saved
 
     def readings(self, tenant_id: TenantId) -> MemoryReadings:
         """The tenant's timesheets and totals as they are now."""

@@ -1,15 +1,14 @@
 """Delivery in dictionaries: for tests and trials, with the same promises as SQL."""
 
-import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Duplicate
-from chassis.outbox import Outbox, PendingOutbox, Saved
+from chassis.in_memory import RowsInMemory, TenantsInMemory, WorkInMemory
+from chassis.outbox import Outbox
 from contexts.delivery.domain.delivery import Attempt, Delivery, DeliveryId, DeliveryStatus
 from contexts.delivery.domain.endpoint import EndpointId, EndpointState, Status, WebhookEndpoint
 from contexts.delivery.domain.errors import WebhookDeliveryNotFound, WebhookEndpointNotFound
@@ -20,7 +19,7 @@ from kernel.ids import TenantId, Version
 
 
 @dataclass(slots=True)
-class Rows:
+class Rows(RowsInMemory):
     """What one tenant has stored."""
 
     endpoints: dict[UUID, EndpointState] = field(default_factory=dict)
@@ -28,10 +27,6 @@ class Rows:
     messages: dict[UUID, Message] = field(default_factory=dict)
     deliveries: dict[UUID, Delivery] = field(default_factory=dict)
     attempts: dict[tuple[UUID, UUID], Attempt] = field(default_factory=dict)
-
-    def copied(self) -> "Rows":
-        """The same rows, to be changed apart; the values themselves are frozen."""
-        return Rows(*(dict(getattr(self, one.name)) for one in fields(self)))
 
     def endpoint(self, id: UUID) -> EndpointState:
         """Raises WebhookEndpointNotFound."""
@@ -205,59 +200,29 @@ class MemoryDeliveryLog:
         return found, [self._rows.attempts[key] for key in own[:limit]]
 
 
-class MemoryDeliveryWork:
+class MemoryDeliveryWork(WorkInMemory):
     """A unit of work over a copy of the tenant's rows."""
 
     def __init__(
         self, rows: Rows, tenant_id: TenantId, now: Callable[[], datetime], new_id: Callable[[], UUID]
     ) -> None:
-        self.tenant_id = tenant_id
-        self.outbox = PendingOutbox()
-        self.noted: tuple[UUID | str, str | None] | None = None
-        self._now = now
-        self._new_id = new_id
+        super().__init__(tenant_id, now, new_id)
         self.endpoints = MemoryEndpoints(rows, self.outbox)
         self.lanes = MemoryLanes(rows)
         self.deliveries = MemoryDeliveries(rows)
 
-    def now(self) -> datetime:
-        """The current instant."""
-        return self._now()
 
-    def new_id(self) -> UUID:
-        """A new id."""
-        return self._new_id()
-
-    async def lock(self, name: str) -> None:
-        """Nothing to do: works take turns."""
-
-    def note(self, subject: UUID | str, reason: str | None = None) -> None:
-        """What the audit row would say."""
-        self.noted = (subject, reason)
-
-
-class MemoryDelivery:
-    """Every tenant's rows.
-
-    Invariants: works take turns; a work that raises leaves nothing behind.
-    """
+class MemoryDelivery(TenantsInMemory[Rows]):
+    """Every tenant's endpoints and deliveries."""
 
     def __init__(self, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
-        self.saved: list[Saved] = []
-        self._rows: dict[TenantId, Rows] = defaultdict(Rows)
-        self._turn = asyncio.Lock()
+        super().__init__(Rows)
         self._now = now
         self._new_id = new_id
 
-    @asynccontextmanager
-    async def work(self, tenant_id: TenantId) -> AsyncIterator[MemoryDeliveryWork]:
+    def work(self, tenant_id: TenantId) -> AbstractAsyncContextManager[MemoryDeliveryWork]:
         """One command's work, kept when the block ends without an error."""
-        async with self._turn:
-            rows = self._rows[tenant_id].copied()
-            work = MemoryDeliveryWork(rows, tenant_id, self._now, self._new_id)
-            yield work
-            self._rows[tenant_id] = rows
-            self.saved += work.outbox.saved
+        return self.changed(tenant_id, lambda rows: MemoryDeliveryWork(rows, tenant_id, self._now, self._new_id))
 
     def view(self, tenant_id: TenantId) -> MemoryDeliveryLog:
         """The tenant's log as it is now."""

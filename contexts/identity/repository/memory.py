@@ -1,14 +1,13 @@
 """Identity in dictionaries: for tests and trials, with the same promises as SQL."""
 
-import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
-from chassis.outbox import Outbox, PendingOutbox, Saved
+from chassis.in_memory import RowsInMemory, TenantsInMemory, WorkInMemory
+from chassis.outbox import Outbox, PendingOutbox
 from contexts.identity.domain.account import Account, AccountId, AccountState, Login, is_lasting_owner
 from contexts.identity.domain.errors import AccountNotFound, LoginTaken, NoSigningKey, TenantExists
 from contexts.identity.domain.events import TenantCreated
@@ -21,7 +20,7 @@ from kernel.ids import EmployeeId, TenantId, Version
 
 
 @dataclass(slots=True)
-class Rows:
+class Rows(RowsInMemory):
     """What one tenant has stored."""
 
     accounts: dict[AccountId, AccountState] = field(default_factory=dict)
@@ -30,10 +29,6 @@ class Rows:
     tenants: dict[TenantId, Tenant] = field(default_factory=dict)
     signing_keys: dict[str, SigningKey] = field(default_factory=dict)
     private_keys: dict[str, bytes] = field(default_factory=dict)
-
-    def copied(self) -> "Rows":
-        """The same rows, to be changed apart; the values themselves are frozen."""
-        return Rows(*(dict(getattr(self, one.name)) for one in fields(self)))
 
 
 class MemoryAccounts:
@@ -187,62 +182,31 @@ class MemorySigningKeys:
         return self._rows.private_keys[kid]
 
 
-class MemoryIdentityWork:
+class MemoryIdentityWork(WorkInMemory):
     """A unit of work over a copy of the tenant's rows."""
 
     def __init__(
         self, rows: Rows, tenant_id: TenantId, actor: str, now: Callable[[], datetime], new_id: Callable[[], UUID]
     ) -> None:
-        self.tenant_id = tenant_id
-        self.actor = actor
-        self.outbox = PendingOutbox()
-        self.noted: tuple[UUID | str, str | None] | None = None
-        self._now = now
-        self._new_id = new_id
+        super().__init__(tenant_id, now, new_id, actor)
         self.accounts = MemoryAccounts(rows, self.outbox)
         self.sessions = MemorySessions(rows)
         self.tries = MemorySignInTries(rows)
         self.tenants = MemoryTenants(rows, self.outbox)
         self.signing_keys = MemorySigningKeys(rows)
 
-    def now(self) -> datetime:
-        """The current instant."""
-        return self._now()
 
-    def new_id(self) -> UUID:
-        """A new id."""
-        return self._new_id()
-
-    async def lock(self, name: str) -> None:
-        """Nothing to do: works take turns."""
-
-    def note(self, subject: UUID | str, reason: str | None = None) -> None:
-        """What the audit row would say."""
-        self.noted = (subject, reason)
-
-
-class MemoryIdentity:
-    """Every tenant's rows.
-
-    Invariants: works take turns; a work that raises leaves nothing behind.
-    """
+class MemoryIdentity(TenantsInMemory[Rows]):
+    """Every tenant's accounts, sessions and keys."""
 
     def __init__(self, now: Callable[[], datetime], new_id: Callable[[], UUID]) -> None:
-        self.saved: list[Saved] = []
-        self._rows: dict[TenantId, Rows] = defaultdict(Rows)
-        self._turn = asyncio.Lock()
+        super().__init__(Rows)
         self._now = now
         self._new_id = new_id
 
-    @asynccontextmanager
-    async def work(self, tenant_id: TenantId, actor: str = "process:test") -> AsyncIterator[MemoryIdentityWork]:
+    def work(self, tenant_id: TenantId, actor: str = "process:test") -> AbstractAsyncContextManager[MemoryIdentityWork]:
         """One command's work, kept when the block ends without an error."""
-        async with self._turn:
-            rows = self._rows[tenant_id].copied()
-            work = MemoryIdentityWork(rows, tenant_id, actor, self._now, self._new_id)
-            yield work
-            self._rows[tenant_id] = rows
-            self.saved += work.outbox.saved
+        return self.changed(tenant_id, lambda rows: MemoryIdentityWork(rows, tenant_id, actor, self._now, self._new_id))
 
     def view(self, tenant_id: TenantId) -> MemoryAccountList:
         """The tenant's accounts as they are now."""

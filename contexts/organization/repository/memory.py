@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from chassis.in_memory import WorkInMemory
 from chassis.outbox import PendingOutbox, Saved
 from contexts.organization.domain.employee import Employee, EmployeeState
 from contexts.organization.domain.errors import EmployeeNotFound, EmployeeNumberTaken, EntryNotFound
@@ -434,22 +435,17 @@ class MemoryOrgChartReadings:
         return page, codes[-1] if len(codes) == limit else None
 
 
-class MemoryUnit:
+class MemoryUnit(WorkInMemory):
     """One command's work in memory; `commit` makes it visible, without it nothing happened."""
 
     def __init__(
         self, tenant: MemoryTenant, vault: Vault, now: Callable[[], datetime], new_id: Callable[[], UUID]
     ) -> None:
-        self.outbox = PendingOutbox()
+        super().__init__(tenant.tenant_id, now, new_id)
         self.employees = MemoryEmployees(tenant, self.outbox)
         self.org_charts = MemoryOrgCharts(tenant, self.outbox)
         self.vault = vault
-        self.now = now
-        self.new_id = new_id
         self._tenant = tenant
-
-    def note(self, subject: UUID | str, reason: str | None = None, before: bytes = b"", after: bytes = b"") -> None:
-        """Nothing is audited in memory."""
 
     def commit(self) -> None:
         """Make everything visible at once. Raises Stale, EmployeeNumberTaken, and then nothing is."""

@@ -1,11 +1,12 @@
 """Payroll in dictionaries: for tests and trials, with the same promises as SQL."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
-from chassis.outbox import Outbox, PendingOutbox
+from chassis.in_memory import RowsInMemory, WorkInMemory
+from chassis.outbox import Outbox
 from contexts.payroll.domain.arithmetic import plain
 from contexts.payroll.domain.catalog import Catalog, CatalogEntry
 from contexts.payroll.domain.errors import PayInputNotFound, PayslipNotFound, RunExists, RunNotFound
@@ -71,7 +72,7 @@ class PaidRange:
 
 
 @dataclass(slots=True)
-class Rows:
+class Rows(RowsInMemory):
     """What one tenant has stored."""
 
     version: int = 0
@@ -88,14 +89,6 @@ class Rows:
     totals: dict[Attempt, dict[str, ComponentSum]] = field(default_factory=dict)
     inputs: dict[PayInputId, PayInputState] = field(default_factory=dict)
     payments: dict[tuple[RunId, EmployeeId], tuple[Payment, ...]] = field(default_factory=dict)
-
-    def copied(self) -> "Rows":
-        """The same rows, to be changed apart; the values themselves are frozen."""
-        copy = replace(self)
-        for one in fields(self):
-            value = getattr(self, one.name)
-            setattr(copy, one.name, value if isinstance(value, int) else value.copy())
-        return copy
 
 
 def _attempt(run: RunState) -> Attempt:
@@ -605,44 +598,19 @@ def _open_for(
     return {employee: tuple(inputs) for employee, inputs in found.items()}
 
 
-class MemoryWork:
-    """One command's work; `commit` makes it the tenant's rows, and without it nothing happened."""
+class MemoryWork(WorkInMemory):
+    """One command's work over `rows`, a copy of the tenant's; whoever keeps it as the tenant's makes it happen."""
 
     def __init__(
         self, rows: Rows, tenant_id: TenantId, actor: str, now: Callable[[], datetime], new_id: Callable[[], UUID]
     ) -> None:
+        super().__init__(tenant_id, now, new_id, actor)
         self.rows = rows.copied()
-        self.outbox = PendingOutbox()
-        self._tenant_id, self._actor, self._now, self._new_id = tenant_id, actor, now, new_id
         self.catalogs = MemoryCatalogs(self.rows, self.outbox, tenant_id)
         self.runs = MemoryRuns(self.rows, self.outbox)
         self.payslips = MemoryPayslips(self.rows)
         self.payments = MemoryPayments(self.rows)
         self.inputs = MemoryPayInputs(self.rows, self.outbox)
-
-    @property
-    def tenant_id(self) -> TenantId:
-        """The tenant of the call."""
-        return self._tenant_id
-
-    @property
-    def actor(self) -> str:
-        """The subject that calls."""
-        return self._actor
-
-    def now(self) -> datetime:
-        """The current instant."""
-        return self._now()
-
-    def new_id(self) -> UUID:
-        """A new UUIDv7."""
-        return self._new_id()
-
-    async def lock(self, name: str) -> None:
-        """Nothing to do: memory's work takes turns."""
-
-    def note(self, subject: UUID | str, reason: str | None = None) -> None:
-        """Nothing to do: memory keeps no audit."""
 
 
 class MemoryReading:
