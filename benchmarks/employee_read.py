@@ -55,7 +55,7 @@ async def _measured(deployment: Deployment, source: Path | str, folder: Path | N
                 lambda: requests_per_second(deployment.base_url, paths, token, seconds),
                 1 if small else 5,
             )
-    name = f"GET /v1/employees/{{id}}, {deployment.name}"  # type: ignore[attr-defined]
+    name = f"GET /v1/employees/{{id}}, {deployment.name}"
     return at_least(name, ours, "requests/s", floor=floor, ratio=AT_LEAST)
 
 

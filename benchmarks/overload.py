@@ -37,7 +37,7 @@ async def _measured(deployment: Deployment, small: bool) -> AsyncIterator[Figure
     answers = await flood.steadily([(ask, min(TIMES * capacity, MOST_PER_SECOND))], overload_s)
     after = await flood.steadily([(ask, 0.9 * capacity)], after_s)
     flood.close()
-    form = deployment.name  # type: ignore[attr-defined]
+    form = deployment.name
     goodput = good(answers, ask.name) / overload_s
     yield at_least(f"lists in time at 10x capacity, {form}", goodput, "requests/s", floor=capacity, ratio=GOODPUT)
     most = max(SOON_MS, TIMES_UNLOADED * unloaded)

@@ -43,7 +43,7 @@ async def punches(*, small: bool = False) -> AsyncIterator[Figure]:
             async with Company(deployment) as company:
                 await company.loaded(employees)
                 idle, busy = await _measured(company, small)
-        name = f"punch p99 while {employees:,} payslips are calculated, {deployment.name}"  # type: ignore[attr-defined]
+        name = f"punch p99 while {employees:,} payslips are calculated, {deployment.name}"
         seen = [sorted(one.seconds) for one in (idle, busy)]
         least, value = (percentile(seconds, 0.99) * 1000 for seconds in seen)
         failures = idle.failures + busy.failures

@@ -14,7 +14,8 @@ from uuid import UUID, uuid4
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from application.access.tokens import AUDIENCE, Jwk, PublishedKeys, TokenVerifier
+from application.access.claims import AUDIENCE
+from application.access.tokens import Jwk, PublishedKeys, TokenVerifier
 from application.events.feeds import Feeds
 from chassis.bus.port import FastPath
 from chassis.lifecycle import Listener, serve_http
