@@ -22,6 +22,7 @@ HARMLESS = {
     "EventFeedService/Park": "the same event again updates its row",
     "EventFeedService/Resolve": "an event that is not parked is success",
     "JobService/Retry": "a run that waits, runs or is done is success and no change",
+    "JobService/RetryWork": "work that waits, runs or is done is success and no change",
     "JobService/Start": "the same instant again is success and no change",
     "PayrollRunService/SubmitChunk": "the same chunk has the stored answer, by its hash",
     "PayrollRunService/SubmitReversalChunk": "the same chunk has the stored answer, by its hash",
