@@ -20,6 +20,7 @@ from rich.console import Console  # noqa: E402
 
 from benchmarks.employee_read import employee_reads  # noqa: E402
 from benchmarks.figure import Figure, keep, show  # noqa: E402
+from benchmarks.following import following  # noqa: E402
 from benchmarks.gateway import gateways  # noqa: E402
 from benchmarks.mesh import failovers  # noqa: E402
 from benchmarks.overload import overload  # noqa: E402
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
     "overload": lambda asked: overload(small=asked.small),
     "rpc": lambda asked: calls(small=asked.small),
     "push": lambda asked: streams(small=asked.small),
+    "events": lambda asked: following(small=asked.small),
     "time": lambda asked: time_office(small=asked.small),
     "gateway": lambda asked: gateways(small=asked.small),
     "mesh": lambda asked: failovers(small=asked.small),
