@@ -8,8 +8,6 @@ from pathlib import Path
 
 import orjson
 
-from chassis.assertion import prepare_keys
-from chassis.keyring import FileKeyring
 from chassis.lifecycle import CannotStart
 from chassis.settings import Settings
 
@@ -41,6 +39,9 @@ def held(data_dir: Path) -> Iterator[None]:
 
 def prepare_secrets(settings: Settings) -> None:
     """Make the keyring and the keys of inner assertions where they are missing; those that exist stay."""
+    from chassis.assertion import prepare_keys
+    from chassis.keyring import FileKeyring
+
     FileKeyring.open_or_create(settings.keyring)
     prepare_keys(settings)
 

@@ -239,6 +239,9 @@ def up(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Start the distributed form on this machine: every part a process, with private servers; prints JSON."""
+    from interfaces.cli.light import load_logging
+
+    load_logging()
     from interfaces.cli.up import start_in_background, supervise
 
     def tell(state: dict[str, Any]) -> None:

@@ -52,6 +52,10 @@ def test_a_gateway_loads_little_more_than_envoys_configuration() -> None:
     assert imported_by("import interfaces.gateway.process") & (HEAVY - {"opentelemetry"}) == set()
 
 
+def test_the_supervisor_of_muster_up_loads_no_client_of_what_it_supervises() -> None:
+    assert imported_by("import interfaces.cli.up") & (HEAVY | {"redis", "cryptography", "joserfc"}) == set()
+
+
 def test_a_hub_loads_neither_the_framework_of_the_operations_nor_a_database() -> None:
     started = "from interfaces.cli.run import main_of; main_of('push')"
 
