@@ -15,7 +15,20 @@ from benchmarks.figure import Figure, at_least, at_most, interleaved, keep, perc
 # What these start and measure is started and looked at by tests of their own; BENCHMARKS=all runs them too.
 LONG = {"gateway", "mesh", "overload", "payroll", "punches", "up"}
 NAMES = [name for name in BENCHMARKS if name not in LONG or os.environ.get("BENCHMARKS") == "all"]
-NEEDS_SERVERS = {"events", "gateway", "mesh", "overload", "payroll", "punches", "push", "read", "rpc", "start", "time", "up"}
+NEEDS_SERVERS = {
+    "events",
+    "gateway",
+    "mesh",
+    "overload",
+    "payroll",
+    "punches",
+    "push",
+    "read",
+    "rpc",
+    "start",
+    "time",
+    "up",
+}
 
 
 @pytest.mark.timeout(600)
