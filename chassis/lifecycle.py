@@ -46,6 +46,7 @@ SWITCH_S = (
 )
 COLLECT_AFTER = 10_000, 20, 20  # new objects, and collections of the younger generation, before each collection
 SPARE_FILES = 1000  # beside long connections: requests, databases, channels
+ACCEPTED_AT_ONCE = 16
 CONNECTIONS_PER_REQUEST = 4  # most open connections are idle; uvicorn counts them all
 
 
@@ -335,10 +336,13 @@ async def serve_http(
         timeout_graceful_shutdown=max(int(settings.grace_s), 1),
     )
     server = Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[bound]), name=name)
+    # libuv accepts one connection of a listening socket per turn of the loop: where turns are long, the others wait.
+    more = [bound.dup() for _ in range(ACCEPTED_AT_ONCE - 1)]
+    serving = asyncio.create_task(server.serve(sockets=[bound, *more]), name=name)
     while not server.started:
         if serving.done():
-            bound.close()
+            for one in (bound, *more):
+                one.close()
             await serving
         await asyncio.sleep(0.005)
     address = listener.target if listener.path else Listener(listener.host, bound.getsockname()[1]).target

@@ -2,17 +2,19 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chassis.health import NotReady
-from chassis.lifecycle import Lifecycle, Listener, Running, serve_http
+from chassis.lifecycle import Lifecycle, Listener, Running, run, serve_http
 from chassis.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -177,6 +179,35 @@ async def test_http_is_served_and_drained() -> None:
 
     assert await slow == b"done"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_many_who_connect_at_once_are_let_in_within_few_turns_of_the_loop() -> None:
+    served = 0
+
+    async def counts(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        nonlocal served
+        served += 1
+        await plain_app(scope, receive, send)
+
+    async def main() -> tuple[int, bool]:
+        running = await serve_http(counts, Listener(), Settings(), lifespan=False)
+        host, _, port = running.address.rpartition(":")
+        with ExitStack() as stack:
+            for _ in range(160):
+                client = stack.enter_context(socket.create_connection((host, int(port))))
+                client.sendall(b"GET / HTTP/1.1\r\nHost: muster\r\n\r\n")
+            turns = 0
+            while served < 160 and turns < 1000:
+                turns += 1
+                await asyncio.sleep(0)
+        await running.stop(1.0)
+        with socket.socket() as late:
+            return turns, late.connect_ex((host, int(port))) != 0
+
+    turns, closed = run(main)
+
+    assert turns < 80  # uvloop alone would let one in per turn
+    assert closed
 
 
 async def test_a_taken_address_is_an_error_and_not_the_end_of_the_process() -> None:
