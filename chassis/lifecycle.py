@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -41,9 +40,6 @@ HEALTHY_AFTER_S = 60.0
 MAX_FAILURES = 50
 LEEWAY_S = 2.0
 KEEP_ALIVE_S = 75
-SWITCH_S = (
-    0.001  # what a thread that comes back from the disk waits for a busy loop, at most; Python's own 5 ms are felt
-)
 COLLECT_AFTER = 10_000, 20, 20  # new objects, and collections of the younger generation, before each collection
 SPARE_FILES = 1000  # beside long connections: requests, databases, channels
 ACCEPTED_AT_ONCE = 16
@@ -361,7 +357,6 @@ async def serve_http(
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `main` on the one event loop of this process (uvloop where it is there) until it returns."""
-    sys.setswitchinterval(SWITCH_S)
     factory: Callable[[], asyncio.AbstractEventLoop] | None
     try:
         import uvloop
