@@ -11,6 +11,7 @@ from pathlib import Path
 
 CLOSING_S = 1.5  # in which connections that are used learn that they end
 FINISHING_S = 8.0
+STILL_S = 1.0  # without a request, before connections that are open are taken for idle ones
 ASK_S = 1.0
 MOST_STATS = 1 << 20
 
@@ -32,18 +33,33 @@ def drain_envoy(admin: str) -> None:
     """Let the Envoy of that administration address (host:port) finish before it is told to end; seconds at most.
 
     SIGTERM ends Envoy at once. So answers first close their connections, then the listener closes, then what is in
-    flight ends. An Envoy that does not answer has nothing to finish.
+    flight ends, and what a client sends a moment after it was let in. An Envoy that does not answer has nothing to
+    finish.
     """
-    with contextlib.suppress(OSError, HTTPException, ValueError):
+    with contextlib.suppress(OSError, HTTPException, ValueError, KeyError):
         _ask(admin, "POST", "/healthcheck/fail")
         time.sleep(CLOSING_S)
         _ask(admin, "POST", "/drain_listeners")
         until = time.monotonic() + FINISHING_S
-        while time.monotonic() < until:
-            active = json.loads(_ask(admin, "GET", "/stats?format=json&filter=^http.edge.downstream_rq_active$"))
-            if not sum(stat["value"] for stat in active["stats"]):
+        begun, still_since = -1, 0.0
+        while (now := time.monotonic()) < until:
+            connections, active, total = _edge(admin)
+            if not connections:
+                return
+            if active or total != begun:
+                begun, still_since = total, now
+            elif now - still_since >= STILL_S:
                 return
             time.sleep(0.05)
+
+
+def _edge(admin: str) -> tuple[int, int, int]:
+    """Connections that are open at the edge, requests that are being served, requests so far."""
+    prefix, names = "http.edge.downstream_", ("cx_active", "rq_active", "rq_total")
+    told = json.loads(_ask(admin, "GET", f"/stats?format=json&filter=^{prefix}({'|'.join(names)})$"))
+    found = {stat["name"]: int(stat["value"]) for stat in told["stats"] if "name" in stat}
+    connections, active, total = (found[prefix + name] for name in names)
+    return connections, active, total
 
 
 def _ask(admin: str, method: str, path: str) -> bytes:

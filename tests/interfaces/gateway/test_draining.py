@@ -1,4 +1,4 @@
-"""An application that drains behind a gateway."""
+"""An application that drains behind a gateway, and a gateway that drains."""
 
 import asyncio
 import time
@@ -19,6 +19,7 @@ from chassis.health import Readiness
 from chassis.lifecycle import Listener, Running, serve_http
 from chassis.mesh.membership import join
 from chassis.settings import Settings
+from interfaces.gateway.envoy import CLOSING_S, drain_envoy
 from tests.support.gateway import Mesh, mesh, started, until
 from tests.support.servers import PrivateEnvoy
 
@@ -104,3 +105,29 @@ async def test_no_request_needs_a_second_try_because_an_application_drains(tmp_p
     assert taken_s < 5.0
     assert set(others) == {200}  # a read is tried again
     assert vanished > 0
+
+
+@pytest.mark.second_process
+async def test_who_was_let_in_may_ask_a_moment_after_the_gateway_closed_its_doors(tmp_path: Path) -> None:
+    async with mesh(tmp_path, Settings(data_dir=tmp_path / "data")) as made:
+        replica = await a_replica(made)
+        envoy = await started(made.envoy())
+        try:
+            await healthy(envoy, 1)
+            reader, writer = await asyncio.open_connection("127.0.0.1", envoy.port)
+
+            draining = asyncio.create_task(asyncio.to_thread(drain_envoy, envoy.admin_url.removeprefix("http://")))
+            await asyncio.sleep(CLOSING_S + 0.4)
+            in_time = not draining.done()
+            writer.write(f"GET {PATH} HTTP/1.1\r\nHost: muster\r\n\r\n".encode())
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20.0)
+            await draining
+            writer.close()
+        finally:
+            envoy.close()
+            await replica.place.stop(0.0)
+            await replica.running.stop(0.0)
+
+    assert in_time
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in head.lower()
