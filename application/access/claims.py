@@ -3,3 +3,4 @@
 ALGORITHM = "ES256"
 AUDIENCE = "muster"
 SKEW_S = 60  # by which clocks may differ
+LONGEST_TOKEN = 8192  # characters, all of them ASCII

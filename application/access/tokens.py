@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64decode
 
-from application.access.claims import ALGORITHM, AUDIENCE, SKEW_S
+from application.access.claims import ALGORITHM, AUDIENCE, LONGEST_TOKEN, SKEW_S
 from application.access.table import ROLES
 from application.edge.json_body import decode
 from application.edge.refusal import Refusal, Unauthenticated
@@ -30,7 +30,6 @@ Jwk = Mapping[str, str]
 Keys = Callable[[], Awaitable[Sequence[Jwk]]]  # the issuer's public keys, now
 
 LONGEST_LIFE_S = 12 * 3600
-MAX_TOKEN = 8192
 MAX_ROLES = 32
 MAX_KEYS = 100
 CACHED_TOKENS = 4096
@@ -178,7 +177,7 @@ class TokenVerifier:
         return verified.principal, verified.expires
 
     async def _verified(self, token: str) -> _Verified:
-        if len(token) > MAX_TOKEN:
+        if len(token) > LONGEST_TOKEN:
             raise TokenRefused("longer than any token of ours")
         digest = _digest(token)
         known = self._seen.get(digest)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from application.access.claims import LONGEST_TOKEN
 from application.edge.admission import Admission
 from application.edge.authorize import knock
 from application.edge.endpoint import Endpoint
@@ -32,7 +33,6 @@ from chassis.principal import Principal
 from kernel.ids import TenantId, derived_id
 
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-MAX_TOKEN_BYTES = 8192
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _ETAG = re.compile(r'"([0-9]{1,19})"')
@@ -112,7 +112,7 @@ class Gate:
 def bearer(authorization: str) -> str:
     """The token of the header; "" where it holds none that could be ours."""
     scheme, _, token = authorization.partition(" ")
-    return token if scheme.lower() == "bearer" and len(token) <= MAX_TOKEN_BYTES else ""
+    return token if scheme.lower() == "bearer" and len(token) <= LONGEST_TOKEN else ""
 
 
 def _token(received: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from application.access.claims import LONGEST_TOKEN
 from application.edge.fields import Body, CivilDate, Code, Id, Instant, View
 from application.edge.pages import PageQuery
 
@@ -68,7 +69,7 @@ class TokenView(View):
     """An access token and the token to get the next one."""
 
     access_token: Annotated[
-        str, Field(description="For `Authorization: Bearer`.", max_length=8192, examples=["eyJhbGciOi..."])
+        str, Field(description="For `Authorization: Bearer`.", max_length=LONGEST_TOKEN, examples=["eyJhbGciOi..."])
     ]
     token_type: Annotated[Literal["Bearer"], Field(description="How it is sent.")] = "Bearer"
     expires_in: Annotated[int, Field(description="Seconds until it expires.", ge=0, examples=[900])]

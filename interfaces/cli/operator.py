@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from google.protobuf.message import Message
 from muster.event.v1 import event_feed_pb2, event_feed_pb2_grpc
 from muster.identity.v1 import account_pb2, account_pb2_grpc, tenant_pb2, tenant_pb2_grpc
 from muster.job.v1 import job_pb2, job_pb2_grpc
@@ -163,13 +164,23 @@ MOST_RUNS = 1000
 AT, WHICH = "@", ":"  # in the id of a job's run, and of long work
 
 
+async def _asked(client_of: ClientOf, service: str, method: str, request: Message) -> Any:
+    """The answer of a data service's JobService to the operator. Raises RemoteError."""
+    client = client_of(service)
+    call = getattr(client.stub(job_pb2_grpc.JobServiceStub), method)
+    return await client.call(call, request, principal=feed_principal("operator"))
+
+
+def _state(name: str) -> job_pb2.RunState.ValueType:
+    """Of "FAILED" and the like; "" asks for none in particular."""
+    return job_pb2.RunState.Value(f"RUN_STATE_{name}") if name else job_pb2.RUN_STATE_UNSPECIFIED
+
+
 async def jobs_of(client_of: ClientOf, services: Sequence[str]) -> list[dict[str, Any]]:
     """The jobs of the data services, by service and name. Raises RemoteError."""
     found: list[dict[str, Any]] = []
     for service in services:
-        client = client_of(service)
-        stub = client.stub(job_pb2_grpc.JobServiceStub)
-        answer = await client.call(stub.ListJobs, job_pb2.ListJobsRequest(), principal=feed_principal("operator"))
+        answer = await _asked(client_of, service, "ListJobs", job_pb2.ListJobsRequest())
         found += [
             {
                 "id": f"{service}.{job.name}",
@@ -190,12 +201,9 @@ async def job_runs(
 ) -> list[dict[str, Any]]:
     """The newest runs of each data service, at most so many of each. Raises RemoteError."""
     found: list[dict[str, Any]] = []
-    chosen = job_pb2.RunState.Value(f"RUN_STATE_{state}") if state else job_pb2.RUN_STATE_UNSPECIFIED
+    request = job_pb2.ListRunsRequest(state=_state(state), page_size=min(most, MOST_RUNS))
     for service in services:
-        client = client_of(service)
-        stub = client.stub(job_pb2_grpc.JobServiceStub)
-        request = job_pb2.ListRunsRequest(state=chosen, page_size=min(most, MOST_RUNS))
-        page = await client.call(stub.ListRuns, request, principal=feed_principal("operator"))
+        page = await _asked(client_of, service, "ListRuns", request)
         found += [_run_view(service, run) for run in page.runs]
     return found
 
@@ -204,7 +212,7 @@ def _run_view(service: str, run: job_pb2.JobRun) -> dict[str, Any]:
     told: Any = run
     times = ("started_time", "finished_time", "next_try_time")
     return {
-        "id": f"{service}.{run.job}@{run.nominal_time.ToJsonString()}",
+        "id": f"{service}.{run.job}{AT}{run.nominal_time.ToJsonString()}",
         "state": job_pb2.RunState.Name(run.state).removeprefix("RUN_STATE_"),
         "attempts": run.attempts,
         "worker": run.worker or None,
@@ -219,8 +227,7 @@ async def retry_run(client_of: ClientOf, run_id: str) -> None:
     service, _, job = job_id.partition(".")
     request = job_pb2.RetryRequest(job=job)
     request.nominal_time.FromJsonString(nominal_time)
-    client = client_of(service)
-    await client.call(client.stub(job_pb2_grpc.JobServiceStub).Retry, request, principal=feed_principal("operator"))
+    await _asked(client_of, service, "Retry", request)
 
 
 async def long_work(
@@ -228,12 +235,9 @@ async def long_work(
 ) -> list[dict[str, Any]]:
     """Long work of the data services: all that is not done, or what is in a state. Raises RemoteError."""
     found: list[dict[str, Any]] = []
-    chosen = job_pb2.RunState.Value(f"RUN_STATE_{state}") if state else job_pb2.RUN_STATE_UNSPECIFIED
+    request = job_pb2.ListWorkRequest(state=_state(state), page_size=min(most, MOST_RUNS))
     for service in services:
-        client = client_of(service)
-        stub = client.stub(job_pb2_grpc.JobServiceStub)
-        request = job_pb2.ListWorkRequest(state=chosen, page_size=min(most, MOST_RUNS))
-        answer = await client.call(stub.ListWork, request, principal=feed_principal("operator"))
+        answer = await _asked(client_of, service, "ListWork", request)
         found += [_work_view(service, work) for work in answer.works]
     return found
 
@@ -257,9 +261,7 @@ async def retry_work(client_of: ClientOf, id: str) -> None:
     """Have long work tried again now. `id` as `long_work` gives it. Raises RemoteError."""
     name, _, work_id = id.partition(WHICH)
     service, _, kind = name.partition(".")
-    client = client_of(service)
-    request = job_pb2.RetryWorkRequest(kind=kind, work_id=work_id)
-    await client.call(client.stub(job_pb2_grpc.JobServiceStub).RetryWork, request, principal=feed_principal("operator"))
+    await _asked(client_of, service, "RetryWork", job_pb2.RetryWorkRequest(kind=kind, work_id=work_id))
 
 
 async def start_job(client_of: ClientOf, job_id: str) -> str:
@@ -267,6 +269,5 @@ async def start_job(client_of: ClientOf, job_id: str) -> str:
     service, _, job = job_id.partition(".")
     request = job_pb2.StartRequest(job=job)
     request.nominal_time.FromDatetime(datetime.now(UTC))
-    client = client_of(service)
-    await client.call(client.stub(job_pb2_grpc.JobServiceStub).Start, request, principal=feed_principal("operator"))
-    return f"{job_id}@{request.nominal_time.ToJsonString()}"
+    await _asked(client_of, service, "Start", request)
+    return f"{job_id}{AT}{request.nominal_time.ToJsonString()}"
