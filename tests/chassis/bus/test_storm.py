@@ -317,10 +317,16 @@ def out_of_order(applied: list[Any]) -> list[Any]:
 async def test_a_consumer_of_redis_alone_and_a_relay_by_id_would_lose_events(
     mariadb: PrivateMariaDB, folder: Path, bug: str
 ) -> None:
-    async with a_field(mariadb, folder, SEED, bug) as made:
-        await blown(made, 400, 4)
-        committed = await made.published()
+    for number in range(5):  # a consumer that happens to keep up with everything is not harmed by one storm
+        (folder / str(number)).mkdir()
+        async with a_field(mariadb, folder / str(number), SEED + number, bug) as made:
+            await blown(made, 400, 4)
+            expected = len(await made.published() - made.poisonous)
 
-        await made.drain(len(committed - made.poisonous), 4.0)
+            await made.drain(expected, 4.0)
+            applied = await made.count()
 
-        assert 0 < await made.count() < len(committed - made.poisonous)
+        assert applied > 0
+        if applied < expected:
+            return
+    pytest.fail("no storm of five lost an event")

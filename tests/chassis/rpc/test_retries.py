@@ -66,8 +66,11 @@ async def one_is_killed(three: Replicas) -> list[float | RemoteError]:
         replica.pause_s = 0.05
     doomed = three.replicas[0]
     loading = asyncio.create_task(three.load(12, 400))
-    await until(lambda: doomed.finished["read"] > 10 and doomed.started["read"] >= doomed.finished["read"] + 3)
+    await until(lambda: doomed.finished["read"] > 10)
+    doomed.pause_s = 10.0  # what it serves when it ends it cannot have answered
+    await until(lambda: doomed.started["read"] >= doomed.finished["read"] + 3)
     address = await three.stop(0)
+    doomed.pause_s = 0.05
     await asyncio.sleep(0.5)
     await three.start(0, address)
     return await loading

@@ -1,6 +1,7 @@
 """The hub over a real feed and real sockets: who hears what, what is replayed, and how a stream ends."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -261,7 +262,9 @@ async def test_hearing_live_events_first_would_be_found(
     class LiveFirst(CatchUp):
         async def _step(self) -> bool:
             self._hub.join(self._listener)
-            await asyncio.sleep(0.02)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):  # until one came live; at the end of all none does
+                    await self._hub.reached.wait()
             return await super()._step()
 
     monkeypatch.setattr(streams_module, "CatchUp", LiveFirst)
