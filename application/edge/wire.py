@@ -61,6 +61,7 @@ def to_enum(kind: _Enum, prefix: str, name: str | None) -> Any:
     return 0 if name is None else kind.Value(prefix + name)
 
 
+@lru_cache(maxsize=4096)
 def from_enum(kind: _Enum, prefix: str, number: int) -> str | None:
     """The name of an enum value without its prefix; UNSPECIFIED is None, a newer one its number."""
     if number == 0:
@@ -78,7 +79,13 @@ def names_of(kind: Any, prefix: str) -> dict[int, str]:
 
 def json_date(day: date_pb2.Date) -> str | None:
     """A civil date as JSON has it; a message that was not set gives None."""
-    return f"{day.year:04}-{day.month:02}-{day.day:02}" if day.year else None
+    year = day.year
+    return _date_text(year, day.month, day.day) if year else None
+
+
+@lru_cache(maxsize=4096)
+def _date_text(year: int, month: int, day: int) -> str:
+    return f"{year:04}-{month:02}-{day:02}"
 
 
 def json_instant(stamp: Timestamp) -> str | None:

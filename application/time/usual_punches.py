@@ -6,9 +6,9 @@ that `PunchBody` refuses, and makes the same message of it; what it does not kno
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from muster.attendance.v1 import timesheet_pb2
 
 from application.edge.fields import FIRST_YEAR, INSTANT, LAST_YEAR, UUID_TEXT
@@ -44,7 +44,8 @@ def usual_punch(value: Any) -> timesheet_pb2.Punch | None:
     direction = (_DIRECTIONS.get(way) if type(way) is str else None) if way is not None else 0
     if len(value) != known or number is None or direction is None:
         return None
-    if not (UUID_TEXT.fullmatch(punch_id) and UUID_TEXT.fullmatch(employee_id) and INSTANT.fullmatch(at)):
+    employee = _lower_id(employee_id)
+    if employee is None or not (UUID_TEXT.fullmatch(punch_id) and INSTANT.fullmatch(at)):
         return None
     try:
         since = datetime.fromisoformat(at.upper()) - _EPOCH
@@ -53,11 +54,18 @@ def usual_punch(value: Any) -> timesheet_pb2.Punch | None:
     seconds = since.days * 86_400 + since.seconds
     if not _FIRST_S <= seconds < _END_S:
         return None
-    return timesheet_pb2.Punch(
-        punch_id=punch_id.lower(),
-        employee_id=employee_id.lower(),
-        punched_at=Timestamp(seconds=seconds, nanos=since.microseconds * 1000),
-        direction=direction,  # type: ignore[arg-type]
-        source=number,  # type: ignore[arg-type]
-        device_id=device or "",
-    )
+    punch = timesheet_pb2.Punch()  # set field by field: twice as fast as by its constructor
+    punch.punch_id, punch.employee_id = punch_id.lower(), employee
+    punch.punched_at.seconds = seconds
+    if since.microseconds:
+        punch.punched_at.nanos = since.microseconds * 1000
+    punch.direction, punch.source = direction, number  # type: ignore[assignment]
+    if device is not None:
+        punch.device_id = device
+    return punch
+
+
+@lru_cache(maxsize=4096)
+def _lower_id(text: str) -> str | None:
+    """An id in lower case, None for what is none: many punches of few people come together."""
+    return text.lower() if UUID_TEXT.fullmatch(text) else None

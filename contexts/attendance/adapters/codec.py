@@ -1,6 +1,6 @@
 """Timesheets, punches and the roster between protos and values."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -38,7 +38,7 @@ from kernel.period import FOREVER, Period
 
 _DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_LATEST_S = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp())
 
 _KIND_TO = {
     DayKind.WORKDAY: day_kind_pb2.DAY_KIND_WORKDAY,
@@ -96,13 +96,11 @@ def instant_to_proto(instant: datetime) -> Timestamp:
 
 def instant_from(message: Timestamp, field: str) -> datetime:
     """An instant to the microsecond. Raises InvalidValue."""
-    try:
-        instant = _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
-        if not _EARLIEST <= instant <= _LATEST:
-            raise ValueError(instant)
-    except (ValueError, OverflowError) as error:
-        raise InvalidValue("name an instant between 1970 and 9000", field=field) from error
-    return instant
+    seconds, nanos = message.seconds, message.nanos
+    if not (0 <= seconds <= _LATEST_S and 0 <= nanos < 1_000_000_000):
+        raise InvalidValue("name an instant between 1970 and 9000", field=field)
+    instant = datetime.fromtimestamp(seconds, UTC)
+    return instant.replace(microsecond=nanos // 1000) if nanos else instant
 
 
 def optional_instant(message: Any, field: str) -> datetime | None:
@@ -261,7 +259,7 @@ def punch_from(message: pb.Punch) -> PunchMade:
         raise InvalidValue("tell when it was, or what the terminal's clock said", field="punched_at")
     return PunchMade(
         Punch(
-            Stamp(at, _DIRECTION_FROM[message.direction], UUID(message.punch_id)),
+            Stamp(at, _DIRECTION_FROM[message.direction], UUID(int=int(message.punch_id.replace("-", ""), 16))),
             _SOURCE_FROM[message.source],
             message.time_zone,
             message.device_id,
@@ -275,28 +273,38 @@ def punch_from(message: pb.Punch) -> PunchMade:
     )
 
 
+def punch_results(answers: Iterable[PunchAnswer]) -> Iterator[pb.PunchResult]:
+    """What became of each punch; those of one timesheet that follow each other are cut from one message."""
+    last: PunchAnswer | None = None
+    cut = pb.PunchResult()
+    for answer in answers:
+        if last is None or answer.timesheet_id is not last.timesheet_id or answer.employee_id is not last.employee_id:
+            cut = pb.PunchResult(employee_id=_id(answer.employee_id), timesheet_id=_id(answer.timesheet_id))
+        last = answer
+        result = pb.PunchResult()
+        result.CopyFrom(cut)
+        result.punch_id = str(answer.punch_id)
+        result.outcome = _OUTCOME_TO[answer.outcome]
+        if answer.work_date is not None:
+            result.work_date.CopyFrom(date_to_proto(answer.work_date))
+        if answer.duplicate_of is not None:
+            result.duplicate_of = str(answer.duplicate_of)
+        if answer.version is not None:
+            result.etag = str(answer.version)
+        if answer.punched_at is not None:
+            since = answer.punched_at - _EPOCH
+            result.punched_at.seconds = since.days * 86_400 + since.seconds
+            result.punched_at.nanos = since.microseconds * 1000
+        if answer.clock_skew_seconds is not None:
+            result.clock_skew_seconds = answer.clock_skew_seconds
+        if answer.refusal is not None:
+            result.reason, result.message = answer.refusal.reason, answer.refusal.message
+        yield result
+
+
 def punch_result(answer: PunchAnswer) -> pb.PunchResult:
     """What became of a punch."""
-    result = pb.PunchResult(
-        punch_id=str(answer.punch_id),
-        outcome=_OUTCOME_TO[answer.outcome],
-        employee_id=_text(answer.employee_id),
-        timesheet_id=_text(answer.timesheet_id),
-        work_date=None if answer.work_date is None else date_to_proto(answer.work_date),
-        duplicate_of="" if answer.duplicate_of is None else str(answer.duplicate_of),
-        etag="" if answer.version is None else str(answer.version),
-        punched_at=None if answer.punched_at is None else instant_to_proto(answer.punched_at),
-        clock_skew_seconds=answer.clock_skew_seconds,
-    )
-    if answer.refusal is not None:
-        result.reason, result.message = answer.refusal.reason, answer.refusal.message
-    return result
-
-
-@lru_cache(maxsize=4096)
-def _text(value: UUID | None) -> str:
-    """`_id` of an id that comes again."""
-    return _id(value)
+    return next(punch_results((answer,)))
 
 
 # ------------------------------------------------------------------------------------------------- timesheets

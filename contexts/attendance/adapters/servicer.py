@@ -123,11 +123,9 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
         made = [one for one in decoded if isinstance(one, record_punches.PunchMade)]
 
         def answer(answers: list[record_punches.PunchAnswer]) -> pb.ImportPunchesResponse:
-            results = iter(answers)
+            results = codec.punch_results(answers)
             return pb.ImportPunchesResponse(
-                results=[
-                    one if isinstance(one, pb.PunchResult) else codec.punch_result(next(results)) for one in decoded
-                ]
+                results=[one if isinstance(one, pb.PunchResult) else next(results) for one in decoded]
             )
 
         done = await self._commands.run(lambda work: record_punches.import_punches(made, work), answer)
