@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from interfaces.cli.forks import Forks, Process
 from interfaces.cli.private_servers import dies_with_parent
 
 log = structlog.get_logger(__name__)
@@ -50,19 +51,44 @@ class Program:
     drain: Callable[[], None] = _nothing
 
 
+async def begin(program: Program, forks: Forks | None = None) -> Process:
+    """A process of this program, in a session of its own, that ends with this process; its output is in the log."""
+    program.log.touch(mode=0o600)
+    if forks and (forked := await forks.fork(program.command, program.environment, program.folder, program.log)):
+        return forked
+    return _executed(program)
+
+
+def _executed(program: Program) -> Process:
+    with program.log.open("ab") as output:
+        return subprocess.Popen(
+            dies_with_parent(program.command),
+            env=dict(program.environment),
+            cwd=program.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
 class Kept:
     """One program and the process that runs it now.
 
     Invariants: at most one process at a time; of one that ended, nothing of its process group stays.
     """
 
-    def __init__(self, program: Program, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, program: Program, changed: Callable[[], None], forks: Callable[[], Forks | None] = lambda: None
+    ) -> None:
+        """`forks`: what can fork it, as long as there is one."""
         self.program = program
         self.pid: int | None = None
         self.starts = 0
         self._changed = changed
+        self._forks = forks
         self._keeping: asyncio.Task[None] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self) -> None:
         """Begin to keep it running. Nothing happens when it is kept already."""
@@ -89,9 +115,9 @@ class Kept:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGCONT)  # a frozen process would not hear
-        drained = await _ended(process, grace_s)
+        drained = await ended(process, grace_s)
         _end_group(process.pid)
-        await _ended(process, LEEWAY_S)
+        await ended(process, LEEWAY_S)
         self.pid = None
         self._changed()
         return drained
@@ -101,10 +127,10 @@ class Kept:
         clock, failures = asyncio.get_running_loop(), 0
         while True:
             began = clock.time()
-            self._process = self._begin()
+            self._process = await begin(self.program, self._forks())
             self.pid, self.starts = self._process.pid, self.starts + 1
             self._changed()
-            await _ended(self._process, None)
+            await ended(self._process, None)
             process, self._process, self.pid = self._process, None, None
             _end_group(process.pid)
             failures = 1 if clock.time() - began > HEALTHY_AFTER_S else failures + 1
@@ -113,30 +139,17 @@ class Kept:
             self._changed()
             await asyncio.sleep(pause_s)
 
-    def _begin(self) -> subprocess.Popen[bytes]:
-        program = self.program
-        program.log.touch(mode=0o600)
-        with program.log.open("ab") as output:
-            return subprocess.Popen(
-                dies_with_parent(program.command),
-                env=dict(program.environment),
-                cwd=program.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-
 
 class Supervisor:
     """All programs of one deployment.
 
     Invariants: programs may be started in any order; a log that grew past its limit starts anew, the older half is
-    kept beside it.
+    kept beside it; while there are `forks`, they begin what they can.
     """
 
     def __init__(self, programs: Iterable[Program], changed: Callable[[], None] = _nothing) -> None:
-        self.kept = {program.name: Kept(program, changed) for program in programs}
+        self.forks: Forks | None = None
+        self.kept = {program.name: Kept(program, changed, lambda: self.forks) for program in programs}
         self._trimming: asyncio.Task[None] | None = None
 
     @property
@@ -201,7 +214,7 @@ def trim(file: Path, most: int = LOG_BYTES) -> None:
             os.truncate(file, 0)
 
 
-async def _ended(process: subprocess.Popen[bytes], timeout_s: float | None) -> bool:
+async def ended(process: Process, timeout_s: float | None) -> bool:
     """Whether the process ended within the time. Asking twenty times a second costs some 2 us each and no thread."""
     clock = asyncio.get_running_loop()
     end = None if timeout_s is None else clock.time() + timeout_s

@@ -20,9 +20,10 @@ from chassis.lifecycle import run as run_loop
 from chassis.settings import Settings
 from chassis.telemetry import configure_logging
 from interfaces.cli.data_folder import STATE_FILE, held, prepare_secrets
+from interfaces.cli.forks import Forks, can_fork
 from interfaces.cli.parts import PARTS, SERVICES
-from interfaces.cli.private_servers import ServerFailed
-from interfaces.cli.supervisor import Supervisor
+from interfaces.cli.private_servers import ServerFailed, dies_with_parent
+from interfaces.cli.supervisor import LEEWAY_S, Program, Supervisor, begin, ended
 from interfaces.cli.topology import MARK, Topology, topology, write_private
 
 log = structlog.get_logger(__name__)
@@ -66,16 +67,22 @@ class Up:
         """
         began = time.monotonic()
         shutil.rmtree(self.plan.folder / "etcd", ignore_errors=True)  # leases of processes that are gone
-        prepare_secrets(Settings(data_dir=self.plan.data))
-        self.plan.data.mkdir(mode=0o700, exist_ok=True)
-        if order is None:
-            self.supervisor.start([*self.plan.servers, *self.plan.named(set(PARTS) - set(SERVICES))])
-            await self._ready(["mariadb"], timeout_s)
-            await migrate(self.plan)
-        else:
-            self.supervisor.start(order)
-        self.supervisor.start(self.plan.named(SERVICES))
-        await self._ready(list(self.supervisor.kept), timeout_s)
+        forks = self.supervisor.forks = load(self.plan) if can_fork() and order is None else None
+        try:
+            prepare_secrets(Settings(data_dir=self.plan.data))
+            self.plan.data.mkdir(mode=0o700, exist_ok=True)
+            if order is None:
+                self.supervisor.start([*self.plan.servers, *self.plan.named(set(PARTS) - set(SERVICES))])
+                await self._ready(["mariadb"], timeout_s)
+                await migrate(self.plan, forks)
+            else:
+                self.supervisor.start(order)
+            self.supervisor.start(self.plan.named(SERVICES))
+            await self._ready(list(self.supervisor.kept), timeout_s)
+        finally:
+            self.supervisor.forks = None
+            if forks is not None:
+                await forks.close()
         self.ready_in_s = round(time.monotonic() - began, 2)
         self._write_state()
         # An operator's command works while one replica restarts.
@@ -129,19 +136,27 @@ class Up:
         write_private(self.plan.folder / STATE, self.state())
 
 
-async def migrate(plan: Topology) -> None:
+def load(plan: Topology) -> Forks:
+    """A process that has loaded what the parts of this plan import."""
+    command = dies_with_parent([sys.executable, "-m", "interfaces.cli.loaded", *PARTS])
+    said_to = plan.folder / "logs" / "loaded.log"
+    said_to.unlink(missing_ok=True)
+    return Forks(command, plan.environment, said_to)
+
+
+async def migrate(plan: Topology, forks: Forks | None = None) -> None:
     """Bring all schemas to this program's version, in a process of its own. Raises NotUp with what it said."""
-    migration = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "interfaces.cli.main", "migrate",
-        env=dict(plan.environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    command, said_to = [sys.executable, "-m", "interfaces.cli.main", "migrate"], plan.folder / "logs" / "migrate.log"
+    said_to.unlink(missing_ok=True)
+    program = Program("migrate", command, plan.environment, plan.folder, said_to, lambda pid: True)
+    migration = await begin(program, forks)
     try:
-        said, _ = await asyncio.wait_for(migration.communicate(), READY_S)
+        in_time = await ended(migration, READY_S)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            migration.kill()
-    if migration.returncode:
-        raise NotUp(f"the schemas could not be brought up to date:\n{said.decode(errors='replace')[-LOG_TAIL:]}")
+        migration.send_signal(signal.SIGKILL)
+        await ended(migration, LEEWAY_S)
+    if not in_time or migration.returncode:
+        raise NotUp(f"the schemas could not be brought up to date:\n{tail(said_to)}")
 
 
 def supervise(folder: Path, port: int, replicas: int, ready: Callable[[dict[str, Any]], None]) -> None:

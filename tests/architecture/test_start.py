@@ -10,6 +10,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from chassis.schema_version import wanted
+from interfaces.cli.forks import can_fork
+from interfaces.cli.parts import PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXTS = ("identity", "organization", "attendance", "payroll", "delivery")
@@ -54,6 +56,26 @@ def test_a_gateway_loads_little_more_than_envoys_configuration() -> None:
 
 def test_the_supervisor_of_muster_up_loads_no_client_of_what_it_supervises() -> None:
     assert imported_by("import interfaces.cli.up") & (HEAVY | {"redis", "cryptography", "joserfc"}) == set()
+
+
+def threads_after(statement: str) -> int:
+    program = f"{statement}\nimport os; print(len(os.listdir('/proc/self/task')))"
+    return int(subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True).stdout)
+
+
+@pytest.mark.skipif(not can_fork(), reason="nothing is forked there")
+def test_what_parts_are_forked_from_has_loaded_all_of_them_and_made_nothing() -> None:
+    loaded = f"from interfaces.cli.loaded import load; load({PARTS})"
+
+    assert imported_by(loaded) >= {"alembic", "asyncmy", "fastapi", "grpc", "redis", "sqlalchemy", "uvicorn", "uvloop"}
+    assert threads_after(loaded) == 1
+
+
+@pytest.mark.skipif(not can_fork(), reason="nothing is forked there")
+def test_a_server_that_was_made_before_a_fork_would_be_seen() -> None:
+    made = "import grpc; from concurrent.futures import ThreadPoolExecutor as P; grpc.server(P()).start()"
+
+    assert threads_after(f"from interfaces.cli.loaded import load; load(()); {made}") > 1
 
 
 def test_a_hub_loads_neither_the_framework_of_the_operations_nor_a_database() -> None:

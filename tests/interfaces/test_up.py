@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from interfaces.cli.parts import PARTS
 from interfaces.cli.topology import MARK
 from interfaces.cli.up import processes_of
 from tests.support.deployment import ROOT, MeshDeployment, surroundings
@@ -104,6 +105,14 @@ def test_a_second_one_in_the_same_folder_says_so(mesh: MeshDeployment) -> None:
     assert second.returncode == 1
     assert f"is in use by process {mesh.pid_of('supervisor')}" in second.stderr
     assert httpx.get(f"{mesh.base_url}/readyz").status_code == 200
+
+
+def test_each_part_is_seen_by_its_command_and_what_forked_it_is_gone(mesh: MeshDeployment) -> None:
+    running = processes_of(mesh.up)
+
+    parts = {part for part in PARTS if part != "gateway"}  # it became Envoy
+    assert {part for part in parts if running[mesh.pid_of(part)].endswith(f"interfaces.cli.main run {part}")} == parts
+    assert not [command for command in running.values() if "interfaces.cli.loaded" in command]
 
 
 def test_what_ends_is_started_again(mesh: MeshDeployment) -> None:
