@@ -1,7 +1,8 @@
 """The whole edge in front of something that takes its time, inside this process or as one (arguments MODE SECONDS).
 
 Two connections of a pool, as it were, each busy for SECONDS with a report and for a tenth of that with a punch. MODE is
-`guarded`, or for planted bugs `unguarded` (only the places count) or `blind` (companies are not told apart).
+`guarded`, or for planted bugs `unguarded` (only the places count), `blind` (companies are not told apart) or `level`
+(nobody said what goes first).
 """
 
 import asyncio
@@ -31,8 +32,6 @@ from tests.support.flood import Ask, Flood
 
 CONNECTIONS = 2
 
-busy = Routes("busy")
-
 
 class Pool:
     """Its connections, and how long a report keeps one."""
@@ -56,16 +55,25 @@ async def pool_of(request: Request) -> Pool:
 Uses = Annotated[Pool, Depends(pool_of)]
 
 
-@busy.get("/v1/report", "employee.read", tag="busy", criticality=Criticality.DEFERRABLE)
-async def get_report(pool: Uses) -> ThingView:
-    """A report."""
-    return await pool.work(pool.report_s)
+def declared(report: Criticality, punch: Criticality) -> list[APIRoute]:
+    """Both operations, each of its criticality."""
+    busy = Routes("busy")
+
+    @busy.get("/v1/report", "employee.read", tag="busy", criticality=report)
+    async def get_report(pool: Uses) -> ThingView:
+        """A report."""
+        return await pool.work(pool.report_s)
+
+    @busy.get("/v1/punch", "employee.read", tag="busy", criticality=punch)
+    async def get_punch(pool: Uses) -> ThingView:
+        """What stands for a punch."""
+        return await pool.work(pool.report_s / 10)
+
+    return [route for route in busy.router.routes if isinstance(route, APIRoute)]
 
 
-@busy.get("/v1/punch", "employee.read", tag="busy", criticality=Criticality.CRITICAL)
-async def get_punch(pool: Uses) -> ThingView:
-    """What stands for a punch."""
-    return await pool.work(pool.report_s / 10)
+SORTED = declared(Criticality.DEFERRABLE, Criticality.CRITICAL)
+LEVEL = declared(Criticality.NORMAL, Criticality.NORMAL)
 
 
 class ByName:
@@ -95,8 +103,7 @@ def the_edge(mode: str, report_s: float, authenticator: Authenticator | None = N
     gate = Gate(authenticator or ByName(), body_bytes=1000, places=settings.http_concurrency, late_s=late_s)
     if mode == "blind":
         gate.admission = Blind(settings.http_concurrency, late_s)
-    operations = [route for route in busy.router.routes if isinstance(route, APIRoute)]
-    app = Application(operations, health.routes(Readiness()), gate, deadline_s=10.0)
+    app = Application(LEVEL if mode == "level" else SORTED, health.routes(Readiness()), gate, deadline_s=10.0)
     app.state.pool = Pool(report_s)
     return app, settings
 

@@ -100,6 +100,14 @@ def test_without_limits_punches_would_wait_behind_reports() -> None:
         punches_come_first(answers)
 
 
+def test_where_nobody_says_what_goes_first_punches_would_be_refused_as_reports_are() -> None:
+    answers = in_own_time(five_times("level", COLLAPSE_S))
+
+    with pytest.raises(AssertionError):
+        punches_come_first(answers)
+    assert any(answer.status == 503 for answer in answers if answer.name == "punch")
+
+
 async def beside_a_flood(mode: str) -> Sequence[Answer]:
     """One company asks for ten times what can be done, another for a little."""
     other = Ask("other", REPORT.path, by(2))

@@ -59,14 +59,14 @@ async def one_refusal(envoy: PrivateEnvoy, path: str, headers: Mapping[str, str]
         return found
 
 
-async def flooded(folder: Path, kind: type[Mesh]) -> Seen:
-    """Ten times as many reports as can be made, and some punches, through a gateway of its own."""
+async def flooded(folder: Path, kind: type[Mesh], mode: str = "guarded") -> Seen:
+    """Ten times as many reports as can be made, and some punches, through a gateway of its own; `mode` as of `busy`."""
     issuer = Issuer(now=time.time())
     settings = Settings(data_dir=folder / "data", token_issuer=ISSUER, gateway_keys_fresh_s=1.0)
     headers = {"Authorization": f"Bearer {issuer.token(roles=['hr_admin'])}"}
     report, punch = Ask("report", "/v1/report", headers), Ask("punch", "/v1/punch", headers)
     async with mesh(folder, settings, kind) as made:
-        app, _ = the_edge("guarded", REPORT_S, TokenVerifier(PublishedKeys(issuer.keys), issuer=ISSUER))
+        app, _ = the_edge(mode, REPORT_S, TokenVerifier(PublishedKeys(issuer.keys), issuer=ISSUER))
         await made.serve(an_application(issuer, settings))
         await made.serve(app, "busy", (report.path, punch.path))
         envoy = await started(made.envoy())
@@ -112,3 +112,12 @@ async def test_a_gateway_that_asks_again_after_a_refusal_would_be_found(tmp_path
     with pytest.raises(AssertionError):
         holds(seen)
     assert seen.repeated > 0
+
+
+async def test_an_application_whose_operations_are_of_one_class_would_be_found(tmp_path: Path) -> None:
+    seen = await flooded(tmp_path, Mesh, "level")
+
+    assert seen.of("report", 503) > seen.of("report", 0, 200)  # it guards itself as well, but knows no order
+    assert seen.of("punch", 429, 503) > 0
+    with pytest.raises(AssertionError):
+        holds(seen)
