@@ -36,10 +36,13 @@ async def _measured(deployment: Deployment, small: bool) -> AsyncIterator[Figure
     capacity = good(await flood.in_turns(ask, CALLERS, capacity_s), ask.name) / capacity_s
     answers = await flood.steadily([(ask, min(TIMES * capacity, MOST_PER_SECOND))], overload_s)
     after = await flood.steadily([(ask, 0.9 * capacity)], after_s)
+    # A shared machine is not as fast in one minute as in the next: the floor is what it did on both sides of the load.
+    again_s = good(await flood.in_turns(ask, CALLERS, capacity_s), ask.name) / capacity_s
     flood.close()
     form = deployment.name
     goodput = good(answers, ask.name) / overload_s
-    yield at_least(f"lists in time at 10x capacity, {form}", goodput, "requests/s", floor=capacity, ratio=GOODPUT)
+    floor = (capacity + again_s) / 2
+    yield at_least(f"lists in time at 10x capacity, {form}", goodput, "requests/s", floor=floor, ratio=GOODPUT)
     most = max(SOON_MS, TIMES_UNLOADED * unloaded)
     yield at_most(f"p99 of lists admitted at 10x capacity, {form}", _p99_ms(answers), "ms", floor=unloaded, most=most)
     again = [answer for answer in after if answer.at_s >= RECOVERED_AFTER_S]

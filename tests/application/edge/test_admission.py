@@ -55,10 +55,10 @@ def test_late_answers_lower_the_limit_and_answers_in_time_raise_it_again() -> No
 def test_while_answers_are_nearly_late_no_more_is_let_in() -> None:
     edge = Edge(320)
     edge.answer(REPORT, 1, 0.01)
-    edge.answer(REPORT, 8, 0.2)
+    edge.answer(REPORT, 8, 0.15)
     before = edge.admission.limit(Criticality.DEFERRABLE)
 
-    refused = edge.answer(REPORT, 30, 0.2, rounds=30)
+    refused = edge.answer(REPORT, 30, 0.15, rounds=30)
     nearly_late = edge.admission.limit(Criticality.DEFERRABLE)
     edge.answer(REPORT, 30, 0.1, rounds=30)
 
