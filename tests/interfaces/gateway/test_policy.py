@@ -25,6 +25,21 @@ COSTLY = {
     "POST /v1/opening-balances": RateClass.BULK,
 }
 
+URGENT = {
+    "POST /v1/token",
+    "POST /v1/token/refresh",
+    "POST /v1/punches",
+    "POST /v1/me/punches",
+    "POST /v1/timesheets/{timesheet_id}/submit",
+    "POST /v1/timesheets/{timesheet_id}/approve",
+    "POST /v1/timesheet-corrections/{correction_id}/approve",
+    "POST /v1/timesheet-corrections/{correction_id}/decline",
+    "POST /v1/overtime-requests/{overtime_request_id}/approve",
+    "POST /v1/overtime-requests/{overtime_request_id}/decline",
+    "POST /v1/payroll-runs/{run_id}/approve",
+}
+REPORTS = {"GET /v1/employees", "GET /v1/payroll-runs/{run_id}/register", "GET /v1/headcount", "POST /v1/punches/batch"}
+
 
 @cache
 def routes() -> tuple[Route, ...]:
@@ -87,6 +102,13 @@ def test_what_is_costly_is_counted_exactly() -> None:
     for row in table():
         if row.criticality is Criticality.DEFERRABLE and row.body_bytes:
             assert row.rate is RateClass.BULK, f"{row.name} takes many changes at once and is not counted as such"
+
+
+def test_signing_in_punches_and_approvals_go_first_and_nothing_else_does() -> None:
+    of = {f"{row.method} {row.path}": row.criticality for row in table()}
+
+    assert {name for name, criticality in of.items() if criticality is Criticality.CRITICAL} == URGENT
+    assert {of[name] for name in REPORTS} == {Criticality.DEFERRABLE}
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: f"{row.method} {row.path}")
