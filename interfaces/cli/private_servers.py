@@ -53,12 +53,37 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now. Raises ServerFailed where none is found."""
+    """A TCP port of 127.0.0.1 that nothing listens on and nobody else was just given.
+
+    Whoever asks has about a minute to listen on it. Raises ServerFailed where none is found.
+    """
     for _ in range(PORTS_TRIED):
         port = RANDOM.choice(PORTS)
-        if is_free(port):
+        if _set_aside(port):
             return port
     raise ServerFailed(f"no free port of 127.0.0.1 among {PORTS_TRIED} tried from {PORTS.start} to {PORTS.stop}")
+
+
+def _set_aside(port: int) -> bool:
+    """Leave the rest of a connection behind on a port: a server may listen there, but nobody else is given it now."""
+    with socket.socket() as probe:  # without SO_REUSEADDR such a rest is in the way
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    with socket.socket() as server, socket.socket() as client:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.settimeout(ANSWER_S)
+        try:
+            server.bind(("127.0.0.1", port))
+            server.listen(1)
+            client.connect(("127.0.0.1", port))
+        except OSError:
+            return False  # somebody was quicker
+        accepted, _ = server.accept()
+        accepted.close()  # who closes first keeps the rest
+        client.recv(1)
+    return True
 
 
 def dies_with_parent(command: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """The servers that tests run on are strict, private and can be hurt on purpose."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from interfaces.cli import private_servers
+from interfaces.cli.private_servers import ServerFailed, free_port, is_free
 from tests.support.servers import PrivateEtcd, PrivateMariaDB, PrivateRedis, ServerMissing, program
 
 
@@ -72,3 +75,23 @@ def test_etcd_answers() -> None:
 def test_a_missing_program_fails_loudly_and_names_the_package() -> None:
     with pytest.raises(ServerMissing, match="sudo apt-get install -y redis-server"):
         program("redis-server", package="redis-server", path="/nowhere")
+
+
+def test_a_port_is_given_to_one_who_asks_and_not_to_the_next_although_nobody_listens_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = free_port()
+    monkeypatch.setattr(private_servers, "PORTS", range(first, first + 1))
+
+    with pytest.raises(ServerFailed, match="no free port"):
+        free_port()
+    with socket.create_server(("127.0.0.1", first)) as server, socket.create_connection(server.getsockname()):
+        assert is_free(first) is False
+
+
+def test_a_port_that_is_only_looked_at_would_be_given_to_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private_servers, "_set_aside", is_free)
+    first = free_port()
+    monkeypatch.setattr(private_servers, "PORTS", range(first, first + 1))
+
+    assert free_port() == first
