@@ -37,11 +37,11 @@ async def _measured(deployment: Deployment, small: bool) -> AsyncIterator[Figure
     answers = await flood.steadily([(ask, min(TIMES * capacity, MOST_PER_SECOND))], overload_s)
     after = await flood.steadily([(ask, 0.9 * capacity)], after_s)
     # A shared machine is not as fast in one minute as in the next: the floor is what it did on both sides of the load.
-    again_s = good(await flood.in_turns(ask, CALLERS, capacity_s), ask.name) / capacity_s
+    capacity_after = good(await flood.in_turns(ask, CALLERS, capacity_s), ask.name) / capacity_s
     flood.close()
     form = deployment.name
     goodput = good(answers, ask.name) / overload_s
-    floor = (capacity + again_s) / 2
+    floor = (capacity + capacity_after) / 2
     yield at_least(f"lists in time at 10x capacity, {form}", goodput, "requests/s", floor=floor, ratio=GOODPUT)
     most = max(SOON_MS, TIMES_UNLOADED * unloaded)
     yield at_most(f"p99 of lists admitted at 10x capacity, {form}", _p99_ms(answers), "ms", floor=unloaded, most=most)

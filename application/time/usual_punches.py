@@ -19,6 +19,7 @@ _FIRST_S = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp())
 _END_S = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
 _DIRECTIONS = {name: number for number, name in names_of(timesheet_pb2.PunchDirection, "PUNCH_DIRECTION_").items()}
 _SOURCES = {name: number for number, name in names_of(timesheet_pb2.PunchSource, "PUNCH_SOURCE_").items()}
+UUID_LENGTH = 36
 _DEVICE = re.compile("[!-~]{1,64}")
 
 
@@ -44,7 +45,7 @@ def usual_punch(value: Any) -> timesheet_pb2.Punch | None:
     direction = (_DIRECTIONS.get(way) if type(way) is str else None) if way is not None else 0
     if len(value) != known or number is None or direction is None:
         return None
-    employee = _lower_id(employee_id)
+    employee = _lower_id(employee_id) if len(employee_id) == UUID_LENGTH else None  # no longer text is remembered
     if employee is None or not (UUID_TEXT.fullmatch(punch_id) and INSTANT.fullmatch(at)):
         return None
     try:

@@ -69,10 +69,11 @@ async def test_positions_have_no_gap_and_keep_the_order_of_versions_with_many_se
             written += 2
 
     async def sequence(sequencer: Sequencer) -> None:
-        waiting = True
-        while written < 160 or waiting:
+        done = False
+        while not done:
+            last = written >= 160
             with contextlib.suppress(Unavailable):  # the first of all race for the first row; who lost comes again
-                waiting = bool(await sequencer.sequence())
+                done = not await sequencer.sequence() and last
             await asyncio.sleep(0.001)
 
     await asyncio.gather(*(write(aggregate) for aggregate in range(1, 9)), *(sequence(one) for one in sequencers))

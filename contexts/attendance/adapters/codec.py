@@ -292,9 +292,7 @@ def punch_results(answers: Iterable[PunchAnswer]) -> Iterator[pb.PunchResult]:
         if answer.version is not None:
             result.etag = str(answer.version)
         if answer.punched_at is not None:
-            since = answer.punched_at - _EPOCH
-            result.punched_at.seconds = since.days * 86_400 + since.seconds
-            result.punched_at.nanos = since.microseconds * 1000
+            result.punched_at.CopyFrom(instant_to_proto(answer.punched_at))
         if answer.clock_skew_seconds is not None:
             result.clock_skew_seconds = answer.clock_skew_seconds
         if answer.refusal is not None:

@@ -15,7 +15,7 @@ from muster.attendance.v1 import timesheet_pb2
 from pydantic import TypeAdapter, ValidationError
 
 from application.edge.wire import json_instant
-from application.time import codec, schemas
+from application.time import codec, schemas, usual_punches
 from application.time.usual_punches import usual_punch
 
 BATCH: TypeAdapter[schemas.PunchBatchBody] = TypeAdapter(schemas.PunchBatchBody)
@@ -106,6 +106,13 @@ def careless(value: Any) -> timesheet_pb2.Punch | None:
 def test_a_field_that_is_overlooked_would_be_seen(unknown: dict[str, Any]) -> None:
     assert told_alike({**USUAL, **unknown}, usual_punch)
     assert not told_alike({**USUAL, **unknown}, careless)
+
+
+def test_text_that_is_no_id_is_not_remembered() -> None:
+    before = usual_punches._lower_id.cache_info().currsize
+
+    assert usual_punch({**USUAL, "employee_id": "x" * 100_000}) is None
+    assert usual_punches._lower_id.cache_info().currsize == before
 
 
 def test_what_is_wrong_in_a_batch_is_said_with_its_place_and_nothing_else() -> None:
