@@ -97,7 +97,7 @@ def instant_to_proto(instant: datetime) -> Timestamp:
 def instant_from(message: Timestamp, field: str) -> datetime:
     """An instant to the microsecond. Raises InvalidValue."""
     seconds, nanos = message.seconds, message.nanos
-    if not (0 <= seconds <= _LATEST_S and 0 <= nanos < 1_000_000_000):
+    if not (0 <= nanos < 1_000_000_000 and (0, 0) <= (seconds, nanos) <= (_LATEST_S, 0)):
         raise InvalidValue("name an instant between 1970 and 9000", field=field)
     instant = datetime.fromtimestamp(seconds, UTC)
     return instant.replace(microsecond=nanos // 1000) if nanos else instant
