@@ -42,4 +42,5 @@ async def write(tx: Tx, call: Call, note: Note, audit_id: UUID, now: datetime) -
             "sequence": None,
             "chain_hash": None,
         },
+        later=True,
     )

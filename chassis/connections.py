@@ -5,8 +5,9 @@ import contextlib
 import re
 import sqlite3
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,14 +31,14 @@ OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit
 SQLITE_READERS = 4
 ROWS_AT_ONCE = (500, 100, 20, 5)  # by one statement of SQLite, as many as there are
 MOST_VALUES = 32_000  # of one statement
-MANY_VALUES = 200  # looked up by one query: no look that is short
+MANY_VALUES = 520  # looked up by one query: no look that is short
 FEW_ROWS = 10  # that are inserted without a thread
 CHECKPOINT_S = 5.0  # what was committed moves from the log to the file at most so often, beside the writer,
 CHECKPOINT_ROWS = 5_000  # or once so many rows were added: the disk is busy with it meanwhile, and commits wait longer
 WRITER_CACHE_KIB, READER_CACHE_KIB = 32_768, 8_192  # pages kept in memory; SQLite's own 2 MiB hold no index of a year
 BUSY_WAIT_MS = 5_000
 LONGEST_LOG_PAGES = 16_384  # 64 MiB; a log that grew so long is moved by the writer itself
-SHORT_STEPS = 5_000  # of SQLite's virtual machine, a millisecond or so: what may run without a thread
+SHORT_STEPS = 16_000  # of the virtual machine of SQLite, a millisecond or two: what may run without a thread
 LOCK_WAIT_S = 2
 CLEAN_UP_S = 0.1
 # Close together, so that a statement never outlives its caller by much (a deadline of 1 s arrives as 1.001 s).
@@ -118,8 +119,14 @@ class Connection(Protocol):
         """How many rows a prepared update matched. Raises as `run`."""
         ...
 
-    async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
-        """Add rows that name the same columns; `same` are values that all of them have. Raises as `run`."""
+    async def insert(
+        self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any], *, later: bool = False
+    ) -> None:
+        """Add rows that name the same columns; `same` are values that all of them have. Raises as `run`.
+
+        `later`: the caller goes on while they are written; what refuses them is raised by a later statement of the
+        transaction, by its commit at the latest.
+        """
         ...
 
     def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
@@ -197,7 +204,8 @@ class _SqliteConnection:
     A hop to a thread and back costs ten times what a look into an index costs. What is short shows itself: a query
     that takes more than `SHORT_STEPS` is given up and asked again in a thread, cursor and fetch included.
 
-    Invariants: the loop is held by no query longer than some milliseconds, nor by a commit or a lock.
+    Invariants: the loop is held by no query longer than some milliseconds, nor by a commit or a lock; no statement runs
+    before what was to be written `later` than the caller, and no transaction ends while it is being written.
     """
 
     def __init__(self, engine: sa.Engine, inserts: BulkInserts, threads: ThreadPoolExecutor, check: Check) -> None:
@@ -209,11 +217,15 @@ class _SqliteConnection:
         driver = self._connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         self._driver = driver
+        self._later: deque[tuple[str, Sequence[tuple[Any, ...]]]] = deque()
+        self._behind: Future[None] | None = None  # writes what is in `_later`
 
     async def run(self, statement: Any, values: Any, *, brief: bool = False) -> Answer:
         def run() -> Answer:
             return _answer(self._connection.execute(statement, values))
 
+        if self._behind is not None:
+            await self.caught_up()
         try:
             if statement.is_select:
                 try:
@@ -231,6 +243,8 @@ class _SqliteConnection:
             return await self.run(query.statement, values)
         sql, bound = plan.asked(values)
         self._guarded(sql)
+        if self._behind is not None:
+            await self.caught_up()
 
         def ask() -> Answer:
             return Answer(plan.rows(self._driver.execute(sql, bound).fetchall()), 0)
@@ -251,6 +265,8 @@ class _SqliteConnection:
             return (await self.run(change.statement, values, brief=True)).matched
         sql, bound = plan.asked(values)
         self._guarded(sql)
+        if self._behind is not None:
+            await self.caught_up()
         try:
             return self._driver.execute(sql, bound).rowcount
         except sqlite3.Error as error:
@@ -272,10 +288,19 @@ class _SqliteConnection:
         finally:
             self._driver.set_progress_handler(None, 0)
 
-    async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
+    async def insert(
+        self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any], *, later: bool = False
+    ) -> None:
         sql, values = self._inserts.statement(table, rows, same)
         self._guarded(sql)
         self.rows_added += len(rows)
+        if later and (len(rows) > FEW_ROWS or self._behind is not None):
+            self._later.append((sql, values))
+            if self._behind is None or self._behind.done():
+                self._behind = self._threads.submit(self._write_later, self._behind)
+            return
+        if self._behind is not None:
+            await self.caught_up()
         try:
             if len(rows) <= FEW_ROWS:
                 self._driver.executemany(sql, values)
@@ -283,6 +308,33 @@ class _SqliteConnection:
                 await self.call(lambda: self._insert_many(sql, values))
         except sqlite3.Error as error:
             raise _of_sqlite(error) from error
+
+    def _write_later(self, before: "Future[None] | None") -> None:
+        """In a thread: what waits to be written, after what went `before`. Raises what that raised, and as `run`."""
+        try:
+            if before is not None:
+                before.result()
+            while self._later:
+                if not self._driver.in_transaction:
+                    raise Unavailable("the transaction was given up")  # an interrupted statement ends all of it
+                self._insert_many(*self._later.popleft())
+        except sqlite3.Error as error:
+            raise _of_sqlite(error) from error
+
+    async def caught_up(self) -> None:
+        """Return once everything is written that was to be written later. Raises as `run`."""
+        while self._behind is not None:
+            behind = self._behind
+            await self._ended(asyncio.wrap_future(behind))
+            if self._behind is behind:
+                self._behind = self._threads.submit(self._write_later, behind) if self._later else None
+
+    async def give_up(self) -> None:
+        """Nothing is written later any more: the transaction is undone."""
+        behind, self._behind = self._behind, None
+        self._later.clear()
+        if behind is not None:
+            await self._interrupted(asyncio.wrap_future(behind))
 
     def _insert_many(self, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
         # Each statement gives up the interpreter; to win it back from a busy loop takes longer than the work does.
@@ -302,16 +354,28 @@ class _SqliteConnection:
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run in a thread; a cancelled caller interrupts the statement and leaves only when it has ended."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self._ended(asyncio.wrap_future(self._threads.submit(work)))
+
+    async def _ended(self, future: asyncio.Future[T]) -> T:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if not future.done():
-                self._driver.interrupt()
-            await asyncio.wait({future})
-            if not future.cancelled():
-                future.exception()
+            await self._interrupted(future)
             raise
+
+    async def _interrupted(self, future: asyncio.Future[Any]) -> None:
+        """Return once it has ended, however often the caller is cancelled: nothing runs beside what comes next."""
+        cancelled = False
+        while not future.done():
+            self._driver.interrupt()
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError:
+                cancelled = True
+        if not future.cancelled():
+            future.exception()
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def begin(self) -> None:
         # Nobody else writes to the file, but an operator's tool may; then a thread waits for it, not the loop.
@@ -336,13 +400,18 @@ class _SqliteConnection:
         self._driver.execute("RELEASE command")
 
     async def commit(self) -> None:
+        behind, self._behind = self._behind, None
+
         def commit() -> None:
+            self._write_later(behind)
             self._driver.commit()
             self._connection.commit()
 
         await self.call(commit)
 
     def rollback(self) -> None:
+        self._later.clear()
+        self._behind = None
         self._driver.rollback()
         self._connection.rollback()
 
@@ -381,7 +450,8 @@ class SqliteEngine:
         self._reads = self._engine(url, check, query_only=True, synchronous=synchronous)
         self._writes = self._engine(url, check, query_only=False, synchronous=synchronous)
         self._inserts = BulkInserts(self._writes.dialect)
-        self._threads = ThreadPoolExecutor(SQLITE_READERS + 2, thread_name_prefix="sqlite")
+        # One for each reader, what is written later, its commit, and the log on its way to the file.
+        self._threads = ThreadPoolExecutor(SQLITE_READERS + 3, thread_name_prefix="sqlite")
         self._read_turns = Turns(SQLITE_READERS)
         self._idle: list[_SqliteConnection] = []
         self._writer = Writer(
@@ -432,7 +502,13 @@ class SqliteEngine:
     async def writing(self, deadline: float | None, *, together: bool = False) -> AsyncIterator[Connection]:
         try:
             async with self._writer.turn(together=together) as connection:
-                yield connection
+                try:
+                    yield connection
+                    if together:
+                        await connection.caught_up()
+                except BaseException:
+                    await connection.give_up()
+                    raise
         except exc.DBAPIError as error:
             raise translated(error) from error
         except sqlite3.Error as error:
@@ -499,7 +575,9 @@ class _MySqlConnection:
     async def change(self, change: PreparedChange, values: Mapping[str, Any]) -> int:
         return (await self.run(change.statement, values)).matched
 
-    async def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
+    async def insert(
+        self, table: sa.Table, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any], *, later: bool = False
+    ) -> None:
         try:
             await self._connection.exec_driver_sql(*self._inserts.statement(table, rows, same))
         except exc.DBAPIError as error:

@@ -181,12 +181,19 @@ class Tx:
             return 0
         return (await self._run(statement, [{"tenant_id_": self.tenant_id, **row} for row in values])).matched
 
-    async def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
-        """Add rows (the tenant is put in), by executemany in chunks of 1,000. Raises Duplicate."""
+    async def insert(
+        self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, later: bool = False
+    ) -> None:
+        """Add rows (the tenant is put in), by executemany in chunks of 1,000. Raises Duplicate.
+
+        `later`: the caller need not wait where they are many; what refuses them is raised at the end of the
+        transaction, or by a statement before it.
+        """
         if isinstance(rows, Mapping):
             rows = (rows,)
         for start in range(0, len(rows), CHUNK_ROWS):
-            await self._connection.insert(table, rows[start : start + CHUNK_ROWS], {TENANT: self.tenant_id})
+            part = rows[start : start + CHUNK_ROWS]
+            await self._connection.insert(table, part, {TENANT: self.tenant_id}, later=later)
 
     async def lock(self, name: str) -> None:
         """Hold the tenant's named lock until the transaction ends: the row that guards a rule over many rows."""

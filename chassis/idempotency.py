@@ -89,6 +89,7 @@ async def store_answer(tx: Tx, call: Call, answer: Message, now: datetime, ciphe
             "response": response,
             "created_time": now,
         },
+        later=True,
     )
 
 

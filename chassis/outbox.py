@@ -68,5 +68,5 @@ class PendingOutbox:
                     }
                 )
         if rows:
-            await tx.insert(outbox, rows if len(rows) > 1 else rows[0])
+            await tx.insert(outbox, rows, later=True)
         return len(rows)

@@ -5,7 +5,9 @@ import contextlib
 import hashlib
 import itertools
 import random
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -17,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from chassis.columns import Code, Digest, Document, ExactDecimal, Id, Instant, tenant_column
-from chassis.connections import SqliteEngine
+from chassis.connections import SqliteEngine, _SqliteConnection
 from chassis.database import Database, Duplicate, Lock, Pool, SystemScope, TenantMissing, Unavailable, select
 from chassis.tables import context_metadata
 from kernel.ids import TenantId
@@ -269,6 +271,174 @@ async def test_a_cancelled_write_leaves_nothing_and_the_next_writer_goes_on(data
     async with asyncio.timeout(2), database.write(OURS) as tx:
         await tx.insert(BADGE, badge("A"))
     assert await count_of(database, OURS) == 1
+
+
+def badges(count: int, prefix: str = "L") -> list[dict[str, object]]:
+    """As many rows as no insert writes at once."""
+    return [badge(f"{prefix}{number}") for number in range(count)]
+
+
+async def codes_of(database: Database) -> set[str]:
+    """The codes of our badges."""
+    async with database.read(OURS) as tx:
+        return {row["code"] for row in await tx.rows(tx.select(BADGE).limit(10_000))}
+
+
+async def test_rows_that_may_be_written_later_are_there_for_whatever_comes_after_them(database: Database) -> None:
+    async with database.write(OURS) as tx:
+        await tx.insert(BADGE, badges(1200), later=True)
+        await tx.insert(BADGE, badge("FEW"), later=True)
+        among = tx.select(BADGE).where(BADGE.c.code.in_(["L0", "L1199", "FEW"]))
+        seen = await tx.rows(among)
+        await tx.insert(BADGE, badges(30, "M"), later=True)
+        changed = await tx.execute(tx.update(BADGE).values(count=Decimal(7)).where(BADGE.c.code == "M29"))
+        await tx.insert(BADGE, badges(30, "N"), later=True)
+        await tx.insert(BADGE, badge("LAST"))
+        await tx.insert(BADGE, badges(30, "O"), later=True)
+
+    assert len(seen) == 3
+    assert changed == 1
+    whole = [badges(1200), badges(30, "M"), badges(30, "N"), badges(30, "O")]
+    assert await codes_of(database) == {"FEW", "LAST", *(row["code"] for rows in whole for row in rows)}
+
+
+@pytest.mark.parametrize("then", ["commit", "read", "insert"])
+async def test_a_row_written_later_that_is_refused_is_told_by_what_follows_and_undoes_everything(
+    database: Database, then: str
+) -> None:
+    async with database.write(OURS) as tx:
+        await tx.insert(BADGE, badge("L17"))
+
+    async def written() -> None:
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, badge("BEFORE"))
+            await tx.insert(BADGE, badges(600), later=True)
+            if then == "read":
+                await tx.rows(tx.select(BADGE).limit(1))
+            elif then == "insert":
+                await tx.insert(BADGE, badge("AFTER"))
+
+    with pytest.raises(Duplicate):
+        await written()
+
+    assert await codes_of(database) == {"L17"}
+    async with database.write(OURS) as tx:
+        await tx.insert(BADGE, badges(30, "M"), later=True)
+    assert len(await codes_of(database)) == 31
+
+
+async def test_a_refusal_that_somebody_overlooks_is_told_again_by_the_commit(tmp_path: Path) -> None:
+    async with opened(tmp_path) as database:
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, badge("L17"))
+
+        async def written() -> None:
+            async with database.write(OURS) as tx:
+                await tx.insert(BADGE, badges(600), later=True)
+                with contextlib.suppress(Duplicate):
+                    await tx.rows(tx.select(BADGE).limit(1))
+
+        with pytest.raises(Duplicate):
+            await written()
+
+        assert await codes_of(database) == {"L17"}
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_work_that_fails_while_rows_are_written_leaves_none_of_them(database: Database, together: bool) -> None:
+    async def failing() -> None:
+        async with database.write(OURS, together=together) as tx:
+            await tx.insert(BADGE, badges(3000), later=True)
+            raise ZeroDivisionError
+
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError):
+            await failing()
+
+    assert await count_of(database, OURS) == 0
+    async with database.write(OURS, together=together) as tx:
+        await tx.insert(BADGE, badges(30), later=True)
+    assert await count_of(database, OURS) == 30
+
+
+async def test_a_caller_who_leaves_while_rows_are_written_leaves_none_of_them(tmp_path: Path) -> None:
+    async with opened(tmp_path) as database:
+
+        async def write() -> None:
+            async with database.write(OURS) as tx:
+                await tx.insert(BADGE, badges(20_000), later=True)
+
+        for pause_s in (0.0, 0.001, 0.005, 0.02, 0.05) * 5:
+            writing = asyncio.create_task(write())
+            await asyncio.sleep(pause_s)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            # It may have been too late to undo; then all are there.
+            assert await count_of_all(database) in (0, 20_000)
+            async with database.write(OURS) as tx:
+                await tx.execute(tx.delete(BADGE))
+            assert await count_of_all(database) == 0
+
+
+async def test_commands_that_share_a_commit_may_write_later_too(tmp_path: Path) -> None:
+    async with opened(tmp_path) as database:
+
+        async def command(number: int) -> None:
+            async with database.write(OURS, together=True) as tx:
+                await tx.insert(BADGE, badges(30, f"C{number}-"), later=True)
+                if number % 3 == 2:
+                    raise ZeroDivisionError
+
+        done = await asyncio.gather(*(command(number) for number in range(12)), return_exceptions=True)
+
+        good = [number for number, one in enumerate(done) if one is None]
+        assert good == [number for number in range(12) if number % 3 != 2]
+        assert await codes_of(database) == {row["code"] for number in good for row in badges(30, f"C{number}-")}
+
+
+async def test_a_commit_that_does_not_wait_for_rows_written_later_would_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = threading.Event()
+    left: list[Future[None]] = []
+    insert_many = _SqliteConnection._insert_many
+
+    async def commit(self: Any) -> None:
+        if self._behind is not None:
+            left.append(self._behind)
+        self._behind = None
+        await self.call(self._driver.commit)
+
+    def insert_many_late(self: Any, *given: Any) -> None:
+        counted.wait(10.0)
+        insert_many(self, *given)
+
+    monkeypatch.setattr(_SqliteConnection, "commit", commit)
+    monkeypatch.setattr(_SqliteConnection, "_insert_many", insert_many_late)
+    async with opened(tmp_path) as database:
+        async with database.write(OURS) as tx:
+            await tx.insert(BADGE, badges(1000), later=True)
+        when_answered = await count_of_all(database)
+        counted.set()
+        await asyncio.wait([asyncio.wrap_future(one) for one in left])
+
+    assert when_answered == 0
+
+
+async def count_of_all(database: Database) -> int:
+    """How many of our badges there are."""
+    async with database.read(OURS) as tx:
+        [row] = await tx.rows(tx.select(BADGE, sa.func.count().label("badges")))
+        return int(row["badges"])
+
+
+@contextlib.asynccontextmanager
+async def opened(tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database of SQLite."""
+    database = Database(f"sqlite:///{tmp_path / 'later.sqlite3'}", METADATA)
+    await database.create_tables()
+    yield database
+    await database.close()
 
 
 async def test_a_waiting_writer_gives_up_with_its_caller(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ _LENGTH = re.compile(rb"content-length: ([0-9]+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Ask:
-    """One kind of request."""
+    """One kind of request: a GET, or a POST of the JSON that it has."""
 
     name: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,17 @@ class Flood:
         started, status = loop.time(), 0
         with contextlib.suppress(TimeoutError, OSError, EOFError):
             async with asyncio.timeout(PATIENCE_S):
-                status = await self._exchange(ask)
+                status = await self.exchange(ask)
         answers.append(Answer(ask.name, started - began, loop.time() - started, status))
 
-    async def _exchange(self, ask: Ask) -> int:
+    async def exchange(self, ask: Ask) -> int:
+        """The status of the answer to one request. Raises OSError, EOFError where the connection ended first."""
         async with self._connection() as (reader, writer):
-            head = [f"GET {ask.path} HTTP/1.1", f"Host: {self._host.netloc}"]
+            head = [f"{'POST' if ask.body else 'GET'} {ask.path} HTTP/1.1", f"Host: {self._host.netloc}"]
             head += [f"{name}: {value}" for name, value in ask.headers.items()]
-            writer.write("\r\n".join([*head, "", ""]).encode())
+            if ask.body:
+                head += ["Content-Type: application/json", f"Content-Length: {len(ask.body)}"]
+            writer.write("\r\n".join([*head, "", ""]).encode() + ask.body)
             answer = await reader.readuntil(b"\r\n\r\n")
             if length := _LENGTH.search(answer):
                 await reader.readexactly(int(length[1]))
@@ -88,6 +92,9 @@ class Flood:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        while self._free and self._free[-1][0].at_eof():  # closed by the server, which waited too long
+            self._free.pop()[1].close()
+            self._open -= 1
         if self._free:
             pair = self._free.pop()
         elif self._open < MOST_CONNECTIONS:

@@ -349,8 +349,8 @@ class _Batch:
                 timesheet.record_all(mine, now)
             else:
                 timesheet.record(mine[0], now)
-        await self._work.timesheets.add([sheet.held for sheet in sheets if sheet.is_new])
         await self._work.timesheets.save([sheet.held for sheet in sheets if not sheet.is_new])
+        await self._work.timesheets.add([sheet.held for sheet in sheets if sheet.is_new])
         await self._work.timesheets.add_punches(placed, now)
 
     def _settle(self, sheet: _Sheet, known: Sequence[Stamp]) -> list[Placed]:

@@ -331,7 +331,7 @@ class SqlTimesheets:
         if not timesheets:
             return
         try:
-            await self._tx.insert(timesheet, [self._row(one.state) for one in timesheets])
+            await self._tx.insert(timesheet, [self._row(one.state) for one in timesheets], later=True)
         except Duplicate as error:
             raise Contention("somebody opened the same timesheet meanwhile") from error
         for one in timesheets:
@@ -513,7 +513,7 @@ class SqlTimesheets:
             for one in group
         ]
         try:
-            await self._tx.insert(punch, rows)
+            await self._tx.insert(punch, rows, later=True)
         except Duplicate as error:
             raise PunchIdTaken(
                 "a punch_id names one punch for ever; give this one another", field="punch_id"

@@ -116,7 +116,7 @@ class FloodInside(Flood):
         self._app = app
         self._serving: set[asyncio.Task[None]] = set()
 
-    async def _exchange(self, ask: Ask) -> int:
+    async def exchange(self, ask: Ask) -> int:
         headers = [(name.lower().encode(), value.encode()) for name, value in ask.headers.items()]
         refused = self._app.early(b"GET", ask.path.encode(), headers)
         if refused is not None:
