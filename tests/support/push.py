@@ -149,11 +149,11 @@ class SseClient:
                 found.append(message)
         return found
 
-    async def nothing(self, seconds: float = 0.3) -> bool:
-        """Whether no published event comes for a while."""
+    async def nothing(self, seconds: float = 0.3, *, of: str = "") -> bool:
+        """Whether no published event comes for a while. `of`: none whose type begins so."""
         try:
             while (message := await self.next(seconds)) is not None:
-                if not message.event:
+                if not message.event and message.data["type"].startswith(of):
                     return False
         except TimeoutError:
             return True
