@@ -108,6 +108,7 @@ class _OneByOne:
             seconds = sorted(await self.steadily(half, steady_s))
             bare_ms = await asyncio.to_thread(_bare_p99_ms, self._company.deployment.folder, half, steady_s / 2)
             measured.append(Half(half, percentile(seconds, 0.99) * 1000, bare_ms))
+        self._flood.close()
         return Half(
             median(one.rate for one in measured),
             median(one.p99_ms for one in measured),

@@ -55,7 +55,7 @@ async def test_a_loop_that_is_held_shows_as_late() -> None:
     after = late_of_50_ms_and_more(await asyncio.to_thread(scraped, running.address))
     watching.cancel()
     await running.stop(1.0)
-    assert after == before + 1
+    assert after >= before + 1
 
 
 async def test_an_address_that_is_taken_is_refused_with_what_to_do() -> None:

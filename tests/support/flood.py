@@ -115,8 +115,9 @@ class Flood:
 
     def close(self) -> None:
         """Close all connections."""
-        for _, writer in self._free:
-            writer.close()
+        while self._free:
+            self._free.pop()[1].close()
+            self._open -= 1
 
 
 def good(answers: Sequence[Answer], name: str, within_s: float = 1.0) -> int:
