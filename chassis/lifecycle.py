@@ -42,10 +42,7 @@ MAX_FAILURES = 50
 LEEWAY_S = 2.0
 KEEP_ALIVE_S = 75
 COLLECT_AFTER = 10_000, 20, 20  # new objects, and collections of the younger generation, before each collection
-TURN_S = (
-    0.0003  # how long a busy loop keeps the interpreter from a thread that waits for it; Python's own 5 ms are longer
-)
-# than a commit takes, and a commit in a thread waits several times
+TURN_S = 0.0003  # a busy loop keeps the interpreter from a thread so long: of Python's own 5 ms a commit needs several
 SPARE_FILES = 1000  # beside long connections: requests, databases, channels
 ACCEPTED_AT_ONCE = 16
 CONNECTIONS_PER_REQUEST = 4  # most open connections are idle; uvicorn counts them all
