@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -42,7 +41,6 @@ MAX_FAILURES = 50
 LEEWAY_S = 2.0
 KEEP_ALIVE_S = 75
 COLLECT_AFTER = 10_000, 20, 20  # new objects, and collections of the younger generation, before each collection
-TURN_S = 0.0003  # a busy loop keeps the interpreter from a thread so long: of Python's own 5 ms a commit needs several
 SPARE_FILES = 1000  # beside long connections: requests, databases, channels
 ACCEPTED_AT_ONCE = 16
 CONNECTIONS_PER_REQUEST = 4  # most open connections are idle; uvicorn counts them all
@@ -230,7 +228,6 @@ class Lifecycle:
     async def run_until_stopped(self) -> None:
         """Wait for a signal or `request_stop`, then drain."""
         spare_garbage_collection()
-        sys.setswitchinterval(TURN_S)
         await self._stop.wait()
         await self.drain()
 
