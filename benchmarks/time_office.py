@@ -26,6 +26,7 @@ from tests.support.flood import Ask, Flood
 EMPLOYEES, SMALL = 10_000, 500
 STORED = 1_000_000  # punches, after which one more must take no longer
 CONNECTIONS, CAPACITY_S, STEADY_S, ROUNDS = 16, 4.0, 8.0, 5
+ANSWER_S = 30.0
 TURNED_AWAY, PAUSE_S = 503, 0.05  # what a server that has enough to do answers, and how soon one asks again
 SENDERS = 2
 DURABLE_BYTES = 16 * 1024  # what a commit of one punch adds to the log, or so
@@ -58,9 +59,9 @@ async def time_office(*, small: bool = False) -> AsyncIterator[Figure]:
             # The floor keeps the disk busy beyond its end: what waits for the disk is measured before it.
             floor = await asyncio.to_thread(_floor, deployment.folder / "data" / "attendance.sqlite3")
             yield at_least_so_many("bulk punches, embedded", stored / seconds, "punches/s", floor=floor, least=BULK)
-            name = "punch p99 at that rate with a million punches stored, embedded"
             # What the machine itself has become slower meanwhile (or faster) is no growth.
             before = few.p99_ms * many.bare_ms / few.bare_ms
+            name = "punch p99 at that rate with a million punches stored, embedded"
             yield at_most(name, many.p99_ms, "ms", floor=before, ratio=GROWTH, most=P99_MS)
 
             started = time.perf_counter()
@@ -77,7 +78,7 @@ def _workdays(month: int) -> Sequence[date]:
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
+class _Half:
     """What was measured at half of the capacity: punches per second, their 99th percentile, and that of bare work."""
 
     rate: float
@@ -94,28 +95,28 @@ class _OneByOne:
         self._headers: dict[str, str] = {}
         self._numbers = count()
 
-    async def at_half_of_capacity(self, small: bool, rate: float = 0.0) -> Half:
+    async def at_half_of_capacity(self, small: bool, rate: float = 0.0) -> _Half:
         """Latencies from when each punch was due; at the rate that is given, or at half of the most.
 
         Of several rounds the middle one: a shared machine is half as fast in one minute as in the next.
         """
         self._headers = {"Authorization": f"Bearer {await self._company.token()}"}
         capacity_s, steady_s, rounds = (1.0, 1.0, 1) if small else (CAPACITY_S, STEADY_S, ROUNDS)
-        await self.as_fast_as_it_can(1.0)
-        measured: list[Half] = []
+        await self._as_fast_as_it_can(1.0)
+        measured: list[_Half] = []
         for _ in range(rounds):
-            half = rate or await self.as_fast_as_it_can(capacity_s) / 2
-            seconds = sorted(await self.steadily(half, steady_s))
+            half = rate or await self._as_fast_as_it_can(capacity_s) / 2
+            seconds = sorted(await self._steadily(half, steady_s))
             bare_ms = await asyncio.to_thread(_bare_p99_ms, self._company.deployment.folder, half, steady_s / 2)
-            measured.append(Half(half, percentile(seconds, 0.99) * 1000, bare_ms))
+            measured.append(_Half(half, percentile(seconds, 0.99) * 1000, bare_ms))
         self._flood.close()
-        return Half(
+        return _Half(
             median(one.rate for one in measured),
             median(one.p99_ms for one in measured),
             median(one.bare_ms for one in measured),
         )
 
-    async def as_fast_as_it_can(self, seconds: float) -> float:
+    async def _as_fast_as_it_can(self, seconds: float) -> float:
         end = time.perf_counter() + seconds
         done = 0
 
@@ -131,7 +132,7 @@ class _OneByOne:
         await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
         return done / (time.perf_counter() - started)
 
-    async def steadily(self, rate: float, seconds: float) -> list[float]:
+    async def _steadily(self, rate: float, seconds: float) -> list[float]:
         taken: list[float] = []
 
         async def one(due: float) -> None:
@@ -155,7 +156,8 @@ class _OneByOne:
             "punched_at": (FIRST + timedelta(minutes=10 * turn)).isoformat(),
             "source": "MOBILE",
         }
-        status = await self._flood.exchange(Ask("punch", "/v1/punches", self._headers, orjson.dumps(body)))
+        async with asyncio.timeout(ANSWER_S):
+            status = await self._flood.exchange(Ask("punch", "/v1/punches", self._headers, orjson.dumps(body)))
         if status not in (TURNED_AWAY, 200, 201):
             raise AssertionError(f"a punch was answered with {status}")
         return status != TURNED_AWAY

@@ -224,8 +224,7 @@ class _SqliteConnection:
         def run() -> Answer:
             return _answer(self._connection.execute(statement, values))
 
-        if self._behind is not None:
-            await self.caught_up()
+        await self.caught_up()
         try:
             if statement.is_select:
                 try:
@@ -243,8 +242,7 @@ class _SqliteConnection:
             return await self.run(query.statement, values)
         sql, bound = plan.asked(values)
         self._guarded(sql)
-        if self._behind is not None:
-            await self.caught_up()
+        await self.caught_up()
 
         def ask() -> Answer:
             return Answer(plan.rows(self._driver.execute(sql, bound).fetchall()), 0)
@@ -265,8 +263,7 @@ class _SqliteConnection:
             return (await self.run(change.statement, values, brief=True)).matched
         sql, bound = plan.asked(values)
         self._guarded(sql)
-        if self._behind is not None:
-            await self.caught_up()
+        await self.caught_up()
         try:
             return self._driver.execute(sql, bound).rowcount
         except sqlite3.Error as error:
@@ -299,8 +296,7 @@ class _SqliteConnection:
             if self._behind is None or self._behind.done():
                 self._behind = self._threads.submit(self._write_later, self._behind)
             return
-        if self._behind is not None:
-            await self.caught_up()
+        await self.caught_up()
         try:
             if len(rows) <= FEW_ROWS:
                 self._driver.executemany(sql, values)

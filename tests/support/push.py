@@ -139,13 +139,13 @@ class SseClient:
                     return Heard(self.last_id, found.get("event", ""), data, int(found.get("retry", "0")))
         return None
 
-    async def events(self, count: int, timeout_s: float = 20.0) -> list[Heard]:
-        """The next published events."""
+    async def events(self, count: int, timeout_s: float = 20.0, *, of: str = "") -> list[Heard]:
+        """The next published events. `of`: those whose type begins so."""
         found: list[Heard] = []
         while len(found) < count:
             message = await self.next(timeout_s)
             assert message is not None, f"the stream ended after {len(found)} of {count} events"
-            if not message.event:
+            if not message.event and message.data["type"].startswith(of):
                 found.append(message)
         return found
 
