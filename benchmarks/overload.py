@@ -9,7 +9,7 @@ from tests.support.deployment import Deployment, EmbeddedDeployment, private_dis
 from tests.support.flood import Answer, Ask, Flood, good
 
 EMPLOYEES, PAGE = 1000, 100
-CALLERS, ROUNDS, CAPACITY_S, OVERLOAD_S = 8, 3, 5.0, 60.0
+CALLERS, ROUNDS, CAPACITY_S, OVERLOAD_S = 8, 3, 10.0, 60.0
 TIMES, MOST_PER_SECOND = 10, 500.0  # more would measure the load, not the server
 GOODPUT, BACK, SOON_MS, TIMES_UNLOADED, RECOVERED_AFTER_S = 0.9, 0.95, 500.0, 3.0, 5.0
 

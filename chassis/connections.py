@@ -29,10 +29,10 @@ Check = Callable[[str], None]
 
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
-ROWS_AT_ONCE = (500, 100, 20, 5)  # by one statement of SQLite, as many as there are
+ROWS_AT_ONCE = 500  # by one statement of SQLite
 MOST_VALUES = 32_000  # of one statement
 MANY_VALUES = 520  # looked up by one query: no look that is short
-FEW_ROWS = 10  # that are inserted without a thread
+FEW_ROWS = 32  # that are inserted or changed without a thread, a millisecond
 CHECKPOINT_S = 5.0  # what was committed moves from the log to the file at most so often, beside the writer,
 CHECKPOINT_ROWS = 5_000  # or once so many rows were added: the disk is busy with it meanwhile, and commits wait longer
 WRITER_CACHE_KIB, READER_CACHE_KIB = 32_768, 8_192  # pages kept in memory; SQLite's own 2 MiB hold no index of a year
@@ -217,8 +217,8 @@ class _SqliteConnection:
         driver = self._connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         self._driver = driver
-        self._later: deque[tuple[str, Sequence[tuple[Any, ...]]]] = deque()
-        self._behind: Future[None] | None = None  # writes what is in `_later`
+        self._later: deque[Callable[[], None]] = deque()
+        self._behind: Future[None] | None = None  # does what is in `_later`
 
     async def run(self, statement: Any, values: Any, *, brief: bool = False) -> Answer:
         def run() -> Answer:
@@ -292,38 +292,40 @@ class _SqliteConnection:
         self._guarded(sql)
         self.rows_added += len(rows)
         if later and (len(rows) > FEW_ROWS or self._behind is not None):
-            self._later.append((sql, values))
-            if self._behind is None or self._behind.done():
-                self._behind = self._threads.submit(self._write_later, self._behind)
+            self._do_later(lambda: self._insert_later(sql, values))
             return
         await self.caught_up()
         try:
             if len(rows) <= FEW_ROWS:
-                self._driver.executemany(sql, values)
+                self._insert_many(sql, values)
             else:
                 await self.call(lambda: self._insert_many(sql, values))
         except sqlite3.Error as error:
             raise _of_sqlite(error) from error
 
-    def _write_later(self, before: "Future[None] | None") -> None:
-        """In a thread: what waits to be written, after what went `before`. Raises what that raised, and as `run`."""
+    def _do_later(self, work: Callable[[], None]) -> None:
+        """In a thread, after all that is to be done later already."""
+        self._later.append(work)
+        if self._behind is None or self._behind.done():
+            self._behind = self._threads.submit(self._catch_up, self._behind)
+
+    def _catch_up(self, before: "Future[None] | None") -> None:
+        """What is to be done later, after what went `before`. Raises what that raised, and as `run`."""
         try:
             if before is not None:
                 before.result()
             while self._later:
-                if not self._driver.in_transaction:
-                    raise Unavailable("the transaction was given up")  # an interrupted statement ends all of it
-                self._insert_many(*self._later.popleft())
+                self._later.popleft()()
         except sqlite3.Error as error:
             raise _of_sqlite(error) from error
 
     async def caught_up(self) -> None:
-        """Return once everything is written that was to be written later. Raises as `run`."""
+        """Return once everything is done that was to be done later. Raises as `run`."""
         while self._behind is not None:
             behind = self._behind
             await self._ended(asyncio.wrap_future(behind))
             if self._behind is behind:
-                self._behind = self._threads.submit(self._write_later, behind) if self._later else None
+                self._behind = self._threads.submit(self._catch_up, behind) if self._later else None
 
     async def give_up(self) -> None:
         """Nothing is written later any more: the transaction is undone."""
@@ -332,18 +334,17 @@ class _SqliteConnection:
         if behind is not None:
             await self._interrupted(asyncio.wrap_future(behind))
 
+    def _insert_later(self, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
+        if not self._driver.in_transaction:
+            raise Unavailable("the transaction was given up")  # an interrupted statement ends all of it
+        self._insert_many(sql, values)
+
     def _insert_many(self, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
         # Each statement gives up the interpreter; to win it back from a busy loop takes longer than the work does.
-        start = 0
-        for size in ROWS_AT_ONCE:
-            if size * len(values[0]) > MOST_VALUES:
-                continue
-            many = self._inserts.repeated(sql, size) if start + size <= len(values) else ""
-            while start + size <= len(values):
-                self._driver.execute(many, tuple(chain.from_iterable(values[start : start + size])))
-                start += size
-        if start < len(values):
-            self._driver.executemany(sql, values[start:])
+        size = min(ROWS_AT_ONCE, MOST_VALUES // len(values[0]))
+        for start in range(0, len(values), size):
+            rows = values[start : start + size]
+            self._driver.execute(self._inserts.repeated(sql, len(rows)), tuple(chain.from_iterable(rows)))
 
     def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
         return _lifted(self._connection.info, reason)
@@ -396,14 +397,12 @@ class _SqliteConnection:
         self._driver.execute("RELEASE command")
 
     async def commit(self) -> None:
-        behind, self._behind = self._behind, None
-
         def commit() -> None:
-            self._write_later(behind)
             self._driver.commit()
             self._connection.commit()
 
-        await self.call(commit)
+        self._do_later(commit)
+        await self.caught_up()
 
     def rollback(self) -> None:
         self._later.clear()

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -111,7 +111,7 @@ class Time:
         """Record many punches; those of people not on the roster yet are tried once more."""
         allow("punch.import")
         exchange = current_exchange()
-        request = timesheet_pb2.ImportPunchesRequest(punches=[_punch(one) for one in body.punches])
+        request = timesheet_pb2.ImportPunchesRequest(punches=_punches(body.punches))
         results = list((await self._calls.write(self._timesheets.ImportPunches, request)).results)
         unknown = [place for place, result in enumerate(results) if result.reason == ROSTER_UNKNOWN]
         if unknown and await self._bring_to_roster([request.punches[place] for place in unknown]):
@@ -375,13 +375,19 @@ class Time:
         )
 
 
-def _punch(body: schemas.PunchBody | timesheet_pb2.Punch) -> timesheet_pb2.Punch:
-    """The punch for the wire; a terminal that does not name itself is known by its account."""
-    punch = body if isinstance(body, timesheet_pb2.Punch) else codec.to_punch(body)
-    caller = current_exchange().caller
-    if not punch.device_id and "device" in caller.roles:
-        punch.device_id = caller.subject[:64]
+def _punch(body: schemas.PunchBody) -> timesheet_pb2.Punch:
+    [punch] = _punches([body])
     return punch
+
+
+def _punches(bodies: Sequence[schemas.PunchBody | timesheet_pb2.Punch]) -> list[timesheet_pb2.Punch]:
+    """The punches for the wire; a terminal that does not name itself is known by its account."""
+    punches = [one if isinstance(one, timesheet_pb2.Punch) else codec.to_punch(one) for one in bodies]
+    caller = current_exchange().caller
+    if "device" in caller.roles:
+        for punch in punches:
+            punch.device_id = punch.device_id or caller.subject[:64]
+    return punches
 
 
 def _dated(request: Any, query: schemas.CatalogQuery) -> None:

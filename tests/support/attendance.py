@@ -308,7 +308,7 @@ def a_punch(
 ) -> PunchMade:
     """A punch of somebody: "in 2026-11-23 09:00"."""
     [stamp] = punches(text)
-    stamp = replace(stamp, punch_id=punch_id or stamp.punch_id)
+    stamp = stamp._replace(punch_id=punch_id or stamp.punch_id)
     return PunchMade(Punch(stamp, source, "", "gate-1", 7, stamp.instant), employee_id, number)
 
 

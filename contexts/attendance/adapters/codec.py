@@ -1,6 +1,6 @@
 """Timesheets, punches and the roster between protos and values."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -90,8 +90,16 @@ def optional_date(message: Any, field: str) -> date | None:
 
 def instant_to_proto(instant: datetime) -> Timestamp:
     """An instant."""
+    stamp = Timestamp()
+    _set_instant(stamp, instant)
+    return stamp
+
+
+def _set_instant(stamp: Timestamp, instant: datetime) -> None:
     elapsed = instant - _EPOCH
-    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1000)
+    stamp.seconds = elapsed.days * 86_400 + elapsed.seconds
+    if elapsed.microseconds:
+        stamp.nanos = elapsed.microseconds * 1000
 
 
 def instant_from(message: Timestamp, field: str) -> datetime:
@@ -273,36 +281,60 @@ def punch_from(message: pb.Punch) -> PunchMade:
     )
 
 
-def punch_results(answers: Iterable[PunchAnswer]) -> Iterator[pb.PunchResult]:
+def punch_result(answer: PunchAnswer) -> pb.PunchResult:
+    """What became of a punch."""
+    result = _cut(answer)
+    _tell(result, answer)
+    return result
+
+
+def punches_imported(answers: Iterable[PunchAnswer | pb.PunchResult]) -> pb.ImportPunchesResponse:
     """What became of each punch; those of one timesheet that follow each other are cut from one message."""
+    response = pb.ImportPunchesResponse()
     last: PunchAnswer | None = None
     cut = pb.PunchResult()
     for answer in answers:
-        if last is None or answer.timesheet_id is not last.timesheet_id or answer.employee_id is not last.employee_id:
-            cut = pb.PunchResult(employee_id=_id(answer.employee_id), timesheet_id=_id(answer.timesheet_id))
+        result = response.results.add()
+        if isinstance(answer, pb.PunchResult):
+            result.CopyFrom(answer)
+            continue
+        if (
+            last is None
+            or answer.timesheet_id is not last.timesheet_id
+            or answer.employee_id is not last.employee_id
+            or answer.outcome is not last.outcome
+            or answer.version is not last.version
+        ):
+            cut = _cut(answer)
         last = answer
-        result = pb.PunchResult()
         result.CopyFrom(cut)
-        result.punch_id = str(answer.punch_id)
-        result.outcome = _OUTCOME_TO[answer.outcome]
-        if answer.work_date is not None:
-            result.work_date.CopyFrom(date_to_proto(answer.work_date))
-        if answer.duplicate_of is not None:
-            result.duplicate_of = str(answer.duplicate_of)
-        if answer.version is not None:
-            result.etag = str(answer.version)
-        if answer.punched_at is not None:
-            result.punched_at.CopyFrom(instant_to_proto(answer.punched_at))
-        if answer.clock_skew_seconds is not None:
-            result.clock_skew_seconds = answer.clock_skew_seconds
-        if answer.refusal is not None:
-            result.reason, result.message = answer.refusal.reason, answer.refusal.message
-        yield result
+        _tell(result, answer)
+    return response
 
 
-def punch_result(answer: PunchAnswer) -> pb.PunchResult:
-    """What became of a punch."""
-    return next(punch_results((answer,)))
+def _cut(answer: PunchAnswer) -> pb.PunchResult:
+    """What is the same for many punches."""
+    return pb.PunchResult(
+        employee_id=_id(answer.employee_id),
+        timesheet_id=_id(answer.timesheet_id),
+        outcome=_OUTCOME_TO[answer.outcome],
+        etag="" if answer.version is None else str(answer.version),
+    )
+
+
+def _tell(result: pb.PunchResult, answer: PunchAnswer) -> None:
+    """What is this punch's own."""
+    result.punch_id = str(answer.punch_id)
+    if answer.work_date is not None:
+        result.work_date.CopyFrom(date_to_proto(answer.work_date))
+    if answer.duplicate_of is not None:
+        result.duplicate_of = str(answer.duplicate_of)
+    if answer.punched_at is not None:
+        _set_instant(result.punched_at, answer.punched_at)
+    if answer.clock_skew_seconds is not None:
+        result.clock_skew_seconds = answer.clock_skew_seconds
+    if answer.refusal is not None:
+        result.reason, result.message = answer.refusal.reason, answer.refusal.message
 
 
 # ------------------------------------------------------------------------------------------------- timesheets

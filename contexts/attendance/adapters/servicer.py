@@ -123,10 +123,8 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
         made = [one for one in decoded if isinstance(one, record_punches.PunchMade)]
 
         def answer(answers: list[record_punches.PunchAnswer]) -> pb.ImportPunchesResponse:
-            results = codec.punch_results(answers)
-            return pb.ImportPunchesResponse(
-                results=[one if isinstance(one, pb.PunchResult) else next(results) for one in decoded]
-            )
+            recorded = iter(answers)
+            return codec.punches_imported(one if isinstance(one, pb.PunchResult) else next(recorded) for one in decoded)
 
         done = await self._commands.run(lambda work: record_punches.import_punches(made, work), answer)
         return cast(pb.ImportPunchesResponse, done)

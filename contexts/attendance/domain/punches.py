@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 from uuid import UUID
 
 from contexts.attendance.domain.catalog import PresenceRule
@@ -29,8 +30,7 @@ class Source(Enum):
     IMPORT = "IMPORT"
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):  # made for each punch of a batch, as are those below: a fifth of a dataclass's time
     """What of a punch counts: when and which way."""
 
     instant: datetime
@@ -62,8 +62,7 @@ def by_terminal_clock(clock: datetime, sent: datetime, received: datetime) -> tu
     return (clock if abs(received - sent) <= CLOCK_TOLERANCE else clock + timedelta(seconds=skew)), skew
 
 
-@dataclass(frozen=True, slots=True)
-class Punch:
+class Punch(NamedTuple):
     """A punch as it was made; it never changes.
 
     Invariants: `punch_id` is unique in the tenant for ever; `clock_skew_seconds` is there where the terminal told its

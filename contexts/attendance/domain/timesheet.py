@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from typing import NamedTuple
 from uuid import UUID
 
 from contexts.attendance.domain.adjustments import Adjustment, adjusted, check_lines, differences
@@ -94,8 +95,7 @@ class Absence:
     paid_share: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A punch with the work date of its occurrence."""
 
     punch: Punch

@@ -1,9 +1,9 @@
 """Punches: each goes to the timesheet of the occurrence that claims its instant, opened where there is none."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 from uuid import UUID
 
 from contexts.attendance.domain.badges import Badge
@@ -42,8 +42,7 @@ class PunchOutcome(Enum):
     REFUSED = "REFUSED"
 
 
-@dataclass(frozen=True, slots=True)
-class PunchMade:
+class PunchMade(NamedTuple):
     """A punch and who made it; `punch.time_zone` may be empty, which means the workplace's.
 
     Invariants: with `sent_clock` the punch's time is what the terminal's clock said, to be looked at on arrival.
@@ -56,8 +55,7 @@ class PunchMade:
     sent_clock: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PunchAnswer:
+class PunchAnswer(NamedTuple):
     """What became of one punch."""
 
     punch_id: UUID
@@ -173,7 +171,7 @@ class _Batch:
             answer = self._answers[first]
             assert answer is not None
             self._answers[index] = (
-                answer if answer.refusal is not None else replace(answer, outcome=PunchOutcome.REPLAYED)
+                answer if answer.refusal is not None else answer._replace(outcome=PunchOutcome.REPLAYED)
             )
         return [answer for answer in self._answers if answer is not None]
 
@@ -194,8 +192,8 @@ class _Batch:
             except DomainError as refusal:
                 self._refuse(index, None, refusal)
                 continue
-            stamp = replace(one.punch.stamp, instant=instant)
-            made[index] = replace(one, punch=replace(one.punch, stamp=stamp, clock_skew_seconds=skew))
+            stamp = one.punch.stamp._replace(instant=instant)
+            made[index] = one._replace(punch=one.punch._replace(stamp=stamp, clock_skew_seconds=skew))
         self._made = made
 
     async def _people(self) -> list[EmployeeId | None]:
@@ -396,12 +394,12 @@ class _Sheets:
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
         self._by_key: dict[TimesheetKey, _Sheet | None] = {}
-        self._last: dict[int, _Sheet] = {}  # by the identity of a roster entry of this batch
+        self._last: dict[int, _Sheet] = {}  # by the identity of a simple roster entry of this batch
 
     def locate(self, entry: RosterEntry, direction: Direction, minute: int) -> _Sheet:
         """The sheet of the occurrence that claims a minute. Raises NotPlaced, PlanUnknown."""
         last = self._last.get(id(entry))
-        if last is not None and last.inner_start <= minute < last.inner_end and entry.simple:
+        if last is not None and last.inner_start <= minute < last.inner_end:
             return last
         claimed: list[tuple[PlannedOccurrence, _Sheet]] = []
         for sheet in self._around(entry, minute):
@@ -410,7 +408,8 @@ class _Sheets:
         home = nearer([found for found, _ in planned or claimed], direction, minute)
         for found, sheet in claimed:
             if found is home:
-                self._last[id(entry)] = sheet
+                if entry.simple:
+                    self._last[id(entry)] = sheet
                 return sheet
         raise NotPlaced(
             "the employee has no assignment at that time; check the date, or ensure the roster", field="punched_at"

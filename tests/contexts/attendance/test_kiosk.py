@@ -1,7 +1,6 @@
 """Punches at a terminal by badge, with the terminal's own clock, on every engine."""
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -211,7 +210,7 @@ async def test_badges_that_nobody_has_are_refused(store: Store, tenant: TenantId
 async def test_one_refused_badge_of_a_buffer_does_not_hold_up_the_others(store: Store, tenant: TenantId) -> None:
     await somebody(store, tenant, "B-1")
     wrong = shown("B-1", MORNING, sent=MORNING - timedelta(hours=1))
-    good = replace(shown("B-1", MORNING, sent=MORNING), employee_id=None)
+    good = shown("B-1", MORNING, sent=MORNING)._replace(employee_id=None)
     store.clock.at = MORNING
 
     async with store.work(tenant) as work:
