@@ -3,18 +3,22 @@
 They are compact JWS (ES256) that any JWT library reads. Every write pays for one signature and one verification, so
 both are done here on the bytes: the header of each of our keys is a constant and is compared whole, which leaves a
 token no choice of algorithm, key or extension, and saves about half of what a general library takes.
+
+Where both sides are parts of one process, nothing is signed: what would be is remembered, for the length of the call,
+under a name that nobody can guess, and the name is what is sent (`Spoken`).
 """
 
 import binascii
 import json
 import re
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
@@ -67,7 +71,23 @@ class Verified:
     principal: Principal
     request_id: UUID | None
     fingerprint: bytes | None
-    expires_s: int  # seconds since 1970
+    expires_s: int  # seconds since 1970; 0 where it ends with its call
+
+
+class Assertions(Protocol):
+    """What makes the assertions of a client's calls."""
+
+    def for_read(self, principal: Principal, audience: str) -> str:
+        """An assertion without a request id."""
+        ...
+
+    def for_write(self, principal: Principal, audience: str, request_id: UUID, fingerprint: bytes) -> str:
+        """An assertion for one write. `fingerprint`: 32 bytes, see `fingerprint_of`."""
+        ...
+
+    def ended(self, token: str) -> None:
+        """The call that it was made for has ended."""
+        ...
 
 
 class Signer:
@@ -116,6 +136,13 @@ class Signer:
         bound = {"request_id": str(request_id), "fingerprint": fingerprint.hex()}
         return self._sign(principal, audience, self._now_s(), bound)
 
+    def ended(self, token: str) -> None:
+        """Nothing: what is signed ends by its time."""
+
+    def within_process(self) -> "Spoken":
+        """The same word to the parts of this process, unsigned; those that would accept the signature accept it."""
+        return Spoken(self._header)
+
     def _sign(self, principal: Principal, audience: str, now: float, bound: Mapping[str, str]) -> str:
         claims: dict[str, Any] = {
             "iss": self._issuer,
@@ -134,6 +161,40 @@ class Signer:
         signed = f"{self._header}.{_encode(json.dumps(claims, separators=(',', ':')).encode())}"
         first, second = decode_dss_signature(self._private.sign(signed.encode(), _ES256))
         return f"{signed}.{_encode(first.to_bytes(32, 'big') + second.to_bytes(32, 'big'))}"
+
+
+_spoken: dict[str, tuple[str, str, Verified]] = {}  # by name: the key's header, the audience, and what was said
+
+
+class Spoken:
+    """Assertions between the parts of one process.
+
+    Invariants: what is said is known in this process only, under a name of 128 random bits, and forgotten as soon as
+    its call has ended: as many are remembered as calls go on.
+    """
+
+    def __init__(self, header: str) -> None:
+        """`header`: that of the key with which it would be signed."""
+        self._header = header
+
+    def for_read(self, principal: Principal, audience: str) -> str:
+        """An assertion without a request id."""
+        return self._say(audience, Verified(principal, None, None, 0))
+
+    def for_write(self, principal: Principal, audience: str, request_id: UUID, fingerprint: bytes) -> str:
+        """An assertion for one write. `fingerprint`: 32 bytes, see `fingerprint_of`."""
+        if len(fingerprint) != 32:
+            raise ValueError("a fingerprint has 32 bytes")
+        return self._say(audience, Verified(principal, request_id, fingerprint, 0))
+
+    def _say(self, audience: str, said: Verified) -> str:
+        name = secrets.token_hex(16)
+        _spoken[name] = self._header, audience, said
+        return name
+
+    def ended(self, token: str) -> None:
+        """Forget it."""
+        _spoken.pop(token, None)
 
 
 class Verifier:
@@ -172,6 +233,9 @@ class Verifier:
 
     def verify(self, token: str) -> Verified:
         """What the assertion says. Raises AssertionRefused."""
+        spoken = _spoken.get(token)
+        if spoken is not None:
+            return self._heard(*spoken)
         known = self._accepted.get(token)
         now = self._now_s()
         if known is not None:
@@ -184,6 +248,17 @@ class Verifier:
         if len(self._accepted) > MOST_CACHED:
             self._accepted.popitem(last=False)
         return verified
+
+    def _heard(self, header: str, audience: str, said: Verified) -> Verified:
+        if header not in self._keys:
+            raise AssertionRefused("header or key")
+        if audience != self._audience:
+            raise AssertionRefused("issuer or audience")
+        try:
+            _check(said.principal)
+        except ValueError as error:
+            raise AssertionRefused("claims") from error
+        return said
 
     def _verify(self, token: str, now: float) -> Verified:
         if len(token) > LONGEST_TOKEN or token.count(".") != 2:
@@ -234,12 +309,12 @@ def _decode(text: str) -> bytes:
 
 def _verified(claims: Mapping[str, Any], expires: int) -> Verified:
     roles, subject = claims["roles"], claims["sub"]
-    if not isinstance(roles, list) or len(roles) > MOST_ROLES or not all(isinstance(role, str) for role in roles):
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise ValueError("roles")
-    if not isinstance(subject, str) or not 0 < len(subject) <= 80:
+    if not isinstance(subject, str):
         raise ValueError("sub")
     behalf, employee = claims.get("on_behalf_of"), claims.get("employee_id")
-    if behalf is not None and (not isinstance(behalf, str) or len(behalf) > 80):
+    if behalf is not None and not isinstance(behalf, str):
         raise ValueError("on_behalf_of")
     request_id, fingerprint = claims.get("request_id"), claims.get("fingerprint")
     if (request_id is None) != (fingerprint is None):
@@ -247,15 +322,22 @@ def _verified(claims: Mapping[str, Any], expires: int) -> Verified:
     digest = None if fingerprint is None else bytes.fromhex(fingerprint)
     if digest is not None and len(digest) != 32:
         raise ValueError("fingerprint")
-    tenant = TenantId(UUID(claims["tenant"]))
-    if tenant == ALL_TENANTS and not subject.startswith("process:"):
+    employee_id = None if employee is None else EmployeeId(UUID(employee))
+    principal = Principal(TenantId(UUID(claims["tenant"])), subject, frozenset(roles), employee_id, behalf)
+    _check(principal)
+    return Verified(principal, None if request_id is None else UUID(request_id), digest, expires)
+
+
+def _check(principal: Principal) -> None:
+    """Raises ValueError for what no assertion may say."""
+    if len(principal.roles) > MOST_ROLES:
+        raise ValueError("roles")
+    if not 0 < len(principal.subject) <= 80:
+        raise ValueError("sub")
+    if principal.on_behalf_of is not None and len(principal.on_behalf_of) > 80:
+        raise ValueError("on_behalf_of")
+    if principal.tenant_id == ALL_TENANTS and not principal.subject.startswith("process:"):
         raise ValueError("only a process acts for all tenants")
-    return Verified(
-        Principal(tenant, subject, frozenset(roles), None if employee is None else EmployeeId(UUID(employee)), behalf),
-        None if request_id is None else UUID(request_id),
-        digest,
-        expires,
-    )
 
 
 def fingerprint_of(path: str, canonical_body: bytes) -> bytes:

@@ -13,7 +13,7 @@ from uuid import UUID
 import grpc
 from google.protobuf.message import Message
 
-from chassis.assertion import METADATA_KEY, Signer
+from chassis.assertion import METADATA_KEY, Assertions, Signer
 from chassis.mesh.clients import prepare_xds
 from chassis.principal import Principal
 from chassis.rpc.error_map import METADATA_BYTES, OK, RemoteError, Trouble, code_of, remote_error
@@ -94,14 +94,14 @@ class Client:
         self,
         service: str,
         channel: grpc.aio.Channel | InProcessChannel,
-        signer: Signer,
+        assertions: Assertions,
         settings: Settings,
         hedged: Collection[str] = (),
     ) -> None:
         """`hedged`: the reads that may be sent twice, as "package.Service/Method"."""
         self.service = service
         self._channel = channel
-        self._signer = signer
+        self._assertions = assertions
         self._default_timeout_s = settings.request_deadline_s
         self._sender = Sender(service, settings)
         self._hedged = frozenset(hedged)
@@ -126,10 +126,11 @@ class Client:
         `timeout_s` only shortens what the request's budget has left. Raises RemoteError.
         """
         loop = asyncio.get_running_loop()
-        started, code, label = loop.time(), OK, self._label(method)
+        started, code, label, token = loop.time(), OK, self._label(method), ""
         try:
             timeout = self._timeout(timeout_s, started)
-            metadata = self._metadata(label, request, principal, request_id, fingerprint)
+            token = self._assert(label, request, principal, request_id, fingerprint)
+            metadata = self._metadata(token)
             if tracing_on():
                 with span(label):
                     metadata = (*metadata, (TRACE_KEY, traceparent()))
@@ -149,6 +150,7 @@ class Client:
             code = code_of(Trouble.CANCELLED).name
             raise
         finally:
+            self._assertions.ended(token)
             CLIENT_SECONDS.labels(label, code).observe(loop.time() - started)
 
     async def stream(
@@ -161,10 +163,11 @@ class Client:
     ) -> AsyncIterator[Response]:
         """The answers of a streaming read; the deadline is that of the whole stream. Raises RemoteError."""
         loop = asyncio.get_running_loop()
-        started, code, label = loop.time(), OK, self._label(method)
+        started, code, label, token = loop.time(), OK, self._label(method), ""
         try:
             timeout = self._timeout(timeout_s, started)
-            metadata = self._metadata(label, request, principal, None, None)
+            token = self._assert(label, request, principal, None, None)
+            metadata = self._metadata(token)
             deadline = started + timeout
             answers = self._sender.stream(method, request, metadata, label=label, deadline=deadline)
             async with aclosing(answers):
@@ -177,6 +180,7 @@ class Client:
             code = code_of(error.kind).name
             raise
         finally:
+            self._assertions.ended(token)
             CLIENT_SECONDS.labels(label, code).observe(loop.time() - started)
 
     async def _send(
@@ -194,15 +198,17 @@ class Client:
             raise RemoteError.of(Trouble.TIMEOUT)
         return timeout
 
-    def _metadata(
+    def _assert(
         self, label: str, request: Message, principal: Principal, request_id: UUID | None, fingerprint: bytes | None
-    ) -> Metadata:
+    ) -> str:
         if request_id is None:
-            token = self._signer.for_read(principal, self.service)
-        else:
-            if fingerprint is None:
-                fingerprint = sha256(label.encode() + request.SerializeToString(deterministic=True)).digest()
-            token = self._signer.for_write(principal, self.service, request_id, fingerprint)
+            return self._assertions.for_read(principal, self.service)
+        if fingerprint is None:
+            fingerprint = sha256(label.encode() + request.SerializeToString(deterministic=True)).digest()
+        return self._assertions.for_write(principal, self.service, request_id, fingerprint)
+
+    @staticmethod
+    def _metadata(token: str) -> Metadata:
         budget = _budget.get()
         metadata: Metadata = ((METADATA_KEY, token),)
         if budget is not None and budget.trace_id:
@@ -261,10 +267,11 @@ class Channels:
                 prepare_xds(self._settings)
             channel: grpc.aio.Channel | InProcessChannel
             channel = grpc.aio.insecure_channel(address, options=self._options())
+            assertions: Assertions = self._signer
             if self._settings.in_process and serves(address):
-                channel = InProcessChannel(address, channel)
+                channel, assertions = InProcessChannel(address, channel), self._signer.within_process()
             self._channels.append(channel)
-            client = Client(service, channel, self._signer, self._settings, self._hedged)
+            client = Client(service, channel, assertions, self._settings, self._hedged)
             self._clients[service] = client
         return client
 

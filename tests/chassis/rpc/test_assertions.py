@@ -1,5 +1,6 @@
 """No method of a data service is served without an assertion that our application made for it."""
 
+import asyncio
 import base64
 import json
 import time
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey
 
-from chassis.assertion import ALL_TENANTS, Signer, Verifier
+from chassis import assertion
+from chassis.assertion import ALL_TENANTS, AssertionRefused, Signer, Spoken, Verifier
 from chassis.principal import Principal
 from chassis.rpc.channels import Channels
 from chassis.rpc.error_map import RemoteError, Trouble
@@ -264,3 +266,72 @@ def test_an_assertion_of_another_tenant_is_another_principal() -> None:
     second = verifier.verify(signer.for_read(a_principal(2), "probe"))
 
     assert first.principal.tenant_id != second.principal.tenant_id
+
+
+def _within_process() -> tuple[Spoken, Verifier]:
+    signer = Signer(ECKey.generate_key("P-256"))
+    return signer.within_process(), Verifier(signer.public_keys(), "probe")
+
+
+def test_within_a_process_the_same_is_said_as_by_a_signature() -> None:
+    spoken, verifier = _within_process()
+
+    read = verifier.verify(spoken.for_read(a_principal(), "probe"))
+    write = verifier.verify(spoken.for_write(a_principal(), "probe", ALL_TENANTS, b"f" * 32))
+
+    assert (read.principal, read.request_id, read.fingerprint) == (a_principal(), None, None)
+    assert (write.principal, write.request_id, write.fingerprint) == (a_principal(), ALL_TENANTS, b"f" * 32)
+
+
+def test_what_was_said_within_a_process_is_forgotten_when_its_call_has_ended() -> None:
+    spoken, verifier = _within_process()
+    token = spoken.for_read(a_principal(), "probe")
+    verifier.verify(token)
+
+    spoken.ended(token)
+
+    with pytest.raises(AssertionRefused):
+        verifier.verify(token)
+
+
+def test_within_a_process_too_only_our_own_key_is_believed_and_only_for_its_audience() -> None:
+    spoken, verifier = _within_process()
+    stranger, _ = _within_process()
+
+    for token in (stranger.for_read(a_principal(), "probe"), spoken.for_read(a_principal(), "payroll"), "0" * 32):
+        with pytest.raises(AssertionRefused):
+            verifier.verify(token)
+
+
+def test_within_a_process_too_nobody_but_a_process_acts_for_all_tenants() -> None:
+    spoken, verifier = _within_process()
+
+    with pytest.raises(AssertionRefused, match="claims"):
+        verifier.verify(spoken.for_read(Principal(ALL_TENANTS, "amy", frozenset()), "probe"))
+    assert verifier.verify(spoken.for_read(Principal(ALL_TENANTS, "process:pay", frozenset()), "probe"))
+
+
+async def test_however_calls_end_nothing_of_them_is_remembered(served: Served) -> None:
+    before = dict(assertion._spoken)
+    channels = Channels(served.settings, served.signer, {"probe": served.address})
+    client = channels.to("probe")
+    do = client.stub(wire.ProbeServiceStub).Do
+
+    await client.call(do, METHODS["Do"], principal=a_principal())
+    with pytest.raises(RemoteError):
+        await client.call(do, messages.DoRequest(behaviour="refuse"), principal=a_principal())
+    with pytest.raises(RemoteError):
+        await client.call(
+            do, messages.DoRequest(behaviour="sleep", sleep_ms=1000), principal=a_principal(), timeout_s=0.05
+        )
+    waiting = asyncio.ensure_future(
+        client.call(do, messages.DoRequest(behaviour="sleep", sleep_ms=1000), principal=a_principal())
+    )
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    async for _ in client.stream(client.stub(wire.ProbeServiceStub).DoMany, METHODS["DoMany"], principal=a_principal()):
+        pass
+
+    await channels.close()
+    assert assertion._spoken == before
