@@ -28,7 +28,7 @@ STORED = 1_000_000  # punches, after which one more must take no longer
 CONNECTIONS, CAPACITY_S, STEADY_S, ROUNDS = 16, 4.0, 8.0, 5
 ANSWER_S = 30.0
 TURNED_AWAY, PAUSE_S = 503, 0.05  # what a server that has enough to do answers, and how soon one asks again
-SENDERS = 2
+SENDERS = 4
 DURABLE_BYTES = 16 * 1024  # what a commit of one punch adds to the log, or so
 P99_MS, GROWTH, BULK, CLOSE_S = 20.0, 1.2, 10_000.0, 30.0
 FIRST = datetime(2026, 11, 2, 9, 0, tzinfo=SHANGHAI)
@@ -164,7 +164,7 @@ class _OneByOne:
 
 
 async def _sent(company: Company, punches: Sequence[dict[str, object]]) -> float:
-    """Seconds in which these punches are recorded, 500 per request, two requests at a time."""
+    """Seconds in which these punches are recorded, 500 per request, four requests at a time."""
     bodies = [orjson.dumps({"punches": punches[start : start + BATCH]}) for start in range(0, len(punches), BATCH)]
     waiting = iter(bodies)
     headers = {"Authorization": f"Bearer {await company.token()}", "Content-Type": "application/json"}
