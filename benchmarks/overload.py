@@ -1,7 +1,8 @@
 """Ten times as many lists of people as can be served: what is still served in time, how soon, and what comes after."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
 from benchmarks.company import Company
 from benchmarks.figure import Figure, at_least, at_most, percentile
@@ -52,16 +53,13 @@ async def _measured(deployment: Deployment, small: bool) -> AsyncIterator[Figure
     rounds = [await _round(flood, ask, small) for _ in range(1 if small else ROUNDS)]
     flood.close()
     form = deployment.name
-    middle = _middle(rounds, lambda one: one.during / one.capacity)
-    name = f"lists in time at 10x capacity, {form}"
-    yield at_least(name, middle.during, "requests/s", floor=middle.capacity, ratio=GOODPUT)
-    middle = _middle(rounds, lambda one: one.admitted_ms)
-    most = max(SOON_MS, TIMES_UNLOADED * middle.unloaded_ms)
+    capacity = fmean(one.capacity for one in rounds)
+    during, back = fmean(one.during for one in rounds), fmean(one.back for one in rounds)
+    unloaded_ms, admitted_ms = median(one.unloaded_ms for one in rounds), median(one.admitted_ms for one in rounds)
+    yield at_least(f"lists in time at 10x capacity, {form}", during, "requests/s", floor=capacity, ratio=GOODPUT)
     name = f"p99 of lists admitted at 10x capacity, {form}"
-    yield at_most(name, middle.admitted_ms, "ms", floor=middle.unloaded_ms, most=most)
-    middle = _middle(rounds, lambda one: one.back / one.capacity)
-    name = f"lists in time 5 s after, {form}"
-    yield at_least(name, middle.back, "requests/s", floor=middle.capacity, ratio=BACK)
+    yield at_most(name, admitted_ms, "ms", floor=unloaded_ms, most=max(SOON_MS, TIMES_UNLOADED * unloaded_ms))
+    yield at_least(f"lists in time 5 s after, {form}", back, "requests/s", floor=capacity, ratio=BACK)
 
 
 async def _round(flood: Flood, ask: Ask, small: bool) -> Round:
@@ -81,10 +79,6 @@ async def _round(flood: Flood, ask: Ask, small: bool) -> Round:
         unloaded_ms=_p99_ms(unloaded),
         admitted_ms=_p99_ms(during),
     )
-
-
-def _middle(rounds: Sequence[Round], by: Callable[[Round], float]) -> Round:
-    return sorted(rounds, key=by)[len(rounds) // 2]
 
 
 def _p99_ms(answers: Sequence[Answer]) -> float:
