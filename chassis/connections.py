@@ -398,7 +398,10 @@ class _SqliteConnection:
 
     async def commit(self) -> None:
         def commit() -> None:
-            self._driver.commit()
+            try:
+                self._driver.commit()
+            except sqlite3.Error as error:
+                raise Unavailable(f"the database cannot commit now ({error})") from error
             self._connection.commit()
 
         self._do_later(commit)

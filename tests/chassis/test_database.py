@@ -426,6 +426,26 @@ async def test_a_commit_that_does_not_wait_for_rows_written_later_would_be_found
     assert when_answered == 0
 
 
+@pytest.mark.parametrize("rows", [1, 600])
+async def test_a_commit_that_sqlite_refuses_may_be_tried_again(tmp_path: Path, rows: int) -> None:
+    lent = sa.Table("lent", sa.MetaData(), tenant_column(), sa.Column("code", sa.String(40)))
+
+    def tables(raw: sa.Connection) -> None:
+        raw.exec_driver_sql("CREATE TABLE shelf (code TEXT PRIMARY KEY)")
+        raw.exec_driver_sql(
+            "CREATE TABLE lent (tenant_id BLOB, code TEXT REFERENCES shelf (code) DEFERRABLE INITIALLY DEFERRED)"
+        )
+
+    async with opened(tmp_path) as database:
+        await database.run_schema(tables)
+        with pytest.raises(Unavailable, match="cannot commit now"):
+            async with database.write(OURS) as tx:
+                await tx.insert(BADGE, badges(rows), later=True)
+                await tx.insert(lent, {"code": "on no shelf"}, later=True)
+
+        assert await count_of(database, OURS) == 0
+
+
 @contextlib.asynccontextmanager
 async def opened(tmp_path: Path) -> AsyncIterator[Database]:
     """An empty database of SQLite."""
