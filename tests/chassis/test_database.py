@@ -438,10 +438,14 @@ async def test_a_commit_that_sqlite_refuses_may_be_tried_again(tmp_path: Path, r
 
     async with opened(tmp_path) as database:
         await database.run_schema(tables)
-        with pytest.raises(Unavailable, match="cannot commit now"):
+
+        async def lend() -> None:
             async with database.write(OURS) as tx:
                 await tx.insert(BADGE, badges(rows), later=True)
                 await tx.insert(lent, {"code": "on no shelf"}, later=True)
+
+        with pytest.raises(Unavailable, match="cannot commit now"):
+            await lend()
 
         assert await count_of(database, OURS) == 0
 

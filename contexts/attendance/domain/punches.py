@@ -30,7 +30,7 @@ class Source(Enum):
     IMPORT = "IMPORT"
 
 
-class Stamp(NamedTuple):  # made for each punch of a batch, as are those below: a fifth of a dataclass's time
+class Stamp(NamedTuple):  # as all that is made for each punch of a batch: a dataclass takes two or three times as long
     """What of a punch counts: when and which way."""
 
     instant: datetime
