@@ -7,7 +7,9 @@ STORM_SEED=<the printed seed>.
 import asyncio
 import os
 import random
+import signal
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,6 +43,8 @@ EVENTS = int(os.environ.get("STORM_EVENTS", "1500"))
 KILLS = int(os.environ.get("STORM_KILLS", "8"))
 SEED = int(os.environ.get("STORM_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 WRITERS, AGGREGATES = 8, 3
+STREAM = "muster:probe:events"
+UNREAD = 20  # events in a stream that is flushed with a planted bug
 POISONOUS = 1000  # one event of so many cannot be applied
 BACKLOG = 1000  # writers wait while more than so many are not applied: what is drained is the storm's, not a race's
 DRAIN_S = 60.0  # without any progress; the promise is 30 s in all, of which a killed consumer's lease takes 15
@@ -102,12 +106,28 @@ class Field:
             self.kill(what.removeprefix("kill "))
         else:
             with redis.Redis(port=self.redis.port) as client:
-                if what == "flush":
+                if what == "flush" and self.storm.bug:
+                    self.flush_unread(client)
+                elif what == "flush":
                     client.flushall()
                 elif what == "trim":
-                    client.xtrim("muster:probe:events", maxlen=1)
+                    client.xtrim(STREAM, maxlen=1)
                 else:
-                    client.delete("muster:probe:events")
+                    client.delete(STREAM)
+
+    def flush_unread(self, client: Any) -> None:
+        """Flush while the consumers stand still and more was announced than can be on its way to them."""
+        consumers = [process for name, process in self.processes.items() if name.startswith("consumer")]
+        for process in consumers:
+            process.send_signal(signal.SIGSTOP)
+        [(last, _)] = client.xrevrange(STREAM, count=1) or [(b"0-0", {})]
+        for _ in range(500):
+            if len(client.xrange(STREAM, min=b"(" + last, count=UNREAD)) == UNREAD:
+                break
+            time.sleep(0.02)
+        client.flushall()
+        for process in consumers:
+            process.send_signal(signal.SIGCONT)
 
     async def write(self, writer: int, share: int) -> None:
         """Commit so many events, one version after the other; a fifth of the transactions is rolled back."""
