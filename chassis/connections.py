@@ -29,7 +29,7 @@ Check = Callable[[str], None]
 
 OLDEST_WRITE_S = 5.0  # a write transaction older than this is refused at commit: known_at reads rest on it
 SQLITE_READERS = 4
-ROWS_AT_ONCE = 500  # by one statement of SQLite
+ROWS_AT_ONCE = (500, 250, 120, 60, 30, 12, 5, 2, 1)  # by one statement of SQLite, as many as there are
 MOST_VALUES = 32_000  # of one statement
 MANY_VALUES = 520  # looked up by one query: no look that is short
 FEW_ROWS = 32  # that are inserted or changed without a thread, a millisecond
@@ -295,13 +295,10 @@ class _SqliteConnection:
             self._do_later(lambda: self._insert_later(sql, values))
             return
         await self.caught_up()
-        try:
-            if len(rows) <= FEW_ROWS:
-                self._insert_many(sql, values)
-            else:
-                await self.call(lambda: self._insert_many(sql, values))
-        except sqlite3.Error as error:
-            raise _of_sqlite(error) from error
+        if len(rows) <= FEW_ROWS:
+            self._insert_many(sql, values)
+        else:
+            await self.call(lambda: self._insert_many(sql, values))
 
     def _do_later(self, work: Callable[[], None]) -> None:
         """In a thread, after all that is to be done later already."""
@@ -310,14 +307,11 @@ class _SqliteConnection:
             self._behind = self._threads.submit(self._catch_up, self._behind)
 
     def _catch_up(self, before: "Future[None] | None") -> None:
-        """What is to be done later, after what went `before`. Raises what that raised, and as `run`."""
-        try:
-            if before is not None:
-                before.result()
-            while self._later:
-                self._later.popleft()()
-        except sqlite3.Error as error:
-            raise _of_sqlite(error) from error
+        """What is to be done later, after what went `before`. Raises what that raised, and as what is done."""
+        if before is not None:
+            before.result()
+        while self._later:
+            self._later.popleft()()
 
     async def caught_up(self) -> None:
         """Return once everything is done that was to be done later. Raises as `run`."""
@@ -340,11 +334,19 @@ class _SqliteConnection:
         self._insert_many(sql, values)
 
     def _insert_many(self, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
-        # Each statement gives up the interpreter; to win it back from a busy loop takes longer than the work does.
-        size = min(ROWS_AT_ONCE, MOST_VALUES // len(values[0]))
-        for start in range(0, len(values), size):
-            rows = values[start : start + size]
-            self._driver.execute(self._inserts.repeated(sql, len(rows)), tuple(chain.from_iterable(rows)))
+        # Each statement gives up the interpreter; to win it back from a busy loop takes longer than the work does. One
+        # of just so many rows would do, but the driver keeps 128 statements with their last values: a MiB each, or so.
+        start = 0
+        try:
+            for size in ROWS_AT_ONCE:
+                if size * len(values[0]) > MOST_VALUES:
+                    continue
+                while start + size <= len(values):
+                    flat = tuple(chain.from_iterable(values[start : start + size]))
+                    self._driver.execute(self._inserts.repeated(sql, size), flat)
+                    start += size
+        except sqlite3.Error as error:
+            raise _of_sqlite(error) from error
 
     def unguarded(self, reason: str) -> contextlib.AbstractContextManager[None]:
         return _lifted(self._connection.info, reason)
@@ -398,10 +400,7 @@ class _SqliteConnection:
 
     async def commit(self) -> None:
         def commit() -> None:
-            try:
-                self._driver.commit()
-            except sqlite3.Error as error:
-                raise Unavailable(f"the database cannot commit now ({error})") from error
+            self._driver.commit()
             self._connection.commit()
 
         self._do_later(commit)

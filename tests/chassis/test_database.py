@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from chassis.columns import Code, Digest, Document, ExactDecimal, Id, Instant, tenant_column
-from chassis.connections import SqliteEngine, _SqliteConnection
+from chassis.connections import ROWS_AT_ONCE, SqliteEngine, _SqliteConnection
 from chassis.database import Database, Duplicate, Lock, Pool, SystemScope, TenantMissing, Unavailable, select
 from chassis.tables import context_metadata
 from kernel.ids import TenantId
@@ -424,6 +424,20 @@ async def test_a_commit_that_does_not_wait_for_rows_written_later_would_be_found
         await asyncio.wait([asyncio.wrap_future(one) for one in left])
 
     assert when_answered == 0
+
+
+async def test_lists_of_any_length_are_written_by_statements_of_few_sizes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as database:
+        engine = database._engine
+        assert isinstance(engine, SqliteEngine)
+        async with database.write(OURS) as tx:
+            for length in range(1, 130):
+                await tx.insert(BADGE, badges(length, f"L{length}-"), later=True)
+        statements = len(engine._inserts._repeated)
+
+        assert await count_of(database, OURS) == sum(range(1, 130))
+
+    assert statements <= len(ROWS_AT_ONCE)
 
 
 @pytest.mark.parametrize("rows", [1, 600])
