@@ -108,7 +108,8 @@ unit: .venv/.ready-dev
 
 # ---- checks -----------------------------------------------------------------------------------------------------------
 
-check: format-check lint types imports protos-fresh protos-lint lock-check unit  ## the fast loop: format, lint, types, layers, protos, locks, unit tests
+UNIT ?= unit
+check: format-check lint types imports protos-fresh protos-lint lock-check $(UNIT)  ## the fast loop: format, lint, types, layers, protos, locks, unit tests
 	@echo "all checks passed"
 
 format: .venv/.ready-dev  ## format the code

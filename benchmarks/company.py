@@ -1,15 +1,17 @@
 """A company of any size, loaded as its own people would load it: over the public REST interface."""
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from types import TracebackType
 from typing import Any
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import uuid4
 
 import httpx
 
+from kernel.ids import uuid7
 from tests.support.deployment import Deployment
 
 SINCE = "2026-01-01"
@@ -24,6 +26,7 @@ TOKEN_S = 600.0  # a token lives for 15 minutes
 SHANGHAI = timezone(timedelta(hours=8))
 ROSTER_S = 300.0
 BUSY, TRIES = frozenset({429, 503, 504}), 5
+_FIRST = datetime(2026, 1, 6, 9, tzinfo=SHANGHAI)
 CITIES = ("SHANGHAI", "KUNMING")
 
 
@@ -97,9 +100,9 @@ class Company:
         for employee in (self.ids[0], self.ids[-1]):
             while True:
                 punch = {
-                    "punch_id": str(uuid4()),
+                    "punch_id": punch_id(_FIRST),
                     "employee_id": employee,
-                    "punched_at": f"{SINCE[:8]}06T09:00:00+08:00",
+                    "punched_at": _FIRST.isoformat(),
                 }
                 answer = await self.ask("POST", "/v1/punches/batch", {"punches": [{**punch, "source": "WEB"}]})
                 if answer["results"][0]["refusal"] is None:
@@ -123,7 +126,7 @@ class Company:
         return [
             punch
             for number in range(0, employees, self.punching_one_in)
-            for punch in _punches(self.code, number, self.ids[number], workdays)
+            for punch in _punches(number, self.ids[number], workdays)
         ]
 
     async def close_month(self) -> None:
@@ -209,20 +212,26 @@ def _hire(number: int, punches: bool) -> dict[str, Any]:
     }
 
 
-def _punches(tenant: str, number: int, employee_id: str, workdays: Sequence[date]) -> list[dict[str, Any]]:
+def punch_id(at: datetime) -> str:
+    """A new id, as clients are told to make it."""
+    return str(uuid7(at, os.urandom(10)))
+
+
+def _punches(number: int, employee_id: str, workdays: Sequence[date]) -> list[dict[str, Any]]:
     """In and out on these days and on the first Saturday after the fifth of them."""
     spans = [(day, 9, 18 + (number + day.day) % 3) for day in workdays]
     spans.append((workdays[4] + timedelta(days=(5 - workdays[4].weekday()) % 7), 9, 13))
     return [
         {
-            "punch_id": str(uuid5(NAMESPACE_URL, f"{tenant}/{employee_id}/{day}/{direction}")),
+            "punch_id": punch_id(at),
             "employee_id": employee_id,
-            "punched_at": datetime(day.year, day.month, day.day, hour, number % 50, tzinfo=SHANGHAI).isoformat(),
+            "punched_at": at.isoformat(),
             "direction": direction,
             "source": "DEVICE",
         }
         for day, start, end in spans
         for direction, hour in (("IN", start - 1), ("OUT", end))
+        for at in [datetime(day.year, day.month, day.day, hour, number % 50, tzinfo=SHANGHAI)]
     ]
 
 

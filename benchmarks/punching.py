@@ -7,11 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from uuid import uuid4
 
 import httpx
 
-from benchmarks.company import SHANGHAI, Company
+from benchmarks.company import SHANGHAI, Company, punch_id
 from benchmarks.figure import Figure, percentile
 from tests.support.deployment import Deployment, EmbeddedDeployment, private_distributed
 
@@ -112,7 +111,7 @@ def _punch(company: Company, number: int) -> dict[str, object]:
     punching = company.ids[:: company.punching_one_in]
     at = FIRST + timedelta(minutes=10 * (number // len(punching)))
     return {
-        "punch_id": str(uuid4()),
+        "punch_id": punch_id(at),
         "employee_id": punching[number % len(punching)],
         "punched_at": at.isoformat(),
         "source": "MOBILE",

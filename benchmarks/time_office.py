@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from benchmarks.company import BATCH, SHANGHAI, WORKDAYS, Company
+from benchmarks.company import BATCH, SHANGHAI, WORKDAYS, Company, punch_id
 from benchmarks.figure import Figure, at_least_so_many, at_most, percentile
 from benchmarks.floors.rows import read_punches, write_sqlite
 from tests.support.deployment import EmbeddedDeployment
@@ -156,10 +156,11 @@ class _OneByOne:
     async def _punch(self) -> bool:
         """Whether it was taken: more than that is turned away with 503. Raises AssertionError otherwise."""
         turn, person = divmod(next(self._numbers), len(self.company.ids))
+        at = FIRST + timedelta(minutes=10 * turn)
         body = {
-            "punch_id": str(uuid4()),
+            "punch_id": punch_id(at),
             "employee_id": self.company.ids[person],
-            "punched_at": (FIRST + timedelta(minutes=10 * turn)).isoformat(),
+            "punched_at": at.isoformat(),
             "source": "MOBILE",
         }
         async with asyncio.timeout(ANSWER_S):

@@ -8,7 +8,7 @@ from application.edge.fields import Body, CivilDate, Id, Instant, PeriodName, Qu
 from application.edge.pages import PageQuery
 from application.identity.schemas import TenantView
 from application.people.schemas import NAME, EmployeeStatus
-from application.time.schemas import Direction
+from application.time.schemas import Direction, PunchId
 
 ApprovalKind = Literal["OVERTIME_REQUEST", "TIMESHEET_CORRECTION", "TIMESHEET", "PAYROLL_RUN"]
 
@@ -112,7 +112,7 @@ class ApprovalView(View):
 class MyPunchBody(Body):
     """An instant at which one came or went."""
 
-    punch_id: Annotated[Id, Field(description="Made by the client, unique for ever: a repetition changes nothing.")]
+    punch_id: PunchId
     punched_at: Annotated[Instant, Field(description="When.", examples=["2026-11-23T09:00:00+08:00"])]
     time_zone: Annotated[Zone | None, Field(description="Zone of the place; that of the workplace.")] = None
     direction: Annotated[Direction | None, Field(description="Which way; null where it is not told.")] = None

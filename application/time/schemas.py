@@ -311,6 +311,17 @@ class CatalogListQuery(PageQuery, CatalogQuery):
 # ---- punches ----
 
 
+PunchId = Annotated[
+    Id,
+    Field(
+        description=(
+            "Made by the client, unique for ever: a repetition changes nothing. Best a UUIDv7 of the instant of the "
+            "punch: ids that follow each other in time are stored side by side, so that many are recorded sooner."
+        )
+    ),
+]
+
+
 class PunchBody(Body):
     """An instant at which somebody came or went. Name the person by id, by number or by badge.
 
@@ -318,7 +329,7 @@ class PunchBody(Body):
     it was sent, by the same clock) instead of `punched_at`: a clock that is off by more than 60 s is set right.
     """
 
-    punch_id: Annotated[Id, Field(description="Made by the client, unique for ever: a repetition changes nothing.")]
+    punch_id: PunchId
     employee_id: Annotated[Id | None, Field(description="Who.")] = None
     employee_number: Annotated[
         str | None,

@@ -32,7 +32,8 @@ class Breaker:
     It opens when at least ten calls, and four of five, failed within ten seconds and the service has answered nothing
     for a second: replicas that go on answering keep it shut, however many others are gone.
 
-    Invariants: at most one probe is on its way; a probe without a verdict makes room for the next.
+    Invariants: one probe at a time; one without a verdict makes room for the next, and so does one that is not answered
+    for a second, as a reader's that waits for news.
     """
 
     def __init__(self, service: str) -> None:
@@ -41,7 +42,6 @@ class Breaker:
         self._heard_at = 0.0
         self._pause_s = 0.0  # 0: shut
         self._probe_at = 0.0
-        self._probing = False
         self._open = BREAKER_OPEN.labels(service)
 
     @property
@@ -53,16 +53,14 @@ class Breaker:
         """Let a call through; True for a probe. Raises RemoteError (UNAVAILABLE) at once while open."""
         if not self._pause_s:
             return False
-        if self._probing or now < self._probe_at:
+        if now < self._probe_at:
             CALLS_REFUSED.labels(self._service, "breaker").inc()
             raise RemoteError.of(Trouble.UNAVAILABLE)
-        self._probing = True
+        self._probe_at = now + LONGEST_PAUSE_S
         return True
 
     def ended(self, now: float, verdict: Verdict, probe: bool) -> None:
         """What became of a call that was let through."""
-        if probe:
-            self._probing = False
         if verdict is Verdict.ANSWERED:
             self._heard_at = now
             self._recent.add(now, 1, 0)
@@ -70,13 +68,16 @@ class Breaker:
                 self._shut()
         elif verdict is Verdict.FAILED:
             self._recent.add(now, 1, 1)
-            if probe:
-                self._wait(now, min(self._pause_s * 2, LONGEST_PAUSE_S))
-            elif not self._pause_s and self._is_gone(now):
+            if self._pause_s:
+                if probe:
+                    self._wait(now, min(self._pause_s * 2, LONGEST_PAUSE_S))
+            elif self._is_gone(now):
                 log.warning("service gone: calls fail at once", service=self._service)
                 BREAKER_OPENED.labels(self._service).inc()
                 self._open.set(1)
                 self._wait(now, FIRST_PAUSE_S)
+        elif probe:
+            self._probe_at = now
 
     def _is_gone(self, now: float) -> bool:
         recent = self._recent

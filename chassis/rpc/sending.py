@@ -16,7 +16,7 @@ from chassis.settings import Settings
 from chassis.telemetry import RETRIES
 
 ATTEMPTS = 4
-FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.02, 0.5, 3
+FIRST_PAUSE_S, GROWTH, LEAST_OF_A_PAUSE = 0.025, 4, 0.75
 RETRIED_SHARE, LEAST_RETRIES = 0.1, 20
 FAIR_S = 0.5  # a caller who waits for less learns nothing about the service
 
@@ -35,7 +35,8 @@ class Sender:
 
     Invariants: only UNAVAILABLE is tried again, at most four times in all, after a pause that nobody else takes at the
     same moment, within the call's deadline, and for at most a tenth of the calls of the last ten seconds (or twenty);
-    every other answer, a refusal by the business above all, stands as it came.
+    every other answer, a refusal by the business above all, stands as it came. The pauses together are longer than a
+    channel waits before it dials again (`channels.REDIALLED_MS`): a service that is back answers the first who asks.
     """
 
     def __init__(self, service: str, settings: Settings) -> None:
@@ -120,7 +121,7 @@ class Sender:
         """Wait before the next attempt, where there may be one."""
         if error.code() is not _AGAIN or attempt >= ATTEMPTS:
             return False
-        pause = random.uniform(0.5, 1.0) * min(FIRST_PAUSE_S * GROWTH ** (attempt - 1), LONGEST_PAUSE_S)
+        pause = random.uniform(LEAST_OF_A_PAUSE, 1.0) * FIRST_PAUSE_S * GROWTH ** (attempt - 1)
         now = asyncio.get_running_loop().time()
         if now + pause >= deadline or not self._retries.take(now):
             return False

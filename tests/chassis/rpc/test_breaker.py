@@ -89,6 +89,19 @@ def test_a_probe_that_was_given_up_makes_room_for_the_next() -> None:
     assert breaker.enter(101.2)
 
 
+def test_a_probe_that_waits_for_news_does_not_keep_the_others_out() -> None:
+    breaker = opened(100.0)
+    assert breaker.enter(101.0)
+
+    with pytest.raises(RemoteError):
+        breaker.enter(101.0 + LONGEST_PAUSE_S / 2)
+    second = breaker.enter(101.0 + LONGEST_PAUSE_S)
+    breaker.ended(102.1, Verdict.ANSWERED, second)
+    breaker.ended(121.0, Verdict.FAILED, probe=True)
+
+    assert not breaker.is_open
+
+
 def test_it_probes_for_ever_at_pauses_of_a_second_at_most() -> None:
     breaker, now, probes = opened(100.0), 100.0, []
     while now < 400.0:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chassis.rpc import sending
+from chassis.rpc import channels, sending
 from chassis.rpc.error_map import RemoteError, Trouble
 from chassis.rpc.recent import Extra, Recent
 from kernel.errors import Kind
@@ -90,6 +90,34 @@ async def test_without_retries_the_calls_on_a_killed_replica_would_fail(
     monkeypatch.setattr(sending, "ATTEMPTS", 1)
     async with replicas(served, 3) as three:
         found = await one_is_killed(three)
+
+    assert [one for one in found if isinstance(one, RemoteError)]
+
+
+async def first_calls_of_a_service_that_is_back(served: Served, times: int) -> list[float | RemoteError]:
+    """What the first call is answered each time that the only replica was away for a while."""
+    found = []
+    async with replicas(served, 1, breaker=False) as one:
+        for _ in range(times):
+            address = await one.stop(0)
+            await asyncio.sleep(1.8)
+            await one.start(0, address)
+            found.append(await one.outcome())
+    return found
+
+
+async def test_the_first_call_of_a_service_that_is_back_is_answered(served: Served) -> None:
+    found = await first_calls_of_a_service_that_is_back(served, 3)
+
+    assert not [one for one in found if isinstance(one, RemoteError)]
+
+
+async def test_dialling_again_later_than_the_last_retry_would_fail_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "REDIALLED_MS", 5_000)
+
+    found = await first_calls_of_a_service_that_is_back(served, 3)
 
     assert [one for one in found if isinstance(one, RemoteError)]
 

@@ -233,7 +233,9 @@ class Punch(_message.Message):
     BADGE_NUMBER_FIELD_NUMBER: _builtins.int
     DEVICE_SEND_TIME_FIELD_NUMBER: _builtins.int
     punch_id: _builtins.str
-    """Given by the client, unique in the tenant for ever (UUID)."""
+    """Given by the client, unique in the tenant for ever (UUID). One of version 7, made from the instant of the punch, is
+    written soonest: the index of punch_ids then grows in few places.
+    """
     employee_id: _builtins.str
     """Who (UUID); empty where employee_number names the person."""
     employee_number: _builtins.str
