@@ -294,6 +294,6 @@ class Channels:
             ("grpc.keepalive_timeout_ms", 2_000),
             ("grpc.http2.ping_timeout_ms", 2_000),  # without it a hung peer is noticed by nobody
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 200),
+            ("grpc.min_reconnect_backoff_ms", 1_000),  # what grpc-core calls so is how long one attempt may take
             ("grpc.max_reconnect_backoff_ms", REDIALLED_MS),
         ]
