@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -276,6 +278,44 @@ def terminated(folder: Path, grace_s: float) -> tuple[str, int, float]:
         code = process.wait(timeout=10)
 
     return last, code, time.monotonic() - asked
+
+
+def beside_a_busy_thread() -> float:
+    """Seconds of 40 waits of 0.1 ms while a thread computes: after each the interpreter must be won back."""
+    done = threading.Event()
+
+    def compute() -> None:
+        while not done.is_set():
+            sum(range(1000))
+
+    busy = threading.Thread(target=compute)
+    busy.start()
+    started = time.perf_counter()
+    for _ in range(40):
+        time.sleep(0.0001)
+    taken = time.perf_counter() - started
+    done.set()
+    busy.join()
+    return taken
+
+
+@pytest.fixture
+def python_s_own_interval() -> Iterator[float]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.005)
+    yield 0.005
+    sys.setswitchinterval(before)
+
+
+def test_a_thread_that_computes_gives_the_loop_its_turn_soon(python_s_own_interval: float) -> None:
+    async def main() -> float:
+        return min(beside_a_busy_thread() for _ in range(3))
+
+    long = min(beside_a_busy_thread() for _ in range(3))
+    short = run(main)
+
+    assert short < long / 2
+    assert long > 40 * python_s_own_interval
 
 
 @pytest.mark.second_process
