@@ -31,6 +31,7 @@ RATES: Mapping[str, Limit] = {
     "EXPORT": Limit(120, 60),
     "BULK": Limit(3000, 60),
 }
+LAST_EPOCH = 1_000_000
 LEAST_SETTLE_MARGIN_S = 1.5  # the difference of clocks that readiness allows (1 s), and half a second to write in
 
 
@@ -89,6 +90,7 @@ class Settings:
     rates: Mapping[str, Limit] = field(default_factory=lambda: RATES)  # by rate class
     ratelimit_timeout_s: float = 0.2  # how long a gateway waits for an exact count; then the request passes
     gateway_admin_listener: Listener | None = None  # Envoy's administration; 127.0.0.1 only
+    gateway_epoch: int | None = None  # which in a line of gateways that take over from each other; None: of no line
     gateway_tls_cert: Path | None = None  # certificate chain (PEM); with it the gateway speaks TLS only
     gateway_tls_key: Path | None = None
     gateway_trusted_hops: int = 0  # proxies in front whose X-Forwarded-For is believed
@@ -226,6 +228,7 @@ class _Reader:
             },
             ratelimit_timeout_s=self._seconds("RATELIMIT_TIMEOUT_S", default.ratelimit_timeout_s, 0.01, 10),
             gateway_admin_listener=self._take("GATEWAY_ADMIN_LISTEN", Listener.parse, None, "127.0.0.1:port"),
+            gateway_epoch=self._take("GATEWAY_EPOCH", _whole(0, LAST_EPOCH), None, f"a number from 0 to {LAST_EPOCH}"),
             gateway_tls_cert=self._take("GATEWAY_TLS_CERT", Path, None, "a PEM file"),
             gateway_tls_key=self._take("GATEWAY_TLS_KEY", Path, None, "a PEM file"),
             gateway_trusted_hops=self._count("GATEWAY_TRUSTED_HOPS", default.gateway_trusted_hops, 0, 10),
@@ -313,12 +316,17 @@ class _Reader:
         return self._take(name, parse, default, f"seconds from {least:g} to {most:g}, such as {default:g}")
 
     def _count(self, name: str, default: int, least: int, most: int) -> int:
-        def parse(text: str) -> int:
-            if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
-                raise ValueError(text)
-            return int(text)
+        shape = f"a whole number from {least} to {most}, such as {default}"
+        return self._take(name, _whole(least, most), default, shape)
 
-        return self._take(name, parse, default, f"a whole number from {least} to {most}, such as {default}")
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
+            raise ValueError(text)
+        return int(text)
+
+    return parse
 
 
 def _switch(text: str) -> bool:

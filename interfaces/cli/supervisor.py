@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,7 @@ HEALTHY_AFTER_S = 10.0
 ASK_AGAIN_S = 0.05
 ASK_READY_S = 0.1
 LEEWAY_S = 5.0
+HANDED_OVER_S = 60.0  # of which the old one may take half to finish
 LOG_BYTES = 16 * 1024 * 1024
 LOGS_LOOKED_AT_S = 30.0
 
@@ -37,7 +39,9 @@ class Program:
 
     Invariants: `answers(pid)` blocks for seconds at most; the lowest `stage` is drained first; `prepare` runs before
     the first start and may be repeated; `drain` runs before SIGTERM where SIGTERM alone cuts off what is served, blocks
-    for seconds at most and never raises.
+    for seconds at most and never raises. `epoch` is the variable by which a process hears which of a line it is: number
+    0 begins one, and each next one takes over what is served from the one before, which ends by itself then. Where it
+    is empty, a process ends before the next one begins.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Program:
     stage: int = 0
     prepare: Callable[[], None] = _nothing
     drain: Callable[[], None] = _nothing
+    epoch: str = ""
 
 
 async def begin(program: Program, forks: Forks | None = None) -> Process:
@@ -89,6 +94,7 @@ class Kept:
         self._forks = forks
         self._keeping: asyncio.Task[None] | None = None
         self._process: Process | None = None
+        self._epoch = 0
 
     def start(self) -> None:
         """Begin to keep it running. Nothing happens when it is kept already."""
@@ -104,10 +110,7 @@ class Kept:
 
     async def stop(self, grace_s: float) -> bool:
         """SIGTERM, and after the grace SIGKILL; whether it ended by itself in time."""
-        keeping, self._keeping = self._keeping, None
-        if keeping is not None:
-            keeping.cancel()
-            await asyncio.wait({keeping})
+        await self._let_be()
         process, self._process = self._process, None
         if process is None:
             return True
@@ -122,16 +125,60 @@ class Kept:
         self._changed()
         return drained
 
+    async def hand_over(self, within_s: float) -> bool:
+        """Start the next of its line and wait until it took over; if it did not in time, it is gone, and the old runs.
+
+        False also where a program has no line, or nothing runs.
+        """
+        if not self.program.epoch or self._process is None:
+            return False
+        await self._let_be()
+        old, took_over = self._process, False
+        heir = await begin(self._of_line(self._epoch + 1), self._forks())
+        try:
+            until = time.monotonic() + within_s
+            while heir.poll() is None and not took_over and time.monotonic() < until:
+                await asyncio.sleep(ASK_AGAIN_S)
+                took_over = old.poll() is not None and heir.poll() is None
+        finally:
+            _end_group(old.pid if took_over else heir.pid)
+        if took_over:
+            self._epoch += 1
+            self._runs(heir)
+        else:
+            await ended(heir, LEEWAY_S)
+            log.warning("not taken over", part=self.program.name, code=heir.returncode)
+        self.start()
+        return took_over
+
+    async def _let_be(self) -> None:
+        """Whatever happens to the process, nothing follows from it now."""
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+
+    def _of_line(self, epoch: int) -> Program:
+        if not self.program.epoch:
+            return self.program
+        return replace(self.program, environment={**self.program.environment, self.program.epoch: str(epoch)})
+
+    def _runs(self, process: Process) -> None:
+        self._process, self.pid, self.starts = process, process.pid, self.starts + 1
+        self._changed()
+
     async def _keep(self) -> None:
-        await asyncio.to_thread(self.program.prepare)
+        if self._process is None:
+            await asyncio.to_thread(self.program.prepare)
         clock, failures = asyncio.get_running_loop(), 0
         while True:
             began = clock.time()
-            self._process = await begin(self.program, self._forks())
-            self.pid, self.starts = self._process.pid, self.starts + 1
-            self._changed()
-            await ended(self._process, None)
-            process, self._process, self.pid = self._process, None, None
+            process = self._process
+            if process is None:
+                process, self._epoch = await begin(self._of_line(0), self._forks()), 0
+                self._runs(process)
+            await ended(process, None)
+            self._process = self.pid = None
             _end_group(process.pid)
             failures = 1 if clock.time() - began > HEALTHY_AFTER_S else failures + 1
             pause_s = min(FIRST_PAUSE_S * 2 ** min(failures - 1, 10), LONGEST_PAUSE_S)
@@ -182,9 +229,17 @@ class Supervisor:
                 wait.cancel()
 
     async def restart(self, wave: Sequence[str], grace_s: float, timeout_s: float) -> list[str]:
-        """Drain these at once, start them and wait until they answer; the names of those that do not in time."""
-        await asyncio.gather(*(self.kept[name].stop(grace_s) for name in wave))
-        self.start(wave)
+        """Restart these at once and wait until they answer; the names of those that do not in time.
+
+        What can hand over does so; the others, and whose heir did not come, are drained and started.
+        """
+
+        async def one(kept: Kept) -> None:
+            if not await kept.hand_over(HANDED_OVER_S):
+                await kept.stop(grace_s)
+                kept.start()
+
+        await asyncio.gather(*(one(self.kept[name]) for name in wave))
         return await self.until_ready(wave, timeout_s)
 
     async def drain(self, grace_s: float) -> list[str]:

@@ -179,9 +179,11 @@ def _server(folder: Path, server: ServerProgram, environment: Mapping[str, str])
 def _part(folder: Path, part: str, number: int, address: str, environment: Mapping[str, str], kept: "_Kept") -> Program:
     variable = "HTTP" if part == "application" else part.upper().replace("-", "_")
     own = {**environment, f"MUSTER_{variable}_LISTEN": address}
-    admin = ""
+    drain, epoch = _nothing, ""
     if part == "gateway":
-        admin = own["MUSTER_GATEWAY_ADMIN_LISTEN"] = f"{HOST}:{kept.port(f'{replica_name(part, number)}-admin')}"
+        own["MUSTER_GATEWAY_ADMIN_LISTEN"] = admin = f"{HOST}:{kept.port(f'{replica_name(part, number)}-admin')}"
+        data, port = Path(environment["MUSTER_DATA_DIR"]), int(address.rpartition(":")[2])
+        drain, epoch = partial(drain_envoy, admin, port, data), "MUSTER_GATEWAY_EPOCH"
     stage = {"gateway": EDGE, "application": WEB, "push": WEB, "control-plane": MESH, "ratelimit": MESH}
     name = replica_name(part, number)
     return Program(
@@ -192,7 +194,8 @@ def _part(folder: Path, part: str, number: int, address: str, environment: Mappi
         folder / "logs" / f"{name}.log",
         _http_ready(address) if part in HTTP_PARTS else _accepts(address),
         stage.get(part, DATA),
-        drain=partial(drain_envoy, admin) if admin else _nothing,
+        drain=drain,
+        epoch=epoch,
     )
 
 

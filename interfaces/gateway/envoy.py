@@ -14,6 +14,8 @@ FINISHING_S = 8.0
 STILL_S = 1.0  # without a request, before connections that are open are taken for idle ones
 ASK_S = 1.0
 MOST_STATS = 1 << 20
+SHARED_MEMORY = Path("/dev/shm")  # where shm_open(3) makes its files on Linux
+LINELESS = ["--disable-hot-restart"]
 
 
 class EnvoyMissing(RuntimeError):
@@ -29,13 +31,33 @@ def envoy_program() -> str:
     return found
 
 
-def drain_envoy(admin: str) -> None:
+def of_a_line(port: int, epoch: int, folder: Path, drain_s: int) -> list[str]:
+    """Options of the gateway that listens on `port`, as number `epoch` of a line: each takes over from the last.
+
+    The next one inherits the listening sockets, with the connections that wait there, once it has its configuration;
+    then this one's answers close their connections, and `drain_s` seconds later the next one ends it. They talk over a
+    socket in `folder`, of mode 0600. Where there is no shared memory, each has to listen anew.
+    """
+    if not os.access(SHARED_MEMORY, os.W_OK):
+        return LINELESS
+    meets = min(os.path.relpath(folder), str(folder), key=len)  # a socket's path has 107 characters
+    return [
+        *("--base-id", str(port), "--restart-epoch", str(epoch)),
+        *("--socket-path", f"{meets}/gateway-{port}", "--socket-mode", "600"),
+        *("--drain-strategy", "immediate", "--drain-time-s", "1", "--parent-shutdown-time-s", str(drain_s)),
+    ]
+
+
+def drain_envoy(admin: str, port: int, folder: Path) -> None:
     """Let the Envoy of that administration address (host:port) finish before it is told to end; seconds at most.
 
     SIGTERM ends Envoy at once. So answers first close their connections, then the listener closes, then what is in
     flight ends, and what a client sends a moment after it was let in. An Envoy that does not answer has nothing to
-    finish.
+    finish. Nobody takes over from it: by which its line on `port` would have met in `folder` is removed.
     """
+    with contextlib.suppress(OSError):
+        for left in (SHARED_MEMORY / f"envoy_shared_memory_{port * 10}", *folder.glob(f"gateway-{port}_*")):
+            left.unlink(missing_ok=True)
     with contextlib.suppress(OSError, HTTPException, ValueError, KeyError):
         _ask(admin, "POST", "/healthcheck/fail")
         time.sleep(CLOSING_S)

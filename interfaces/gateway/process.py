@@ -1,6 +1,7 @@
 """`muster run gateway`: this process becomes Envoy, once the configuration that it wrote is found valid."""
 
 import json
+import math
 import os
 import subprocess
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import NoReturn
 
 from chassis.settings import Settings
 from interfaces.gateway.bootstrap import LISTEN, bootstrap
-from interfaces.gateway.envoy import envoy_program
+from interfaces.gateway.envoy import LINELESS, envoy_program, of_a_line
+from interfaces.gateway.routes import ANSWERS_FIRST_S
 
 VALIDATE_S = 30
 MOST_LOG = 2000
+LONGEST_DRAIN_S = 30
 
 
 class ConfigurationRefused(RuntimeError):
@@ -51,5 +54,13 @@ def become_envoy(settings: Settings) -> NoReturn:
     path = write_bootstrap(settings)
     level = "warning" if settings.log_level == "INFO" else settings.log_level.lower()  # its info is very talkative
     envoy = envoy_program()
-    options = ["--disable-hot-restart", "--log-level", level, "--file-flush-interval-msec", "1000"]
-    os.execv(envoy, [envoy, "-c", str(path), *options])
+    options = ["--log-level", level, "--file-flush-interval-msec", "1000"]
+    os.execv(envoy, [envoy, "-c", str(path), *_line(settings), *options])
+
+
+def _line(settings: Settings) -> list[str]:
+    if settings.gateway_epoch is None:
+        return LINELESS
+    port = settings.listeners.get("gateway", LISTEN).port
+    drain_s = min(math.ceil(settings.request_deadline_s + ANSWERS_FIRST_S) + 1, LONGEST_DRAIN_S)
+    return of_a_line(port, settings.gateway_epoch, settings.data_dir.absolute(), drain_s)

@@ -89,6 +89,7 @@ async def test_a_rolling_restart_of_everything_costs_no_request(mesh: MeshDeploy
         await asyncio.sleep(AFTER_S)
 
     assert all(restarted["starts"][program] == before[program] + 1 for program in parts), (before, restarted)
+    assert "not taken over" not in (mesh.up / "logs" / "supervisor.log").read_text()
     await holds(company, load)
 
 

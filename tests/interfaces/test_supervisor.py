@@ -19,16 +19,27 @@ WITH_A_CHILD = (
     "import subprocess, time; child = subprocess.Popen(['sleep', '60']);"
     "open('child', 'w').write(str(child.pid)); open('ready', 'w'); time.sleep(60)"
 )
+OF_A_LINE = """
+import os, pathlib, signal, time
+here, epoch = pathlib.Path("pid"), int(os.environ["EPOCH"])
+if epoch:
+    os.kill(int(here.read_text()), signal.SIGTERM)
+here.write_text(str(os.getpid()))
+pathlib.Path(f"epoch-{epoch}").touch()
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+ONLY_THE_FIRST = "import os, time; epoch = int(os.environ['EPOCH']); epoch and {}; open('ready', 'w'); time.sleep(60)"
 SOON_S = 20.0
 
 
-def program(folder: Path, name: str, code: str = "", *, stage: int = 0) -> Program:
+def program(folder: Path, name: str, code: str = "", *, stage: int = 0, epoch: str = "") -> Program:
     code = code or "open('ready', 'w'); import time; time.sleep(60)"
     home = folder / name
     home.mkdir()
     return Program(
         name, [sys.executable, "-c", code], dict(os.environ), home, home / "log", lambda pid: (home / "ready").exists(),
-        stage,
+        stage, epoch=epoch,
     )  # fmt: skip
 
 
@@ -95,6 +106,73 @@ async def test_the_edge_is_drained_before_what_stands_behind_it(tmp_path: Path) 
     await kept.drain(5.0)
 
     assert alive[-2:] == [{"behind"}, set()]
+
+
+async def test_the_next_of_a_line_takes_over_before_the_one_before_it_ends(tmp_path: Path) -> None:
+    kept = Supervisor([program(tmp_path, "line", OF_A_LINE, epoch="EPOCH")])
+    kept.start(["line"])
+    assert await kept.until_ready(["line"], SOON_S) == []
+    pids = [kept.pids["line"]]
+
+    for _ in range(2):
+        assert await kept.restart(["line"], 5.0, SOON_S) == []
+        pids.append(kept.pids["line"])
+    alive = [runs(pid) for pid in pids]
+    epochs = sorted(file.name for file in (tmp_path / "line").glob("epoch-*"))
+    await kept.drain(5.0)
+
+    assert alive == [False, False, True]
+    assert epochs == ["epoch-0", "epoch-1", "epoch-2"]
+    assert kept.starts == {"line": 3}
+
+
+async def test_an_heir_that_is_killed_is_followed_by_the_first_of_a_new_line(tmp_path: Path) -> None:
+    kept = Supervisor([program(tmp_path, "line", OF_A_LINE, epoch="EPOCH")])
+    kept.start(["line"])
+    assert await kept.until_ready(["line"], SOON_S) == []
+    assert await kept.kept["line"].hand_over(SOON_S)
+    (tmp_path / "line" / "epoch-0").unlink()
+
+    os.kill(kept.pids["line"], signal.SIGKILL)
+    (tmp_path / "line" / "ready").unlink()
+    await until_started(kept, "line", 3)
+    assert await kept.until_ready(["line"], SOON_S) == []
+    begun_anew = (tmp_path / "line" / "epoch-0").exists()
+    await kept.drain(5.0)
+
+    assert begun_anew
+
+
+@pytest.mark.parametrize("heir", ["os._exit(3)", "time.sleep(60)"], ids=["ends", "does not take over"])
+async def test_an_heir_that_does_not_come_leaves_the_old_one_where_it_was(tmp_path: Path, heir: str) -> None:
+    kept = Supervisor([program(tmp_path, "line", ONLY_THE_FIRST.format(heir), epoch="EPOCH")])
+    kept.start(["line"])
+    assert await kept.until_ready(["line"], SOON_S) == []
+    before = kept.pids
+
+    took_over = await kept.kept["line"].hand_over(1.0)
+    after = kept.pids
+    os.kill(before["line"], signal.SIGKILL)
+    await until_started(kept, "line", 2)
+    await kept.drain(5.0)
+
+    assert not took_over
+    assert after == before
+
+
+async def test_where_no_heir_comes_one_is_drained_and_started_anew(tmp_path: Path) -> None:
+    kept = Supervisor([program(tmp_path, "line", ONLY_THE_FIRST.format("os._exit(3)"), epoch="EPOCH")])
+    kept.start(["line"])
+    assert await kept.until_ready(["line"], SOON_S) == []
+    before = kept.pids["line"]
+
+    assert await kept.restart(["line"], 5.0, SOON_S) == []
+    after = kept.pids["line"]
+    alive = runs(before), runs(after)
+    await kept.drain(5.0)
+
+    assert alive == (False, True)
+    assert kept.starts == {"line": 2}
 
 
 async def test_who_never_answers_is_named(tmp_path: Path) -> None:

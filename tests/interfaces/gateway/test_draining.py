@@ -1,10 +1,15 @@
 """An application that drains behind a gateway, and a gateway that drains."""
 
 import asyncio
+import contextlib
+import os
+import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,12 +24,15 @@ from chassis.health import Readiness
 from chassis.lifecycle import Listener, Running, serve_http
 from chassis.mesh.membership import join
 from chassis.settings import Settings
-from interfaces.gateway.envoy import CLOSING_S, drain_envoy
+from interfaces.cli.supervisor import Program, Supervisor
+from interfaces.gateway.envoy import CLOSING_S, SHARED_MEMORY, drain_envoy
 from tests.support.gateway import Mesh, mesh, started, until
-from tests.support.servers import PrivateEnvoy
+from tests.support.servers import PrivateEnvoy, free_port
 
 WORK_S = 0.02
 CALLERS = 6
+GRACE_S = 5.0
+READY_S = 60.0
 PATH = "/livez"  # one that needs no token
 RETRIES = "cluster.application.upstream_rq_retry"
 HEALTHY = "cluster.application.membership_healthy"
@@ -116,7 +124,8 @@ async def test_who_was_let_in_may_ask_a_moment_after_the_gateway_closed_its_door
             await healthy(envoy, 1)
             reader, writer = await asyncio.open_connection("127.0.0.1", envoy.port)
 
-            draining = asyncio.create_task(asyncio.to_thread(drain_envoy, envoy.admin_url.removeprefix("http://")))
+            admin = envoy.admin_url.removeprefix("http://")
+            draining = asyncio.create_task(asyncio.to_thread(drain_envoy, admin, envoy.port, tmp_path))
             await asyncio.sleep(CLOSING_S + 0.4)
             in_time = not draining.done()
             writer.write(f"GET {PATH} HTTP/1.1\r\nHost: muster\r\n\r\n".encode())
@@ -131,3 +140,85 @@ async def test_who_was_let_in_may_ask_a_moment_after_the_gateway_closed_its_door
     assert in_time
     assert head.startswith(b"HTTP/1.1 200")
     assert b"connection: close" in head.lower()
+
+
+@dataclass
+class Gateway:
+    """A gateway as `muster up` keeps it."""
+
+    url: str
+    port: int
+    kept: Supervisor
+
+    async def restart(self) -> None:
+        assert await self.kept.restart(["gateway"], GRACE_S, READY_S) == []
+
+
+def a_gateway(made: Mesh, epoch: str) -> Gateway:
+    port, admin, data = free_port(), f"127.0.0.1:{free_port()}", made.folder / "data"
+    environment = {
+        **os.environ,
+        "MUSTER_DATA_DIR": str(data),
+        "MUSTER_CONTROL_PLANE_ADDRESS": made.address,
+        "MUSTER_REQUEST_DEADLINE_S": "2",  # what a gateway that hands over waits for
+        "MUSTER_GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "MUSTER_GATEWAY_ADMIN_LISTEN": admin,
+    }
+    url = f"http://127.0.0.1:{port}"
+
+    def answers(pid: int) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(url + PATH).status_code == 200
+        return False
+
+    command = [sys.executable, "-m", "interfaces.cli.main", "run", "gateway"]
+    drain = partial(drain_envoy, admin, port, data)
+    one = Program("gateway", command, environment, made.folder, made.folder / "log", answers, drain=drain, epoch=epoch)
+    return Gateway(url, port, Supervisor([one]))
+
+
+async def newcomers(url: str, done: asyncio.Event) -> Counter[str]:
+    """Clients that connect anew for each request; how often each answer, or each kind of failure, came."""
+    found: Counter[str] = Counter()
+
+    async def one() -> None:
+        while not done.is_set():
+            async with httpx.AsyncClient(base_url=url, timeout=20.0) as http:
+                try:
+                    found[str((await http.get(PATH)).status_code)] += 1
+                except httpx.HTTPError as error:
+                    found[type(error).__name__] += 1
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(one() for _ in range(CALLERS)))
+    return found
+
+
+@pytest.mark.second_process
+@pytest.mark.parametrize("epoch", ["MUSTER_GATEWAY_EPOCH", ""], ids=["in a line", "each anew"])
+async def test_a_gateway_is_restarted_twice_and_refuses_nobody_who_comes_meanwhile(tmp_path: Path, epoch: str) -> None:
+    async with mesh(tmp_path, Settings(data_dir=tmp_path / "data")) as made:
+        replica, gateway, done = await a_replica(made), a_gateway(made, epoch), asyncio.Event()
+        try:
+            gateway.kept.start(["gateway"])
+            assert await gateway.kept.until_ready(["gateway"], READY_S) == []
+            coming = asyncio.create_task(newcomers(gateway.url, done))
+            before = gateway.kept.pids
+
+            await gateway.restart()
+            await gateway.restart()
+
+            done.set()
+            found, after = await coming, gateway.kept.pids
+        finally:
+            done.set()
+            await gateway.kept.drain(GRACE_S)
+            await replica.place.stop(0.0)
+            await replica.running.stop(0.0)
+
+    assert before != after
+    assert gateway.kept.starts == {"gateway": 3}
+    assert found["200"] > CALLERS
+    assert set(found) == {"200"} if epoch else "ConnectError" in found  # the planted bug: one ends before one begins
+    assert not (SHARED_MEMORY / f"envoy_shared_memory_{gateway.port * 10}").exists()
+    assert not list((tmp_path / "data").glob("*_parent_*"))
