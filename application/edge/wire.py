@@ -93,17 +93,15 @@ def json_instant(stamp: Timestamp) -> str | None:
     seconds, nanos = stamp.seconds, stamp.nanos
     if not (seconds or nanos):
         return None
-    days, second = divmod(seconds, 86_400)
-    minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
+    minute, second = divmod(seconds, 60)
     fraction = f".{nanos // 1000:06}" if nanos >= 1000 else ""
-    return f"{_day_text(days)}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
+    return f"{_minute_text(minute)}:{second:02}{fraction}Z"
 
 
 @lru_cache(maxsize=4096)
-def _day_text(days: int) -> str:
-    """The civil date so many days after 1970 began."""
-    return (_EPOCH + timedelta(days=days)).date().isoformat()
+def _minute_text(minutes: int) -> str:
+    """The minute that began so many minutes after 1970 did."""
+    return (_EPOCH + timedelta(minutes=minutes)).isoformat(timespec="minutes")[: len("2026-11-02T09:00")]
 
 
 def json_money(money: money_pb2.Money) -> dict[str, str] | None:

@@ -284,16 +284,18 @@ def punch_from(message: pb.Punch) -> PunchMade:
 def punch_result(answer: PunchAnswer) -> pb.PunchResult:
     """What became of a punch."""
     result = _cut(answer)
-    _tell(result, answer)
+    _tell(result, answer, str(answer.punch_id))
     return result
 
 
-def punches_imported(answers: Iterable[PunchAnswer | pb.PunchResult]) -> pb.ImportPunchesResponse:
-    """What became of each punch; those of one timesheet that follow each other are cut from one message."""
+def punches_imported(
+    punches: Iterable[pb.Punch], answers: Iterable[PunchAnswer | pb.PunchResult]
+) -> pb.ImportPunchesResponse:
+    """What became of each of these; those of one timesheet that follow each other are cut from one message."""
     response = pb.ImportPunchesResponse()
     last: PunchAnswer | None = None
     cut = pb.PunchResult()
-    for answer in answers:
+    for punch, answer in zip(punches, answers, strict=True):
         result = response.results.add()
         if isinstance(answer, pb.PunchResult):
             result.CopyFrom(answer)
@@ -308,7 +310,7 @@ def punches_imported(answers: Iterable[PunchAnswer | pb.PunchResult]) -> pb.Impo
             cut = _cut(answer)
         last = answer
         result.CopyFrom(cut)
-        _tell(result, answer)
+        _tell(result, answer, punch.punch_id.lower())
     return response
 
 
@@ -322,9 +324,9 @@ def _cut(answer: PunchAnswer) -> pb.PunchResult:
     )
 
 
-def _tell(result: pb.PunchResult, answer: PunchAnswer) -> None:
+def _tell(result: pb.PunchResult, answer: PunchAnswer, punch_id: str) -> None:
     """What is this punch's own."""
-    result.punch_id = str(answer.punch_id)
+    result.punch_id = punch_id
     if answer.work_date is not None:
         result.work_date.CopyFrom(date_to_proto(answer.work_date))
     if answer.duplicate_of is not None:

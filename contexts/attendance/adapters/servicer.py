@@ -124,7 +124,8 @@ class TimesheetServicer(timesheet_pb2_grpc.TimesheetServiceServicer):
 
         def answer(answers: list[record_punches.PunchAnswer]) -> pb.ImportPunchesResponse:
             recorded = iter(answers)
-            return codec.punches_imported(one if isinstance(one, pb.PunchResult) else next(recorded) for one in decoded)
+            results = (one if isinstance(one, pb.PunchResult) else next(recorded) for one in decoded)
+            return codec.punches_imported(request.punches, results)
 
         done = await self._commands.run(lambda work: record_punches.import_punches(made, work), answer)
         return cast(pb.ImportPunchesResponse, done)

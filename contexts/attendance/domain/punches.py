@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -99,7 +100,7 @@ class Punch(NamedTuple):
 
 def in_order(stamps: Iterable[Stamp]) -> list[Stamp]:
     """The stamps by time; the order of arrival does not matter."""
-    return sorted(stamps, key=lambda stamp: stamp.order)
+    return sorted(stamps, key=attrgetter("instant", "punch_id"))
 
 
 def duplicates(stamps: Sequence[Stamp], debounce_seconds: int) -> dict[UUID, UUID]:

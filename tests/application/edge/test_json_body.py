@@ -19,6 +19,11 @@ ODD = {
     "minus Infinity": b"[-Infinity]",
     "beyond a double": b'{"a": 1e400}',
     "an exponent bomb": b'{"a": 1e3000000}',
+    "2 to the 63rd, far inside": b'{"x": [1, [-5, 9223372036854775808]]}',
+    "beyond unsigned 64 bits": b"18446744073709551616",
+    "a repeated key of colons": b'{":": "::", ":": ":"}',
+    "a repeated key, apart from its colon": b'{"a": 1, "a" \n : 2}',
+    "a repeated key, and an escaped colon for its own": b'{"a": 1, "a": "\\u003a"}',
     "a lone high surrogate": b'{"a": "\\ud800"}',
     "a lone low surrogate": b'{"a": "\\udc00\\ud800"}',
     "a surrogate in UTF-8": b'{"a": "\xed\xa0\x80"}',
@@ -88,6 +93,25 @@ def test_ordinary_json_is_read_as_it_stands(value: object) -> None:
 @given(VALUES)
 def test_the_canonical_bytes_do_not_depend_on_key_order(value: object) -> None:
     assert canonical(value) == canonical(_backwards(value))
+
+
+SPACE = st.sampled_from(["", " ", "\n\t"])
+WORDS = st.text(st.sampled_from('ab:",{[é'), max_size=3)
+MEMBERS = st.lists(st.tuples(WORDS, SPACE, SPACE, st.integers(-3, 3) | WORDS | st.lists(WORDS, max_size=2)), max_size=5)
+
+
+@given(MEMBERS)
+def test_an_object_is_read_where_no_key_comes_twice_and_refused_otherwise(
+    members: list[tuple[str, str, str, object]],
+) -> None:
+    text = ",".join(f"{json.dumps(key)}{before}:{after}{json.dumps(value)}" for key, before, after, value in members)
+    keys = [key for key, *_ in members]
+
+    if len(set(keys)) == len(keys):
+        assert decode(f"[{{{text}}}]".encode()) == [{key: value for key, _, _, value in members}]
+    else:
+        with pytest.raises(UnreadableBody):
+            decode(f"[{{{text}}}]".encode())
 
 
 @given(st.binary(max_size=200))
