@@ -98,16 +98,34 @@ W = TypeVar("W", bound=Writing)
 
 
 class _Together:
-    """One transaction of one or more commands. `done` is for those who wait while another commits."""
+    """One transaction of one or more commands."""
 
-    __slots__ = ("began", "done", "open", "patient", "size")
+    __slots__ = ("_waiting", "began", "open", "patient", "size")
 
     def __init__(self, *, open: bool, patient: bool) -> None:
         self.began = time.monotonic()
         self.patient = patient  # committed however old it is
         self.open = open  # others may join
         self.size = 0  # commands whose work is in it
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def committed(self) -> None:
+        """Wait while another commits. Raises why that failed."""
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        await mine
+
+    def settle(self, error: BaseException | None) -> None:
+        """Tell those who wait, if any still do."""
+        for one in self._waiting:
+            if one.done():
+                continue
+            if error is None:
+                one.set_result(None)
+            else:
+                one.set_exception(error)
+                one.exception()  # who waited may be gone by now
+        self._waiting = []
 
 
 class Writer(Generic[W]):
@@ -191,7 +209,7 @@ class Writer(Generic[W]):
             await self._commit(connection, mine)
         else:
             self._hand_over()
-            await asyncio.shield(mine.done)
+            await mine.committed()
 
     async def _failed(self, connection: W, mine: _Together, error: BaseException) -> None:
         if not mine.size or not connection.in_transaction:
@@ -201,13 +219,13 @@ class Writer(Generic[W]):
         self._hand_over()
         if not isinstance(error, asyncio.CancelledError):
             # It may have failed by what the others did: that is true only once their work is.
-            await asyncio.shield(mine.done)
+            await mine.committed()
 
     def _given_up(self, mine: _Together) -> Exception:
         """Undo the whole transaction; what those get who wait for its commit."""
         lost = self._lost()
         self._together = None
-        self._settle(mine, lost)
+        mine.settle(lost)
         self._end()
         return lost
 
@@ -234,11 +252,11 @@ class Writer(Generic[W]):
         try:
             await self._commit(connection, mine)
         except BaseException as error:
-            self._settle(mine, error)
+            mine.settle(error)
             if not isinstance(error, Exception):
                 raise
         else:
-            self._settle(mine, None)
+            mine.settle(None)
 
     async def _commit(self, connection: W, mine: _Together) -> None:
         try:
@@ -248,16 +266,6 @@ class Writer(Generic[W]):
             self._committed()
         finally:
             self._end()
-
-    @staticmethod
-    def _settle(mine: _Together, error: BaseException | None) -> None:
-        if mine.done.done():
-            return
-        if error is None:
-            mine.done.set_result(None)
-        else:
-            mine.done.set_exception(error)
-            mine.done.exception()  # those who waited may be gone
 
     def _end(self) -> None:
         """What is not committed by now is undone; the turn passes on."""
