@@ -34,10 +34,11 @@ MOST_VALUES = 32_000  # of one statement
 MANY_VALUES = 520  # looked up by one query: no look that is short
 FEW_ROWS = 32  # that are inserted or changed without a thread, a millisecond
 CHECKPOINT_S = 5.0  # what was committed moves from the log to the file at most so often, beside the writer,
-CHECKPOINT_ROWS = 5_000  # or once so many rows were added: the disk is busy with it meanwhile, and commits wait longer
+CHECKPOINT_ROWS = 5_000  # or once so many rows were added: the disk is busy with it meanwhile, and commits wait longer,
+CHECKPOINT_COMMITS = 100  # or after so many commits: a small one may touch sixteen pages, one of each index
 WRITER_CACHE_KIB, READER_CACHE_KIB = 32_768, 8_192  # pages kept in memory; SQLite's own 2 MiB hold no index of a year
 BUSY_WAIT_MS = 5_000
-LONGEST_LOG_PAGES = 16_384  # 64 MiB; a log that grew so long is moved by the writer itself
+LONGEST_LOG_PAGES = 16_384  # 64 MiB; a log that grew so long is moved by the writer itself, and all wait for it
 SHORT_STEPS = 16_000  # of the virtual machine of SQLite, a millisecond or two: what may run without a thread
 LOCK_WAIT_S = 2
 CLEAN_UP_S = 0.1
@@ -475,6 +476,7 @@ class SqliteEngine:
         self._checkpointer: _SqliteConnection | None = None
         self._checkpoint: asyncio.Future[None] | None = None
         self._checkpoint_due = 0.0
+        self._commits = 0  # since the last checkpoint began
 
     @staticmethod
     def _engine(url: URL, check: Check, *, query_only: bool, synchronous: str) -> sa.Engine:
@@ -529,11 +531,13 @@ class SqliteEngine:
     def _move_log(self) -> None:
         writer = self._writer.connection
         assert writer is not None
-        due = time.monotonic() >= self._checkpoint_due or writer.rows_added >= CHECKPOINT_ROWS
+        self._commits += 1
+        many = self._commits >= CHECKPOINT_COMMITS or writer.rows_added >= CHECKPOINT_ROWS
+        due = many or time.monotonic() >= self._checkpoint_due
         if not due or (self._checkpoint is not None and not self._checkpoint.done()):
             return
         self._checkpoint_due = time.monotonic() + CHECKPOINT_S
-        writer.rows_added = 0
+        writer.rows_added = self._commits = 0
         self._checkpoint = asyncio.get_running_loop().run_in_executor(self._threads, self._moved)
 
     def _moved(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
@@ -75,6 +75,7 @@ _HEAD_MOVED = PreparedChange(
     sa.update(feed_head).where(feed_head.c.id == 1).values(position=sa.bindparam("to_position"))
 )
 
+_EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 _SCOPE = SystemScope("the feed serves every tenant's events in one order")
 
 
@@ -114,7 +115,8 @@ def entry_of(row: RowMapping, position: int | None = None) -> event_feed_pb2.Ent
         aggregate_version=row["aggregate_version"],
         payload=bytes(row["payload"]),
     )
-    entry.occurred_time.FromDatetime(row["occurred_time"])
+    since = row["occurred_time"] - _EPOCH  # FromDatetime takes three times as long
+    entry.occurred_time.seconds, entry.occurred_time.nanos = since // _SECOND, since.microseconds * 1000
     return entry
 
 

@@ -272,22 +272,25 @@ class Consumer:
             await self._admit(window, page.entries, page.acked_position, tasks)
             self._lag.set(max(page.head_position - window.ready_to_ack, 0))
             behind = before < window.taken < page.head_position
+            asks = False  # the feed knows more
             while loop.time() - touched < TOUCH_S:
                 if window.full:
                     await self._progress(window)
                     behind = window.taken < page.head_position
                     continue
-                if behind:
+                asks = behind
+                if asks:
                     break
                 heard = await self._fast_path.read(self._client.service, window.taken, WINDOW, SILENCE_S)
                 if not heard and self._fast_path.head_of(self._client.service) == window.taken:
                     continue  # nothing happened
-                if not heard or heard[0].position != window.taken + 1:
-                    break  # silence, or a gap: the feed knows
+                asks = not heard or heard[0].position != window.taken + 1  # silence, or a gap
+                if asks:
+                    break
                 await self._admit(window, heard, 0, tasks)
                 if self._gather_s:
                     await asyncio.sleep(self._gather_s)
-            page = await self._read(1 if window.full else WINDOW)
+            page = await (self._read(WINDOW) if asks else self._touch())
 
     async def _admit(self, window: _Window, entries: Sequence[Entry], acked: int, tasks: asyncio.TaskGroup) -> None:
         """Start what is next in line. `acked`: where the feed stood when it gave them; what lies below is a replay."""
@@ -405,6 +408,12 @@ class Consumer:
                 await asyncio.sleep(ACK_EVERY_S)
 
     # ------------------------------------------------------------------------------------------ the feed's methods
+
+    async def _touch(self) -> event_feed_pb2.ReadResponse:
+        """Keep the lease, and hear of replays; what was taken in and is not acknowledged yet is not read again."""
+        page = await self._read(1)
+        replays = any(entry.position <= page.acked_position for entry in page.entries)
+        return await self._read(WINDOW) if replays else page
 
     async def _read(self, limit: int) -> event_feed_pb2.ReadResponse:
         request = event_feed_pb2.ReadRequest(consumer=self.name, worker_id=self.worker_id, limit=limit)

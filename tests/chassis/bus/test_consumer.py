@@ -16,6 +16,7 @@ from muster.event.v1 import event_feed_pb2_grpc as feed_grpc
 from muster.event.v1.event_feed_pb2 import Entry
 
 from chassis import tables
+from chassis.bus import consumer as consumer_module
 from chassis.bus.consumer import Consumer, Patience, _Window, event_of, feed_principal, request_id_of
 from chassis.bus.in_process import InProcessFastPath
 from chassis.bus.port import FastPath
@@ -593,19 +594,40 @@ async def test_a_replay_is_seen_by_the_handler_though_the_sift_wants_nothing(
 
 
 class Counting(Consumer):
-    """Counts how often it asks the feed."""
+    """Counts how often it asks the feed, and what it was given."""
 
-    asked = 0
+    asked = given = 0
 
     async def _read(self, limit: int) -> feed_pb2.ReadResponse:
         type(self).asked += 1
-        return await super()._read(limit)
+        page = await super()._read(limit)
+        type(self).given += len(page.entries)
+        return page
+
+
+@pytest.mark.parametrize("fast_path", ["in process"], indirect=True)  # of a silent Redis, the feed knows more
+async def test_who_acknowledges_seldom_is_not_given_everything_again_with_each_look_after_the_lease(
+    publisher: Publisher, client: Client, fast_path: FastPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "TOUCH_S", 0.2)
+    effects = Effects()
+    async with consuming(client, fast_path, effects, kind=Counting, ack_every_s=60.0):
+        await until(lambda: Counting.asked > 0)
+        for version in range(1, 31):
+            await publisher.commit(1, version, "next")
+        await until(lambda: len(effects.texts) == 30)
+        Counting.asked = Counting.given = 0
+
+        await until(lambda: Counting.asked >= 5)
+
+    assert Counting.given <= Counting.asked
+    assert len(effects.texts) == 30
 
 
 async def test_in_one_process_silence_needs_no_look_at_the_feed(
     publisher: Publisher, client: Client, fast_path: FastPath
 ) -> None:
-    Counting.asked = 0
+    Counting.asked = Counting.given = 0
     await publisher.commit(1, 1, "one")
 
     async with consuming(client, fast_path, Effects(), kind=Counting):
