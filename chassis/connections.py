@@ -357,7 +357,7 @@ class _SqliteConnection:
         return await self._ended(self._threads.submit(work))
 
     async def _ended(self, running: "Future[T]") -> T:
-        # As `shield(wrap_future(running))`, but told by the thread itself: that takes two more turns of the loop.
+        # `shield(wrap_future(running))` would wake the caller two turns of the loop later.
         loop = asyncio.get_running_loop()
         told = loop.create_future()
 

@@ -39,6 +39,8 @@ ODD = {
     "more than 64 bits": b"9223372036854775808",
     "33 levels": b"[" * 33 + b"]" * 33,
     "33 levels of objects": b'{"a":' * 33 + b"1" + b"}" * 33,
+    "300 levels": b"[" * 300 + b"]" * 300,
+    "1000 levels of objects": b'{"a":' * 1000 + b"1" + b"}" * 1000,
     "100000 levels": b"[" * 100_000,
     "a raw control character": b'{"a": "\x01"}',
     "a trailing comma": b'{"a": 1,}',
