@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from chassis.bulk_insert import Blob, BulkInserts, blob_literal
 from chassis.prepared import Prepared, PreparedChange
+from chassis.waiting import settle
 from chassis.write_turns import Turns, Writer
 
 T = TypeVar("T")
@@ -363,7 +364,7 @@ class _SqliteConnection:
 
         def tell(_: object) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_wake, told)
+                loop.call_soon_threadsafe(settle, (told,))
 
         running.add_done_callback(tell)
         try:
@@ -432,11 +433,6 @@ class _SqliteConnection:
 
     def close(self) -> None:
         self._connection.close()
-
-
-def _wake(waiting: "asyncio.Future[None]") -> None:
-    if not waiting.done():
-        waiting.set_result(None)
 
 
 class _Long(Exception):

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
+from chassis.waiting import settle
+
 MOST_TOGETHER = 32  # commands of one commit
 LONGEST_TOGETHER_S = 0.05  # since the first of them began; who comes later waits for the next commit
 
@@ -117,14 +119,7 @@ class _Together:
 
     def settle(self, error: BaseException | None) -> None:
         """Tell those who wait, if any still do."""
-        for one in self._waiting:
-            if one.done():
-                continue
-            if error is None:
-                one.set_result(None)
-            else:
-                one.set_exception(error)
-                one.exception()  # who waited may be gone by now
+        settle(self._waiting, error)
         self._waiting = []
 
 

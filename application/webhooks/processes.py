@@ -16,6 +16,7 @@ from chassis.bus.consumer import BACKOFF_S, Consumer, Patience, each_at_once
 from chassis.bus.port import Entry, FastPath
 from chassis.principal import Principal
 from chassis.rpc.channels import Client
+from chassis.waiting import settle
 from kernel.ids import INSTALLATION, TenantId, derived_id
 
 SUBJECT = "process:webhooks"
@@ -87,14 +88,15 @@ class Deliveries:
                     if tenant_id in interested:
                         await self._send(tenant_id, by_tenant[tenant_id])
                     else:
-                        _settle(by_tenant[tenant_id], None)
+                        settle(done for _, done in by_tenant[tenant_id])
         except BaseException as error:
-            _settle(batch, error if isinstance(error, Exception) else ConnectionError("given up"))
+            why = error if isinstance(error, Exception) else ConnectionError("given up")
+            settle((done for _, done in batch), why)
             raise
 
     def _give_up(self, error: Exception) -> None:
         batch, self._waiting = self._waiting, []
-        _settle(batch, error)
+        settle((done for _, done in batch), error)
 
     async def _interested(self, tenant_ids: Sequence[str]) -> frozenset[str]:
         request = wire.ListInterestedTenantsRequest(tenant_ids=tenant_ids)
@@ -124,9 +126,9 @@ class Deliveries:
                     derived_id("webhooks", *ids),
                 )
             except Exception as error:
-                _settle([one for _, one in part], error)
+                settle((done for _, (_, done) in part), error)
             else:
-                _settle([one for _, one in part], None)
+                settle(done for _, (_, done) in part)
 
 
 def outgoing(service: str, entry: Entry) -> wire.OutgoingEvent:
@@ -137,17 +139,6 @@ def outgoing(service: str, entry: Entry) -> wire.OutgoingEvent:
         event.pop("data", None)
         body = orjson.dumps(event)
     return wire.OutgoingEvent(event_id=entry.event_id, type=entry.type, body=body)
-
-
-def _settle(waiting: Sequence[tuple[Told, asyncio.Future[None]]], error: Exception | None) -> None:
-    for _, done in waiting:
-        if done.done():
-            continue
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-            done.exception()  # a waiter that was cancelled does not ask for it
 
 
 def delivery_consumers(

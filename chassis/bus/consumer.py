@@ -272,25 +272,25 @@ class Consumer:
             await self._admit(window, page.entries, page.acked_position, tasks)
             self._lag.set(max(page.head_position - window.ready_to_ack, 0))
             behind = before < window.taken < page.head_position
-            asks = False  # the feed knows more
             while loop.time() - touched < TOUCH_S:
                 if window.full:
                     await self._progress(window)
                     behind = window.taken < page.head_position
                     continue
-                asks = behind
-                if asks:
+                if behind:
                     break
                 heard = await self._fast_path.read(self._client.service, window.taken, WINDOW, SILENCE_S)
                 if not heard and self._fast_path.head_of(self._client.service) == window.taken:
                     continue  # nothing happened
-                asks = not heard or heard[0].position != window.taken + 1  # silence, or a gap
-                if asks:
-                    break
+                if not heard or heard[0].position != window.taken + 1:
+                    break  # silence, or a gap: the feed knows
                 await self._admit(window, heard, 0, tasks)
                 if self._gather_s:
                     await asyncio.sleep(self._gather_s)
-            page = await (self._read(WINDOW) if asks else self._touch())
+            else:
+                page = await self._touch()
+                continue
+            page = await self._read(WINDOW)
 
     async def _admit(self, window: _Window, entries: Sequence[Entry], acked: int, tasks: asyncio.TaskGroup) -> None:
         """Start what is next in line. `acked`: where the feed stood when it gave them; what lies below is a replay."""
